@@ -1,0 +1,43 @@
+using System.Runtime.InteropServices;
+
+namespace OllmNative.Model.Cpu;
+
+/// <summary>Cache-line aligned native memory.</summary>
+internal sealed unsafe class CpuBuffer<T> : DeviceBuffer<T> where T : unmanaged
+{
+    public CpuBuffer(long length) : base(length)
+    {
+        // Room for one whole vector past the end lets kernels store full vectors at ragged edges of scratch memory.
+        nuint bytes = checked((nuint)Math.Max(1, length) * (nuint)sizeof(T));
+        Pointer = (T*)NativeMemory.AlignedAlloc(bytes, 64);
+        NativeMemory.Clear(Pointer, bytes);
+        GC.AddMemoryPressure((long)bytes);
+    }
+
+    ~CpuBuffer() => Dispose(false);
+
+    public T* Pointer { get; private set; }
+
+    public override void Upload(long offset, ReadOnlySpan<T> source) => source.CopyTo(new Span<T>(Pointer + offset, source.Length));
+
+    public override void Download(long offset, Span<T> destination) => new ReadOnlySpan<T>(Pointer + offset, destination.Length).CopyTo(destination);
+
+    protected override void Dispose(bool disposing)
+    {
+        if (Pointer == null) return;
+        NativeMemory.AlignedFree(Pointer);
+        Pointer = null;
+        GC.RemoveMemoryPressure(Math.Max(1, Length) * sizeof(T));
+    }
+}
+
+/// <summary>A weight matrix in memory: mapped from a file, or part of a parameter buffer. Holds on to its owner.</summary>
+internal sealed unsafe class CpuMatrix(object owner, byte* data, DType type, int rows, int columns) : DeviceMatrix(type, rows, columns)
+{
+    /// <summary>What must stay alive as long as the pointer is used.</summary>
+    public object Owner { get; } = owner;
+
+    public byte* Data { get; } = data;
+
+    public byte* Row(long index) => Data + index * Columns * DType.Size();
+}

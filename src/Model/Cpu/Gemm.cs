@@ -1,0 +1,117 @@
+using System.Runtime.InteropServices;
+
+namespace OllmNative.Model.Cpu;
+
+/// <summary>
+/// The second operand of a product as it lies in memory: element (k, j) is at <see cref="Data"/> + k * KStride + j * JStride
+/// bytes, and one of the two strides is one element.
+/// </summary>
+internal readonly unsafe struct Operand(byte* data, DType type, long kStride, long jStride)
+{
+    public readonly byte* Data = data;
+    public readonly DType Type = type;
+    public readonly long KStride = kStride;
+    public readonly long JStride = jStride;
+
+    /// <summary>B = Wᵀ for W [columns of the product, k].</summary>
+    public static Operand Transposed(byte* w, DType type, long rowElements) => new(w, type, type.Size(), rowElements * type.Size());
+
+    /// <summary>B = W for W [k, columns of the product].</summary>
+    public static Operand Rows(byte* w, DType type, long rowElements) => new(w, type, rowElements * type.Size(), type.Size());
+
+    public Operand At(long k, long j) => new(Data + k * KStride + j * JStride, Type, KStride, JStride);
+
+    /// <summary>Packs <paramref name="k"/> x <paramref name="columns"/> (at most one panel wide) into <paramref name="panel"/>.</summary>
+    public void Pack(int k, int columns, float* panel)
+    {
+        switch (Type)
+        {
+            case DType.F32: Pack<F32Element>(k, columns, panel); break;
+            case DType.BF16: Pack<BF16Element>(k, columns, panel); break;
+            default: Pack<F16Element>(k, columns, panel); break;
+        }
+    }
+
+    private void Pack<T>(int k, int columns, float* panel) where T : struct, IElement
+    {
+        if (KStride == T.Size) Panel.PackTransposed<T>(Data, JStride, k, columns, panel);
+        else Panel.PackRows<T>(Data, KStride, k, columns, panel);
+    }
+}
+
+/// <summary>Per-thread memory of the products: one packed panel and one tile for the ragged edge.</summary>
+internal unsafe struct GemmScratch
+{
+    /// <summary>Rows of k that a panel holds: 256 x 32 floats are 32 KB, which the first-level cache keeps.</summary>
+    public const int MaxK = 256;
+
+    private const int EdgeRows = 1024;
+
+    private float* _panel;
+    private float* _edge;
+
+    /// <summary>One for each thread, in native memory, so that the parallel bodies can point to them.</summary>
+    public static GemmScratch* Create(int threads)
+    {
+        var scratch = (GemmScratch*)NativeMemory.Alloc((nuint)threads, (nuint)sizeof(GemmScratch));
+        for (int i = 0; i < threads; i++)
+        {
+            scratch[i]._panel = (float*)NativeMemory.AlignedAlloc(MaxK * 32 * sizeof(float), 64);
+            scratch[i]._edge = (float*)NativeMemory.AlignedAlloc(EdgeRows * 32 * sizeof(float), 64);
+        }
+        return scratch;
+    }
+
+    public static void Free(GemmScratch* scratch, int threads)
+    {
+        for (int i = 0; i < threads; i++)
+        {
+            NativeMemory.AlignedFree(scratch[i]._panel);
+            NativeMemory.AlignedFree(scratch[i]._edge);
+        }
+        NativeMemory.Free(scratch);
+    }
+
+    /// <summary>
+    /// One thread's product C [m, n] (+)= A [m, k] B [k, n]. A(i, k) is at a + i * aRow + k * aK (elements), C is row-major
+    /// with stride <paramref name="ldc"/>.
+    /// </summary>
+    public readonly void Multiply(int m, int n, int k, float* a, long aRow, long aK, Operand b, float* c, long ldc, bool accumulate)
+    {
+        int width = MicroKernel.Columns;
+        for (int k0 = 0; k0 < k; k0 += MaxK)
+        {
+            int depth = Math.Min(MaxK, k - k0);
+            bool add = accumulate || k0 > 0;
+            for (int j = 0; j < n; j += width)
+            {
+                int columns = Math.Min(width, n - j);
+                b.At(k0, j).Pack(depth, columns, _panel);
+                if (columns == width) MicroKernel.Run(m, depth, a + k0 * aK, aRow, aK, _panel, c + j, ldc, add);
+                else MultiplyEdge(m, columns, depth, a + k0 * aK, aRow, aK, c + j, ldc, add);
+            }
+        }
+    }
+
+    private readonly void MultiplyEdge(int m, int columns, int k, float* a, long aRow, long aK, float* c, long ldc, bool accumulate)
+    {
+        int width = MicroKernel.Columns;
+        for (int i0 = 0; i0 < m; i0 += EdgeRows)
+        {
+            int rows = Math.Min(EdgeRows, m - i0);
+            MicroKernel.Run(rows, k, a + i0 * aRow, aRow, aK, _panel, _edge, width, accumulate: false);
+            for (int i = 0; i < rows; i++)
+            {
+                float* to = c + (i0 + i) * ldc, from = _edge + (long)i * width;
+                if (accumulate)
+                {
+                    for (int j = 0; j < columns; j++) to[j] += from[j];
+                }
+                else
+                {
+                    for (int j = 0; j < columns; j++) to[j] = from[j];
+                }
+            }
+        }
+    }
+}

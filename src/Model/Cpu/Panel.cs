@@ -1,0 +1,104 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace OllmNative.Model.Cpu;
+
+/// <summary>
+/// Packing of a matrix into the panel that <see cref="MicroKernel"/> reads: k rows of <see cref="MicroKernel.Columns"/>
+/// floats, widened from the stored type, columns past the end set to zero.
+/// </summary>
+internal static unsafe class Panel
+{
+    /// <summary>Packs B(k, j) = source[j * stride + k]: columns of the product are rows of the weight matrix.</summary>
+    public static void PackTransposed<T>(byte* source, long strideBytes, int k, int columns, float* panel) where T : struct, IElement
+    {
+        int width = MicroKernel.Columns, done = 0;
+        if (Avx512F.IsSupported && columns == width)
+        {
+            for (; done + 16 <= k; done += 16)
+            {
+                Transpose16<T>(source + (long)done * T.Size, strideBytes, panel + (long)done * 32);
+                Transpose16<T>(source + 16 * strideBytes + (long)done * T.Size, strideBytes, panel + (long)done * 32 + 16);
+            }
+        }
+        for (int j = 0; j < width; j++)
+        {
+            byte* row = source + j * strideBytes;
+            float* to = panel + j;
+            if (j < columns)
+            {
+                for (int i = done; i < k; i++) to[(long)i * width] = T.Load(row + (long)i * T.Size);
+            }
+            else
+            {
+                for (int i = done; i < k; i++) to[(long)i * width] = 0;
+            }
+        }
+    }
+
+    /// <summary>Packs B(k, j) = source[k * stride + j].</summary>
+    public static void PackRows<T>(byte* source, long strideBytes, int k, int columns, float* panel) where T : struct, IElement
+    {
+        int width = MicroKernel.Columns;
+        for (int i = 0; i < k; i++, source += strideBytes, panel += width)
+        {
+            int j = 0;
+            if (Avx512F.IsSupported)
+            {
+                for (; j + 16 <= columns; j += 16) Avx512F.Store(panel + j, T.Load512(source + j * T.Size));
+            }
+            else
+            {
+                for (; j + 8 <= columns; j += 8) T.Load256(source + j * T.Size).Store(panel + j);
+            }
+            for (; j < columns; j++) panel[j] = T.Load(source + j * T.Size);
+            for (; j < width; j++) panel[j] = 0;
+        }
+    }
+
+    /// <summary>Writes the 16 x 16 block at <paramref name="source"/> transposed, with row stride 32.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Transpose16<T>(byte* source, long stride, float* to) where T : struct, IElement
+    {
+        // Quarter q of four rows holds columns 4q..4q+3: transpose each 4 x 4, then gather the quarters of the four groups.
+        Transpose4<T>(source, stride, out Vector512<float> a0, out Vector512<float> a1, out Vector512<float> a2, out Vector512<float> a3);
+        source += 4 * stride;
+        Transpose4<T>(source, stride, out Vector512<float> b0, out Vector512<float> b1, out Vector512<float> b2, out Vector512<float> b3);
+        source += 4 * stride;
+        Transpose4<T>(source, stride, out Vector512<float> c0, out Vector512<float> c1, out Vector512<float> c2, out Vector512<float> c3);
+        source += 4 * stride;
+        Transpose4<T>(source, stride, out Vector512<float> d0, out Vector512<float> d1, out Vector512<float> d2, out Vector512<float> d3);
+        Gather(a0, b0, c0, d0, to);
+        Gather(a1, b1, c1, d1, to + 32);
+        Gather(a2, b2, c2, d2, to + 64);
+        Gather(a3, b3, c3, d3, to + 96);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Transpose4<T>(
+        byte* source, long stride, out Vector512<float> t0, out Vector512<float> t1, out Vector512<float> t2, out Vector512<float> t3)
+        where T : struct, IElement
+    {
+        Vector512<float> r0 = T.Load512(source), r1 = T.Load512(source + stride);
+        Vector512<float> r2 = T.Load512(source + 2 * stride), r3 = T.Load512(source + 3 * stride);
+        Vector512<double> low01 = Avx512F.UnpackLow(r0, r1).AsDouble(), high01 = Avx512F.UnpackHigh(r0, r1).AsDouble();
+        Vector512<double> low23 = Avx512F.UnpackLow(r2, r3).AsDouble(), high23 = Avx512F.UnpackHigh(r2, r3).AsDouble();
+        t0 = Avx512F.UnpackLow(low01, low23).AsSingle();
+        t1 = Avx512F.UnpackHigh(low01, low23).AsSingle();
+        t2 = Avx512F.UnpackLow(high01, high23).AsSingle();
+        t3 = Avx512F.UnpackHigh(high01, high23).AsSingle();
+    }
+
+    /// <summary>Quarter q of the four vectors, side by side, is the output row 4q further down.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Gather(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d, float* to)
+    {
+        Vector512<float> ab01 = Avx512F.Shuffle4x128(a, b, 0b01_00_01_00), ab23 = Avx512F.Shuffle4x128(a, b, 0b11_10_11_10);
+        Vector512<float> cd01 = Avx512F.Shuffle4x128(c, d, 0b01_00_01_00), cd23 = Avx512F.Shuffle4x128(c, d, 0b11_10_11_10);
+        Avx512F.Store(to, Avx512F.Shuffle4x128(ab01, cd01, 0b10_00_10_00));
+        Avx512F.Store(to + 4 * 32, Avx512F.Shuffle4x128(ab01, cd01, 0b11_01_11_01));
+        Avx512F.Store(to + 8 * 32, Avx512F.Shuffle4x128(ab23, cd23, 0b10_00_10_00));
+        Avx512F.Store(to + 12 * 32, Avx512F.Shuffle4x128(ab23, cd23, 0b11_01_11_01));
+    }
+}

@@ -1,0 +1,177 @@
+namespace OllmNative.Model;
+
+/// <summary>Rows of a packed batch that belong to one sequence, and where its keys and values lie.</summary>
+/// <param name="FirstRow">First row of the batch.</param>
+/// <param name="Count">Rows (new tokens) of the sequence in the batch.</param>
+/// <param name="Past">Tokens before them, already in the cache: the first new token has this position.</param>
+/// <param name="CacheRow">Row of the key and value matrices that holds position 0 of the sequence.</param>
+public readonly record struct SequenceSpan(int FirstRow, int Count, int Past, int CacheRow);
+
+/// <summary>
+/// The operations that the model is made of, on memory of one device. The backbone, the OLLM modules, the trainer and
+/// the generator are written once over this class.
+/// <para>Sizes: N rows (tokens), D hidden, H query heads, Hkv key/value heads, Dh head size, V vocabulary, K options.
+/// Matrices are row-major f32 unless they are weights. Operands come in the order inputs, weights, results.</para>
+/// <para>The gradient rule, stated once: gradients of parameters are added to (<c>+=</c>), gradients of activations are
+/// written (<c>=</c>).</para>
+/// </summary>
+public abstract class ComputeDevice : IDisposable
+{
+    /// <summary>What the device is, for reports: <c>cpu (2 threads, AVX-512)</c>.</summary>
+    public abstract string Description { get; }
+
+    /// <summary>Allocates zeroed memory.</summary>
+    public abstract DeviceBuffer<T> Allocate<T>(long length) where T : unmanaged;
+
+    /// <summary>Makes a tensor of the mapped file usable as a weight; on the CPU nothing is copied.</summary>
+    /// <exception cref="OllmException">The tensor is not a matrix of F32, F16 or BF16.</exception>
+    public abstract DeviceMatrix Matrix(MappedTensor tensor);
+
+    /// <summary>Views a stretch of parameters as a matrix [rows, columns].</summary>
+    public abstract DeviceMatrix Matrix(DeviceView<float> parameters, int rows, int columns);
+
+    /// <summary>output[n] = table[ids[n]]: [N, D].</summary>
+    public abstract void Embedding(DeviceView<int> ids, DeviceMatrix table, DeviceView<float> output);
+
+    /// <summary>output[n] = input[rows[n]]: picks N rows of <paramref name="columns"/> floats.</summary>
+    public abstract void GatherRows(DeviceView<float> input, DeviceView<int> rows, DeviceView<float> output, int columns);
+
+    /// <summary>
+    /// output = gain * x / sqrt(mean(x²) + eps) for each row of <paramref name="gain"/>.Length floats. Rows of the output
+    /// are <paramref name="outputStride"/> floats apart (0: packed), so that a result can land inside a wider matrix.
+    /// </summary>
+    public abstract void RmsNorm(DeviceView<float> x, DeviceView<float> gain, DeviceView<float> output, float eps, int outputStride = 0);
+
+    /// <summary>dGain += sum over rows of dOutput * x / rms(x). The inputs of every trained norm are frozen, so they get no gradient.</summary>
+    public abstract void RmsNormBackwardGain(DeviceView<float> x, DeviceView<float> dOutput, DeviceView<float> dGain, float eps, int dOutputStride = 0);
+
+    /// <summary>output [N, rows(W)] = x [N, columns(W)] Wᵀ + bias; with <paramref name="accumulate"/> it is added to the output.</summary>
+    public abstract void MatMul(DeviceView<float> x, DeviceMatrix w, DeviceView<float> bias, DeviceView<float> output, bool accumulate = false);
+
+    /// <summary>dx [N, columns(W)] = dy [N, rows(W)] W; with <paramref name="accumulate"/> it is added.</summary>
+    public abstract void MatMulBackwardInput(DeviceView<float> dy, DeviceMatrix w, DeviceView<float> dx, bool accumulate = false);
+
+    /// <summary>dW [rows, columns] += dyᵀ x and dBias [rows] += column sums of dy (when given).</summary>
+    public abstract void MatMulBackwardWeight(DeviceView<float> dy, DeviceView<float> x, DeviceMatrix dW, DeviceView<float> dBias);
+
+    /// <summary>
+    /// Rotates pairs (i, i + Dh/2) of every head of x [N, heads * Dh] by the angle of the row's position:
+    /// <c>cosSin</c> [positions, Dh] holds Dh/2 cosines, then Dh/2 sines. Rotary embedding, arXiv 2104.09864.
+    /// </summary>
+    public abstract void Rope(DeviceView<float> x, DeviceView<int> positions, DeviceView<float> cosSin, int headSize);
+
+    /// <summary>Copies row n of x [N, columns] to row cacheRows[n] of the cache.</summary>
+    public abstract void ScatterRows(DeviceView<float> x, DeviceView<int> cacheRows, DeviceView<float> cache, int columns);
+
+    /// <summary>
+    /// Causal attention with grouped queries: for each sequence, output = softmax(q kᵀ / sqrt(Dh)) v over the positions up
+    /// to the query's own. q and output [N, H * Dh]; keys and values [cache rows, Hkv * Dh].
+    /// </summary>
+    public abstract void Attention(
+        DeviceView<float> q, DeviceView<float> keys, DeviceView<float> values, ReadOnlySpan<SequenceSpan> sequences,
+        DeviceView<float> output, int heads, int kvHeads, int headSize);
+
+    /// <summary>output = silu(gate) * up, elementwise. May be in place.</summary>
+    public abstract void SwiGlu(DeviceView<float> gate, DeviceView<float> up, DeviceView<float> output);
+
+    /// <summary>output = a + b, elementwise. May be in place.</summary>
+    public abstract void Add(DeviceView<float> a, DeviceView<float> b, DeviceView<float> output);
+
+    /// <summary>output = silu(x) = x * sigmoid(x), elementwise.</summary>
+    public abstract void Silu(DeviceView<float> x, DeviceView<float> output);
+
+    /// <summary>dx = dy * sigmoid(x) (1 + x (1 - sigmoid(x))), elementwise. May be in place over dy.</summary>
+    public abstract void SiluBackward(DeviceView<float> x, DeviceView<float> dy, DeviceView<float> dx);
+
+    /// <summary>x[n] *= scale[n] for each row.</summary>
+    public abstract void ScaleRows(DeviceView<float> x, DeviceView<float> scale, int columns);
+
+    /// <summary>x *= scale.</summary>
+    public abstract void Scale(DeviceView<float> x, float scale);
+
+    /// <summary>
+    /// The output head and the cross-entropy loss in one pass over the vocabulary; no [N, V] matrix exists. For each row:
+    /// loss = -log softmax(W x)_target; prediction = argmax of W x; and, when <paramref name="gradient"/> is given, the
+    /// gradient of the loss for x: sum_v p_v W_v - W_target.
+    /// </summary>
+    public abstract void HeadCrossEntropy(
+        DeviceView<float> x, DeviceMatrix w, DeviceView<int> targets,
+        DeviceView<float> loss, DeviceView<int> prediction, DeviceView<float> gradient);
+
+    /// <summary>p = softmax(x) for each row of <paramref name="columns"/> floats.</summary>
+    public abstract void Softmax(DeviceView<float> x, DeviceView<float> p, int columns);
+
+    /// <summary>dx = p * (dp - sum(p dp)) * scale for each row of <paramref name="columns"/> floats; added when asked.</summary>
+    public abstract void SoftmaxBackward(DeviceView<float> p, DeviceView<float> dp, DeviceView<float> dx, int columns, float scale, bool accumulate);
+
+    /// <summary>
+    /// Straight-through Gumbel-softmax (arXiv 1611.01144): soft = softmax((logits + g) / temperature), hard = one-hot of its
+    /// largest entry, for rows of <paramref name="columns"/> options. The noise of row n is a function of keys[n] alone.
+    /// </summary>
+    public abstract void GumbelSoftmax(
+        DeviceView<float> logits, DeviceView<ulong> keys, float temperature, DeviceView<float> soft, DeviceView<float> hard, int columns);
+
+    /// <summary>
+    /// KL of q against the uniform prior over K options: kl[n] = sum_k q_k (log q_k + log K), and its gradient for the
+    /// logits of q, dLogits += scale * q_k (log q_k + log K - kl).
+    /// </summary>
+    public abstract void UniformKl(DeviceView<float> q, DeviceView<float> kl, DeviceView<float> dLogits, int columns, float scale);
+
+    /// <summary>
+    /// Cross-entropy of the policy against the encoder: loss[n] = -sum_k q_k log softmax(logits)_k and
+    /// dLogits = scale * (softmax(logits) - q). q is a constant here.
+    /// </summary>
+    public abstract void PolicyCrossEntropy(DeviceView<float> logits, DeviceView<float> q, DeviceView<float> loss, DeviceView<float> dLogits, int columns, float scale);
+
+    /// <summary>
+    /// The exact mixture over options: ce [N, K] holds each option's -log p_k(y). loss[n] = -log sum_k q_k p_k(y);
+    /// dq[n, k] = -scale * p_k(y) / sum_j q_j p_j(y); share[n, k] = scale * q_k p_k(y) / sum_j q_j p_j(y), by which the
+    /// gradient of ce[n, k] is weighted.
+    /// </summary>
+    public abstract void MarginalLoss(DeviceView<float> q, DeviceView<float> ce, DeviceView<float> loss, DeviceView<float> dq, DeviceView<float> share, int columns, float scale);
+
+    /// <summary>
+    /// One clipped policy-gradient step on option choices (PPO's surrogate, arXiv 1707.06347): with r = pi(z)/exp(oldLog),
+    /// loss[n] = -min(r A, clip(r, 1 ± clip) A) - entropy * H(pi); dLogits is its gradient times scale. Also returns each
+    /// row's log pi(z) in <paramref name="logProbability"/>.
+    /// </summary>
+    public abstract void PolicyGradient(
+        DeviceView<float> logits, DeviceView<int> options, DeviceView<float> advantage, DeviceView<float> oldLogProbability,
+        float clip, float entropyBonus, DeviceView<float> loss, DeviceView<float> logProbability, DeviceView<float> dLogits, int columns, float scale);
+
+    /// <summary>
+    /// One AdamW step (arXiv 1711.05101) over a flat parameter buffer; <see cref="AdamWStep.GradientScale"/> is the clipping factor.
+    /// </summary>
+    public abstract void AdamW(
+        DeviceView<float> parameters, DeviceView<float> gradients, DeviceView<float> firstMoment, DeviceView<float> secondMoment, in AdamWStep step);
+
+    /// <summary>Sum of squares, accumulated in f64 in a fixed order.</summary>
+    public abstract double SquaredNorm(DeviceView<float> x);
+
+    /// <summary>x = 0.</summary>
+    public abstract void Clear(DeviceView<float> x);
+
+    /// <summary>destination = source.</summary>
+    public abstract void Copy(DeviceView<float> source, DeviceView<float> destination);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Gives threads and memory back.</summary>
+    protected abstract void Dispose(bool disposing);
+}
+
+/// <summary>What one AdamW step needs beside the buffers.</summary>
+/// <param name="Step">1 for the first step; bias correction depends on it.</param>
+/// <param name="LearningRate">Learning rate of this step.</param>
+/// <param name="Beta1">Decay of the first moment.</param>
+/// <param name="Beta2">Decay of the second moment.</param>
+/// <param name="Epsilon">Added to the square root of the second moment.</param>
+/// <param name="WeightDecay">Decoupled: parameters shrink by LearningRate * WeightDecay first.</param>
+/// <param name="GradientScale">Factor on the gradient (clipping by global norm).</param>
+public readonly record struct AdamWStep(
+    int Step, float LearningRate, float Beta1, float Beta2, float Epsilon, float WeightDecay, float GradientScale);
