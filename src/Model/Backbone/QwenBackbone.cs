@@ -1,0 +1,193 @@
+namespace OllmNative.Model;
+
+/// <summary>
+/// The frozen backbone: Qwen2 / Qwen2.5 / DeepSeek-R1-Distill-Qwen (biases on q, k, v) and Qwen3 (RmsNorm on each head of
+/// q and k). Pre-norm decoder with rotary positions, grouped-query attention and SwiGLU; see arXiv 2407.10671 and
+/// 2505.09388. Weights stay where the file is mapped, in the type that the file has.
+/// </summary>
+public sealed class QwenBackbone : IDisposable
+{
+    private readonly Layer[] _layers;
+    private readonly DeviceBuffer<float> _norm;
+    private readonly Checkpoint _checkpoint;
+    private readonly List<DeviceBuffer<float>> _vectors = [];
+    private DeviceBuffer<float>? _rope;
+    private int _ropePositions;
+
+    private QwenBackbone(ComputeDevice device, ModelConfig config, Checkpoint checkpoint)
+    {
+        Device = device;
+        Config = config;
+        _checkpoint = checkpoint;
+        int d = config.HiddenSize, q = config.Heads * config.HeadDim, kv = config.KvHeads * config.HeadDim, f = config.IntermediateSize;
+        Embedding = Matrix("model.embed_tokens.weight", config.VocabSize, d);
+        Head = config.TieWordEmbeddings ? Embedding : Matrix("lm_head.weight", config.VocabSize, d);
+        _norm = Vector("model.norm.weight", d);
+        _layers = new Layer[config.Layers];
+        for (int i = 0; i < _layers.Length; i++)
+        {
+            string at = $"model.layers.{i}.";
+            string attention = at + "self_attn.";
+            _layers[i] = new Layer(
+                InputNorm: Vector(at + "input_layernorm.weight", d).View,
+                Q: Matrix(attention + "q_proj.weight", q, d), QBias: Bias(config.QkvBias, attention + "q_proj.bias", q),
+                K: Matrix(attention + "k_proj.weight", kv, d), KBias: Bias(config.QkvBias, attention + "k_proj.bias", kv),
+                V: Matrix(attention + "v_proj.weight", kv, d), VBias: Bias(config.QkvBias, attention + "v_proj.bias", kv),
+                QNorm: Bias(config.QkNorm, attention + "q_norm.weight", config.HeadDim),
+                KNorm: Bias(config.QkNorm, attention + "k_norm.weight", config.HeadDim),
+                O: Matrix(attention + "o_proj.weight", d, q), OBias: Bias(config.OutputBias, attention + "o_proj.bias", d),
+                PostNorm: Vector(at + "post_attention_layernorm.weight", d).View,
+                Gate: Matrix(at + "mlp.gate_proj.weight", f, d), Up: Matrix(at + "mlp.up_proj.weight", f, d),
+                Down: Matrix(at + "mlp.down_proj.weight", d, f));
+        }
+    }
+
+    /// <summary>Where the operations run.</summary>
+    public ComputeDevice Device { get; }
+
+    /// <summary>The backbone's config.json.</summary>
+    public ModelConfig Config { get; }
+
+    /// <summary>Token embeddings [V, D].</summary>
+    public DeviceMatrix Embedding { get; }
+
+    /// <summary>Output head [V, D]; the embedding itself when the weights are tied.</summary>
+    public DeviceMatrix Head { get; }
+
+    /// <summary>Identifies config and tensor table; OLLM folders name the backbone that they were made for by it.</summary>
+    public string Fingerprint { get; private init; } = "";
+
+    /// <summary>Parameters of the backbone, tied weights counted once.</summary>
+    public long ParameterCount { get; private init; }
+
+    /// <summary>Bytes of weights that one decoded token reads (the embedding is gathered, not streamed).</summary>
+    public long BytesPerToken
+    {
+        get
+        {
+            long bytes = Head.Bytes;
+            foreach (Layer l in _layers) bytes += l.Q.Bytes + l.K.Bytes + l.V.Bytes + l.O.Bytes + l.Gate.Bytes + l.Up.Bytes + l.Down.Bytes;
+            return bytes;
+        }
+    }
+
+    /// <summary>Opens a model folder: config.json and safetensors, one file or shards.</summary>
+    /// <exception cref="OllmException">A file is missing or malformed, or a tensor has another shape or type than the config asks for.</exception>
+    public static QwenBackbone Load(ComputeDevice device, string folder)
+    {
+        ModelConfig config = ModelConfig.Load(folder);
+        Checkpoint checkpoint = Checkpoint.Open(folder);
+        try
+        {
+            return new QwenBackbone(device, config, checkpoint)
+            {
+                Fingerprint = BackboneFingerprint.Compute(config, checkpoint),
+                ParameterCount = checkpoint.Tensors.Where(t => !(config.TieWordEmbeddings && t.Name == "lm_head.weight")).Sum(t => t.ElementCount),
+            };
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Runs the packed batch through all layers, appends its keys and values to the cache and writes the final-norm hidden
+    /// states, the input of the head: hidden [N, D].
+    /// </summary>
+    public void Forward(TokenBatch batch, KvCache cache, ForwardBuffers buffers, DeviceView<float> hidden)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        ArgumentNullException.ThrowIfNull(cache);
+        ArgumentNullException.ThrowIfNull(buffers);
+        ModelConfig c = Config;
+        ComputeDevice device = Device;
+        ForwardBuffers.Views b = buffers.For(batch.Rows);
+        DeviceView<float> rope = RopeTable(batch.Positions);
+        DeviceView<float> none = default;
+
+        device.Embedding(batch.Tokens, Embedding, b.X);                                     // x    [N, D]
+        for (int i = 0; i < _layers.Length; i++)
+        {
+            Layer w = _layers[i];
+            device.RmsNorm(b.X, w.InputNorm, b.Normed, c.RmsNormEps);                       //      [N, D]
+            device.MatMul(b.Normed, w.Q, w.QBias, b.Q);                                     // q    [N, H * Dh]
+            device.MatMul(b.Normed, w.K, w.KBias, b.K);                                     // k    [N, Hkv * Dh]
+            device.MatMul(b.Normed, w.V, w.VBias, b.V);                                     // v    [N, Hkv * Dh]
+            if (c.QkNorm)
+            {
+                device.RmsNorm(b.Q, w.QNorm, b.Q, c.RmsNormEps);                            // each head by itself
+                device.RmsNorm(b.K, w.KNorm, b.K, c.RmsNormEps);
+            }
+            device.Rope(b.Q, batch.PositionIds, rope, c.HeadDim);
+            device.Rope(b.K, batch.PositionIds, rope, c.HeadDim);
+            device.ScatterRows(b.K, batch.CacheRows, cache.Keys(i), c.KvHeads * c.HeadDim);
+            device.ScatterRows(b.V, batch.CacheRows, cache.Values(i), c.KvHeads * c.HeadDim);
+            device.Attention(b.Q, cache.Keys(i), cache.Values(i), batch.Spans, b.Attended, c.Heads, c.KvHeads, c.HeadDim); // [N, H * Dh]
+            device.MatMul(b.Attended, w.O, w.OBias, b.X, accumulate: true);                 // x += o   [N, D]
+
+            device.RmsNorm(b.X, w.PostNorm, b.Normed, c.RmsNormEps);                        //      [N, D]
+            device.MatMul(b.Normed, w.Gate, none, b.Gate);                                  //      [N, F]
+            device.MatMul(b.Normed, w.Up, none, b.Up);                                      //      [N, F]
+            device.SwiGlu(b.Gate, b.Up, b.Gate);                                            //      [N, F]
+            device.MatMul(b.Gate, w.Down, none, b.X, accumulate: true);                     // x += mlp [N, D]
+        }
+        device.RmsNorm(b.X, _norm.View, hidden, c.RmsNormEps);                              // h    [N, D]
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (DeviceBuffer<float> vector in _vectors) vector.Dispose();
+        _rope?.Dispose();
+        _checkpoint.Dispose();
+    }
+
+    /// <summary>
+    /// cos and sin of position * theta^(-2i/Dh) for i &lt; Dh/2, [positions, Dh]. Angles are rounded to f32 before the cosine,
+    /// as the reference implementations do.
+    /// </summary>
+    private DeviceView<float> RopeTable(int positions)
+    {
+        if (positions > _ropePositions)
+        {
+            int count = Math.Max(positions, 2 * _ropePositions), half = Config.HeadDim / 2;
+            var table = new float[(long)count * Config.HeadDim];
+            for (int i = 0; i < half; i++)
+            {
+                float frequency = (float)(1 / Math.Pow(Config.RopeTheta, 2.0 * i / Config.HeadDim));
+                for (int p = 0; p < count; p++)
+                {
+                    float angle = p * frequency;
+                    table[(long)p * Config.HeadDim + i] = (float)Math.Cos(angle);
+                    table[(long)p * Config.HeadDim + half + i] = (float)Math.Sin(angle);
+                }
+            }
+            _rope?.Dispose();
+            _rope = Device.Allocate<float>(table.LongLength);
+            _rope.Upload(0, table);
+            _ropePositions = count;
+        }
+        return _rope!.View;
+    }
+
+    private DeviceMatrix Matrix(string name, int rows, int columns) => Device.Matrix(_checkpoint.Get(name, rows, columns));
+
+    private DeviceView<float> Bias(bool present, string name, int length) => present ? Vector(name, length).View : default;
+
+    private DeviceBuffer<float> Vector(string name, int length)
+    {
+        DeviceBuffer<float> buffer = Device.Allocate<float>(length);
+        buffer.Upload(0, _checkpoint.Get(name, length).ToFloats());
+        _vectors.Add(buffer);
+        return buffer;
+    }
+
+    private sealed record Layer(
+        DeviceView<float> InputNorm,
+        DeviceMatrix Q, DeviceView<float> QBias, DeviceMatrix K, DeviceView<float> KBias, DeviceMatrix V, DeviceView<float> VBias,
+        DeviceView<float> QNorm, DeviceView<float> KNorm,
+        DeviceMatrix O, DeviceView<float> OBias,
+        DeviceView<float> PostNorm, DeviceMatrix Gate, DeviceMatrix Up, DeviceMatrix Down);
+}
