@@ -25,6 +25,13 @@ public class FormatsSafetensorsFileTests
     [InlineData("""{"a":{"dtype":"u8","shape":[4],"data_offsets":[0,4]}}""", 4, "unknown dtype \"u8\"")]
     [InlineData("""{"a":[1]}""", 0, "must be a JSON object")]
     [InlineData("""{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}}""", 6, "overlap")]
+    [InlineData("""{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[1],"data_offsets":[5,6]}}""", 6, "leave a hole")]
+    [InlineData("""{"a":{"dtype":"U8","shape":[4],"data_offsets":[1,5]}}""", 5, "leave a hole")]
+    [InlineData("""{"a":{"dtype":"U8","shape":[4],"data_offsets":[4,0]}}""", 4, "end before they begin")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}""", 4, "needs 8 bytes but its data_offsets [0, 4] span 4")]
+    [InlineData("""{"a":{"dtype":"F4","shape":[3],"data_offsets":[0,2]}}""", 2, "whole number of bytes")]
+    [InlineData("""{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}""", 5, "trailing bytes")]
+    [InlineData("""{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}""", 3, "truncated")]
     [InlineData("""{"a":{"dtype":"F64","shape":[4611686018427387904],"data_offsets":[0,0]}}""", 0, "overflows")]
     [InlineData("""{"a":{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0]}}""", 0, "overflows")]
     [InlineData("""{"a":{"dtype":"U8","shape":[1],"data_offsets":[18446744073709551615,18446744073709551615]}}""", 1, "overflows")]
@@ -143,11 +150,12 @@ public class FormatsSafetensorsFileTests
         BinaryPrimitives.WriteHalfLittleEndian(halves, (Half)(-1.5f));
         BinaryPrimitives.WriteHalfLittleEndian(halves.AsSpan(2), Half.PositiveInfinity);
         string path = Path.Combine(TestData.NewFolder(), "t.safetensors");
-        SafetensorsWriter.Write(path, [TensorToWrite.FromBytes("half", DType.F16, halves, 2), TensorToWrite.FromBytes("packed", DType.F4, new byte[1], 2)]);
+        SafetensorsWriter.Write(path, [TensorToWrite.FromBytes("half", DType.F16, halves, 2), TensorToWrite.FromBytes("brain", DType.BF16, new byte[] { 0x20, 0xC0, 0x49, 0x40 }, 2), TensorToWrite.FromBytes("packed", DType.F4, new byte[1], 2)]);
         using SafetensorsFile file = SafetensorsFile.Open(path);
         Assert.Equal([-1.5f, float.PositiveInfinity], file.Tensors[0].ToFloats());
-        Assert.Contains("expected F32, BF16 or F16", Error(() => file.Tensors[1].ToFloats()), StringComparison.Ordinal);
-        Assert.Contains("4 bits", Error(() => file.Tensors[1].DType.Size()), StringComparison.Ordinal);
+        Assert.Equal([-2.5f, 3.140625f], file.Tensors[1].ToFloats());
+        Assert.Contains("expected F32, BF16 or F16", Error(() => file.Tensors[2].ToFloats()), StringComparison.Ordinal);
+        Assert.Contains("4 bits", Error(() => file.Tensors[2].DType.Size()), StringComparison.Ordinal);
         Assert.Throws<ArgumentException>(() => file.Tensors[0].AsSpan<float>().Length);
     }
 
