@@ -5,7 +5,7 @@ namespace OllmNative.Tests;
 /// <summary>Fixtures made by tests/reference/make_fixtures.py and helpers to compare with them.</summary>
 internal static class Reference
 {
-    public static string Folder(params string[] parts) => Path.Combine([AppContext.BaseDirectory, "fixtures", .. parts]);
+    public static string Folder(params string[] parts) => Path.Combine([AppContext.BaseDirectory, "reference", "fixtures", .. parts]);
 
     public static float[] Floats(Checkpoint file, string name) => file.Get(name).ToFloats();
 
