@@ -40,8 +40,9 @@ public class TokenizerFileTests
         { "added_tokens[0].id must be a whole number", f => f["added_tokens"]![0]!["id"] = "7" },
         { "added_tokens[0] \"<|end|>\" id 1000000000 is not between", f => f["added_tokens"]![0]!["id"] = 1_000_000_000 },
         { "added_tokens[0] \"<|end|>\" id 5 is taken already", f => f["added_tokens"]![0]!["id"] = 5 },
-        { "added_tokens[1] repeats the id or content", f => f["added_tokens"]![1]!["id"] = TokenizerSamples.End },
-        { "added_tokens[0].id is 300, but model.vocab gives \"the\" the id", f => f["added_tokens"]![0]!["content"] = "the" },
+        { "added_tokens[1].id is 300, as in an earlier one", f => f["added_tokens"]![1]!["id"] = TokenizerSamples.End },
+        { "added_tokens[0].id is 300, but \"the\" has the id 257 already", f => f["added_tokens"]![0]!["content"] = "the" },
+        { "added_tokens[1].id is 301, but \"<|end|>\" has the id 300 already", f => f["added_tokens"]![1]!["content"] = "<|end|>" },
         { "added_tokens[0].special must be true or false", f => f["added_tokens"]![0]!["special"] = 1 },
         { "post_normalizer is a key that this program does not know", f => f["post_normalizer"] = new JsonObject() },
     };
@@ -86,6 +87,7 @@ public class TokenizerFileTests
     [InlineData("{\"bos_token\": \"<none>\"}", "bos_token is \"<none>\"")]
     [InlineData("{", "not valid JSON")]
     [InlineData("[]", "expected a JSON object")]
+    [InlineData("{\"eos_token\": \"\\ud800\"}", "eos_token is not valid Unicode")]
     public void Load_BadConfig_NamesFileAndKey(string config, string expected)
     {
         var e = Assert.Throws<OllmException>(() => TokenizerSamples.Load(config: config));

@@ -45,7 +45,9 @@ public class TokenizerSplitterTests
     {
         var splitter = new RegexSplitter(@"\p{Lu}|\p{Nd}{1,3}", "test");
         // Mathematical bold A is Lu, italic a is Ll; mathematical digits are Nd; what does not match is one piece between matches.
-        Assert.Equal(["\U0001D400", "\U0001D44E\U0001F9EE", "\U0001D7D9\U0001D7DA7", "8", "z"], Pieces(splitter, "\U0001D400\U0001D44E\U0001F9EE\U0001D7D9\U0001D7DA78z"));
+        Assert.Equal(
+            ["\U0001D400", "\U0001D44E\U0001F9EE", "\U0001D7D9\U0001D7DA7", "8", "z"],
+            Pieces(splitter, "\U0001D400\U0001D44E\U0001F9EE\U0001D7D9\U0001D7DA78z"));
     }
 
     [Fact]

@@ -14,8 +14,9 @@ public class TokenizerTests
     [Fact]
     public void Encode_KnownText_MergesByRankWithinPieces()
     {
-        Assert.Equal(["Ġ", "the", "Ġth", "ing"], Written(Small.Encode(" the thing"))); // "th e" comes before "Ġ th"
-        Assert.Equal(["aaa", "aa"], Written(Small.Encode("aaaaa")));
+        // "th e" comes before "Ġ th", so the space stays apart.
+        Assert.Equal(["Ġ", "the", "Ġth", "ing"], Written(Small.Encode(" the thing")));
+        Assert.Equal(["aa", "aaa"], Written(Small.Encode("aaaaa"))); // aa aa a, and then "aa a"
         Assert.Equal(["i", "'ll", "ĠĠĠĠ", "Ġ", "x"], Written(Small.Encode("i'll     x")));
         Assert.Equal(["Ã©", "æĹ¥"], Written(Small.Encode("e\u0301日")));
         Assert.Empty(Small.Encode(""));
@@ -107,7 +108,7 @@ public class TokenizerTests
             JsonNode vocab = old["vocab"]!.DeepClone();
             f["model"] = new JsonObject
             {
-                ["merges"] = new JsonArray([.. old["merges"]!.AsArray().Select(m => new JsonArray([.. m!.GetValue<string>().Split(' ').Select(p => (JsonNode)p)]))]),
+                ["merges"] = TokenizerSamples.AsPairs(old["merges"]!.AsArray()),
                 ["vocab"] = vocab,
             };
         });

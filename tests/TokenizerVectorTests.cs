@@ -68,7 +68,8 @@ public class TokenizerVectorTests
     public void Encode_TextsWithoutAddedTokens_AreTheSameForQwen()
     {
         Tokenizer tokenizer = Load(Qwen);
-        List<JsonElement> rows = [.. Rows("derived_vectors.jsonl").Where(row => !row.GetProperty("text").GetString()!.Contains("<|", StringComparison.Ordinal))];
+        List<JsonElement> rows = [.. Rows("derived_vectors.jsonl")
+            .Where(row => !row.GetProperty("text").GetString()!.Contains("<|", StringComparison.Ordinal))];
         Assert.True(rows.Count > 60);
         foreach (JsonElement row in rows) Assert.Equal(Ids(row), tokenizer.Encode(row.GetProperty("text").GetString()!));
     }
@@ -94,8 +95,7 @@ public class TokenizerVectorTests
         JsonNode saved = JsonNode.Parse(File.ReadAllText(path))!;
         JsonNode original = JsonNode.Parse(File.ReadAllText(TestData.Require(DeepSeek, "tokenizer.json")))!;
         saved["model"]!["vocab"] = original["model"]!["vocab"]!.DeepClone();
-        saved["model"]!["merges"] = new JsonArray([.. original["model"]!["merges"]!.AsArray()
-            .Select(merge => new JsonArray([.. merge!.GetValue<string>().Split(' ').Select(part => (JsonNode)part)]))]);
+        saved["model"]!["merges"] = TokenizerSamples.AsPairs(original["model"]!["merges"]!.AsArray());
         Tokenizer tokenizer = TokenizerSamples.LoadText(saved.ToJsonString());
         foreach (JsonElement row in Rows("derived_vectors.jsonl")) Assert.Equal(Ids(row), tokenizer.Encode(row.GetProperty("text").GetString()!));
     }

@@ -60,7 +60,8 @@ internal sealed class BpeModelReader(string path)
         {
             "type" => value.ValueKind == JsonValueKind.String && value.ValueEquals("BPE") ? null : "\"BPE\"",
             "dropout" => off || (value.ValueKind == JsonValueKind.Number && value.GetDouble() == 0) ? null : "null",
-            "continuing_subword_prefix" or "end_of_word_suffix" => off || (value.ValueKind == JsonValueKind.String && value.ValueEquals("")) ? null : "\"\"",
+            "continuing_subword_prefix" or "end_of_word_suffix" =>
+                off || (value.ValueKind == JsonValueKind.String && value.ValueEquals("")) ? null : "\"\"",
             "byte_fallback" => off ? null : "false",
             // They speak of characters outside the vocabulary, which bytes never are.
             "unk_token" or "fuse_unk" => null,
