@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 
@@ -59,15 +60,18 @@ internal sealed class BpeModelReader(string path)
         {
             "type" => value.ValueKind == JsonValueKind.String && value.ValueEquals("BPE") ? null : "\"BPE\"",
             "dropout" => off || (value.ValueKind == JsonValueKind.Number && value.GetDouble() == 0) ? null : "null",
-            "continuing_subword_prefix" or "end_of_word_suffix" => off || (value.ValueKind == JsonValueKind.String && value.ValueEquals("")) ? null : "\"\"",
+            "continuing_subword_prefix" or "end_of_word_suffix" =>
+                off || (value.ValueKind == JsonValueKind.String && value.ValueEquals("")) ? null : "\"\"",
             "byte_fallback" => off ? null : "false",
             // They speak of characters outside the vocabulary, which bytes never are.
             "unk_token" or "fuse_unk" => null,
             _ => off ? null : "no such key: this program does not know it",
         };
-        if (expected is not null) throw Error($"model.{key}", $"is {value.GetRawText()}; expected {expected}");
+        string given = value.ValueKind == JsonValueKind.String ? $"\"{value.GetString()}\"" : value.GetRawText();
+        if (expected is not null) throw Error($"model.{key}", $"is {given}; expected {expected}");
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ReadVocabulary(ref Utf8JsonReader reader)
     {
         if (reader.TokenType != JsonTokenType.StartObject) throw Error("model.vocab", "must be an object of token: id");
@@ -81,6 +85,7 @@ internal sealed class BpeModelReader(string path)
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private MergeTable ReadMerges(ref Utf8JsonReader reader)
     {
         if (reader.TokenType != JsonTokenType.StartArray) throw Error("model.merges", "must be an array");
@@ -93,6 +98,7 @@ internal sealed class BpeModelReader(string path)
     }
 
     /// <summary>A merge is <c>"a b"</c>, or <c>["a", "b"]</c> in files of newer writers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private (int Left, int Right, int Merged) ReadMerge(ref Utf8JsonReader reader, int index)
     {
         ReadOnlySpan<byte> left, right;
@@ -114,6 +120,7 @@ internal sealed class BpeModelReader(string path)
         return Resolve(left, right, index);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private (int Left, int Right, int Merged) Resolve(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right, int index)
     {
         if (joined.Length < left.Length + right.Length) joined = new byte[left.Length + right.Length];

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace OllmNative.Model;
@@ -15,6 +16,7 @@ internal static class ByteAlphabet
     public static char CharOf(byte value) => Chars[value];
 
     /// <summary>Writes the bytes that a token's UTF-8 text stands for; false when a character of it stands for none.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static bool TryDecode(ReadOnlySpan<byte> utf8, Span<byte> bytes, out int length)
     {
         length = 0;

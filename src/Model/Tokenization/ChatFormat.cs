@@ -74,18 +74,19 @@ public abstract class ChatFormat
         string file = Path.Combine(folder, "chat_template.jinja");
         if (File.Exists(file)) return Encoding.UTF8.GetString(JsonFile.ReadBytes(file).Span);
 
-        using JsonDocument? config = JsonFile.OpenObject(Path.Combine(folder, "tokenizer_config.json"));
+        string path = Path.Combine(folder, "tokenizer_config.json");
+        using JsonDocument? config = JsonFile.OpenObject(path);
         if (config is null || !config.RootElement.TryGetProperty("chat_template", out JsonElement template)) return "";
         // Some files hold several templates by name.
         if (template.ValueKind == JsonValueKind.Array)
             template = template.EnumerateArray().FirstOrDefault(entry => Member(entry, "name") == "default");
-        return template.ValueKind == JsonValueKind.String ? template.GetString()! : Member(template, "template") ?? "";
-    }
+        return template.ValueKind == JsonValueKind.String ? JsonFile.Text(template, path, "chat_template") : Member(template, "template") ?? "";
 
-    private static string? Member(JsonElement element, string key) =>
-        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String
-            ? value.GetString()
-            : null;
+        string? Member(JsonElement element, string key) =>
+            element.ValueKind == JsonValueKind.Object && element.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String
+                ? JsonFile.Text(value, path, $"chat_template.{key}")
+                : null;
+    }
 
     private static string Unescape(string jinja) =>
         Regex.Replace(jinja, @"\\(.)", m => m.Groups[1].Value == "n" ? "\n" : m.Groups[1].Value, RegexOptions.CultureInvariant);

@@ -63,7 +63,8 @@ internal sealed class ChatMlQwen3() : ChatMl(null)
         for (int i = messages.Count - 1; i >= 0; i--)
         {
             string content = messages[i].Content;
-            bool toolAnswer = content.StartsWith("<tool_response>", StringComparison.Ordinal) && content.EndsWith("</tool_response>", StringComparison.Ordinal);
+            bool toolAnswer = content.StartsWith("<tool_response>", StringComparison.Ordinal)
+                && content.EndsWith("</tool_response>", StringComparison.Ordinal);
             if (messages[i].Role == "user" && !toolAnswer) return i;
         }
         return messages.Count - 1;

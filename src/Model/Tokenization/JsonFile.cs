@@ -38,6 +38,20 @@ internal static class JsonFile
         }
     }
 
+    /// <summary>The text of a JSON string.</summary>
+    /// <exception cref="OllmException">It is no valid Unicode, such as half of a surrogate pair as \u escape.</exception>
+    public static string Text(JsonElement value, string path, string key)
+    {
+        try
+        {
+            return value.GetString()!;
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new OllmException($"{path}: {key} is not valid Unicode: {e.Message}", e);
+        }
+    }
+
     /// <summary>The error for a file that is no JSON, with the place.</summary>
     public static OllmException Malformed(string path, JsonException e) =>
         new($"{path}: not valid JSON at line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}: {e.Message}", e);

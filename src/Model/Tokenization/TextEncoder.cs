@@ -23,8 +23,14 @@ internal sealed class TextEncoder(BpeModel model, IReadOnlyList<PreTokenizerStag
     {
         EncodeStage(text, 0, output);
         foreach (List<int> list in ends)
-            if (list.Capacity > KeepEntries) list.Capacity = 0;
+            if (list.Capacity > KeepEntries) ReleaseMemory(list);
         if (utf8.Length > KeepEntries) utf8 = new byte[256];
+    }
+
+    private static void ReleaseMemory(List<int> list)
+    {
+        list.Clear();
+        list.TrimExcess();
     }
 
     private void EncodeStage(ReadOnlySpan<char> text, int stage, List<int> output)

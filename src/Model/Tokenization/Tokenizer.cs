@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace OllmNative.Model;
@@ -100,7 +101,7 @@ public sealed class Tokenizer
             ReadOnlySpan<byte> token = TokenBytes(id);
             if (!(skipSpecial && special[id])) bytes.AddRange(token);
         }
-        return Encoding.UTF8.GetString(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(bytes));
+        return Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(bytes));
     }
 
     /// <summary>A decoder for text that arrives token by token.</summary>
@@ -149,7 +150,8 @@ public sealed class Tokenizer
             '\n' => text.Append("\\n"),
             '\r' => text.Append("\\r"),
             '\t' => text.Append("\\t"),
-            _ => Rune.GetUnicodeCategory(rune) is (>= UnicodeCategory.SpaceSeparator and <= UnicodeCategory.PrivateUse) or UnicodeCategory.OtherNotAssigned
+            _ => Rune.GetUnicodeCategory(rune)
+                is (>= UnicodeCategory.SpaceSeparator and <= UnicodeCategory.PrivateUse) or UnicodeCategory.OtherNotAssigned
                 ? text.Append(CultureInfo.InvariantCulture, $"\\u{{{rune.Value:X}}}")
                 : text.Append(rune.ToString()),
         };

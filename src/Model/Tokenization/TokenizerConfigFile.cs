@@ -31,7 +31,7 @@ internal sealed record TokenizerConfigFile(string Path, string? BosToken, string
         return value.ValueKind switch
         {
             JsonValueKind.Null => null,
-            JsonValueKind.String => value.GetString(),
+            JsonValueKind.String => JsonFile.Text(value, path, key),
             _ => throw new OllmException($"{path}: {key} must be a string, null, or an object with a string under \"content\""),
         };
     }

@@ -133,6 +133,7 @@ internal sealed class TokenizerFile
     private List<AddedToken> ReadAddedTokens()
     {
         var tokens = new List<AddedToken>();
+        var ids = new HashSet<int>();
         if (Section("added_tokens") is not { } section) return tokens;
         if (section.ValueKind != JsonValueKind.Array) throw Error("added_tokens", "must be an array");
 
@@ -145,7 +146,7 @@ internal sealed class TokenizerFile
             bool special = Flag(item, "special", place, false);
             var token = new AddedToken(id, content, special, Flag(item, "single_word", place, false), Flag(item, "lstrip", place, false),
                 Flag(item, "rstrip", place, false), Flag(item, "normalized", place, !special));
-            if (tokens.Exists(t => t.Id == id || t.Content == content)) throw Error(place, $"repeats the id or content of an earlier one: {id} \"{content}\"");
+            if (!ids.Add(id)) throw Error($"{place}.id", $"is {id}, as in an earlier one");
             tokens.Add(token);
             AddToVocabulary(token, place);
         }
@@ -157,7 +158,7 @@ internal sealed class TokenizerFile
     {
         if (Model.Vocabulary.IdOfWritten(token.Content) is { } known)
         {
-            if (known != token.Id) throw Error($"{place}.id", $"is {token.Id}, but model.vocab gives \"{token.Content}\" the id {known}");
+            if (known != token.Id) throw Error($"{place}.id", $"is {token.Id}, but \"{token.Content}\" has the id {known} already");
         }
         else if (Model.Vocabulary.AddText(token.Content, token.Id) is { } problem)
         {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 
@@ -15,8 +16,11 @@ internal sealed class Vocabulary
     private readonly List<byte> bytes = [];
     private readonly Dictionary<string, int> unspelled = [];
     private (int Start, int Length)[] places = [];
-    private int[] slots = new int[1 << 10];
+    private Slot[] slots = new Slot[1 << 10];
     private int spelled;
+
+    // The hash is kept so that growing and most failed comparisons need no look at the bytes. Id is one more than the token's: 0 is free.
+    private record struct Slot(uint Hash, int Id);
 
     /// <summary>Highest id + 1.</summary>
     public int Size { get; private set; }
@@ -28,6 +32,7 @@ internal sealed class Vocabulary
     public ReadOnlySpan<byte> BytesOf(int id) => CollectionsMarshal.AsSpan(bytes).Slice(places[id].Start, places[id].Length);
 
     /// <summary>Adds an entry of the file's vocabulary as it is written there; returns what is wrong with it, or null.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public string? Add(ReadOnlySpan<byte> writtenUtf8, int id)
     {
         Span<byte> token = writtenUtf8.Length <= 512 ? stackalloc byte[writtenUtf8.Length] : new byte[writtenUtf8.Length];
@@ -36,9 +41,10 @@ internal sealed class Vocabulary
             token = token[..length];
             if (Reserve(id, token) is { } problem) return problem;
             if (spelled * 2 >= slots.Length) Rehash(slots.Length * 2);
-            ref int slot = ref SlotOf(token);
-            if (slot != 0) return "the token is there twice";
-            slot = id + 1;
+            uint hash = Hash(token);
+            ref Slot slot = ref SlotOf(token, hash);
+            if (slot.Id != 0) return "the token is there twice";
+            slot = new Slot(hash, id + 1);
             spelled++;
             return null;
         }
@@ -56,7 +62,7 @@ internal sealed class Vocabulary
     }
 
     /// <summary>The id of some bytes, or -1.</summary>
-    public int IdOf(ReadOnlySpan<byte> token) => SlotOf(token) - 1;
+    public int IdOf(ReadOnlySpan<byte> token) => SlotOf(token, Hash(token)).Id - 1;
 
     /// <summary>The id of a token as the file writes it, or null.</summary>
     public int? IdOfWritten(string written)
@@ -73,6 +79,7 @@ internal sealed class Vocabulary
         return ByteAlphabet.TryDecode(writtenUtf8, token, out int length) ? IdOf(token[..length]) : -1;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private string? Reserve(int id, ReadOnlySpan<byte> token)
     {
         if (token.IsEmpty) return "a token must not be empty";
@@ -85,23 +92,31 @@ internal sealed class Vocabulary
         return null;
     }
 
-    /// <summary>The slot that holds these bytes' id + 1, or the free slot where it belongs.</summary>
-    private ref int SlotOf(ReadOnlySpan<byte> token)
+    /// <summary>The slot that holds these bytes, or the free slot where they belong.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private ref Slot SlotOf(ReadOnlySpan<byte> token, uint hash)
     {
         int mask = slots.Length - 1;
-        int at = (int)Hash(token) & mask;
-        while (slots[at] != 0 && !BytesOf(slots[at] - 1).SequenceEqual(token)) at = (at + 1) & mask;
+        int at = (int)hash & mask;
+        while (slots[at].Id != 0 && !(slots[at].Hash == hash && BytesOf(slots[at].Id - 1).SequenceEqual(token))) at = (at + 1) & mask;
         return ref slots[at];
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Rehash(int size)
     {
-        int[] old = slots;
-        slots = new int[size];
-        foreach (int entry in old)
-            if (entry != 0) SlotOf(BytesOf(entry - 1)) = entry;
+        var larger = new Slot[size];
+        foreach (Slot slot in slots)
+        {
+            int at = (int)slot.Hash & (size - 1);
+            if (slot.Id == 0) continue;
+            while (larger[at].Id != 0) at = (at + 1) & (size - 1);
+            larger[at] = slot;
+        }
+        slots = larger;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static uint Hash(ReadOnlySpan<byte> token)
     {
         ulong hash = (ulong)token.Length;
