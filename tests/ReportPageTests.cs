@@ -68,7 +68,7 @@ public sealed class ReportPageTests
         string html = page.ToHtml();
         Assert.InRange(html.Length, 5_000, 60_000);
         Assert.Contains("highest 9", html, StringComparison.Ordinal);
-        Assert.Contains(" 34.8", html, StringComparison.Ordinal);
+        Assert.Contains(" 37.6", html, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -95,6 +95,7 @@ internal sealed class ChartAxes
     /// <summary>A number as short as its value allows.</summary>
     public static string Number(double value)
     {
+        if (!double.IsFinite(value)) return "missing";
         double size = Math.Abs(value);
         if (size != 0 && (size >= 1e6 || size < 1e-4)) return value.ToString("0.###e+0", CultureInfo.InvariantCulture);
         return Math.Round(value, 6).ToString(size >= 10_000 ? "#,0.###" : "0.######", CultureInfo.InvariantCulture);

@@ -30,9 +30,9 @@ internal static class ReportStyle
         th, td { text-align: left; vertical-align: top; padding: 0.3rem 0.8rem; border-bottom: 1px solid var(--rule); }
         thead th { border-bottom: 2px solid var(--soft); }
         .number { text-align: right; white-space: nowrap; }
-        figure { margin: 1.5rem 0; }
+        figure { margin: 1.5rem 0; overflow-x: auto; }
         figcaption { font-weight: 600; margin-bottom: 0.4rem; }
-        figure > svg { display: block; width: 100%; height: auto; }
+        figure > svg { display: block; width: 100%; min-width: 32rem; height: auto; }
         svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
         svg text.label { fill: var(--fg); font-size: 13px; }
         .grid { stroke: var(--rule); stroke-width: 1; }
