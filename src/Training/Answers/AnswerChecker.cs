@@ -18,6 +18,7 @@ public static partial class AnswerChecker
     public static bool Equivalent(string? prediction, string? gold)
     {
         if (string.IsNullOrWhiteSpace(prediction) || string.IsNullOrWhiteSpace(gold)) return false;
+        if (prediction.AsSpan().Trim().SequenceEqual(gold.AsSpan().Trim())) return true;
         if (prediction.Length <= MaxLength && AnswerText.Same(prediction, gold)) return true;
         string? left = AnswerExtractor.Extract(prediction);
         string? right = AnswerExtractor.Extract(gold);

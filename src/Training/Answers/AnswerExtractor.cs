@@ -90,8 +90,7 @@ public static partial class AnswerExtractor
         if (last == null) return null;
         string rest = text[(last.Index + last.Length)..].TrimStart(' ', ':', '*', '\n', '\r', '\t', '"');
         if (rest.Length == 0) return null;
-        Match formula = LeadingFormula().Match(rest);
-        if (formula.Success) return Trim(formula.Value);
+        if (FormulaText.Leading(rest) is { } formula) return Trim(formula);
         string sentence = Trim(rest[..SentenceEnd(rest)]);
         return sentence.Length == 0 ? null : IsProse(sentence) ? LastValue(sentence) ?? sentence : sentence;
     }
@@ -145,25 +144,16 @@ public static partial class AnswerExtractor
 
     private static string? LastValue(string text)
     {
-        Match? formula = null;
-        foreach (Match match in Formula().Matches(text)) formula = match;
         Match? number = null;
         foreach (Match match in Number().Matches(text)) number = match;
-        if (formula == null) return number == null ? null : Trim(number.Value);
-        bool numberIsLater = number != null && number.Index >= formula.Index + formula.Length;
-        return Trim(numberIsLater ? number!.Value : formula.Value);
+        if (FormulaText.Last(text) is { } formula && (number == null || number.Index < formula.End)) return Trim(formula.Content);
+        return number == null ? null : Trim(number.Value);
     }
 
     private static string Trim(string text) => text.Trim().TrimEnd('.', ',', ';').Trim('*', '"', ' ', '\n', '\r', '\t');
 
     [GeneratedRegex(@"(final\s+answer|answer)\s*(is\s*:?|:|=)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Phrase();
-
-    [GeneratedRegex(@"^(\$\$[^$]+\$\$|\$[^$]+\$|\\\((?:(?!\\\)).){1,2000}\\\)|\\\[(?:(?!\\\]).){1,2000}\\\])", RegexOptions.Singleline | RegexOptions.CultureInvariant)]
-    private static partial Regex LeadingFormula();
-
-    [GeneratedRegex(@"\$\$[^$]+\$\$|\$[^$\n]+\$|\\\((?:(?!\\\)).){1,2000}?\\\)|\\\[(?:(?!\\\]).){1,2000}?\\\]", RegexOptions.Singleline | RegexOptions.CultureInvariant)]
-    private static partial Regex Formula();
 
     [GeneratedRegex(@"(?<![A-Za-z0-9.])(?<!\d,)-?(\d[\d,]{0,60}(\.\d{1,60})?|\.\d{1,60})(\s?/\s?\d{1,60})?(\s?\\?%)?(?![A-Za-z]{0,8}\d)", RegexOptions.CultureInvariant)]
     private static partial Regex Number();
