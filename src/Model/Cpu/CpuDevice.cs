@@ -59,6 +59,14 @@ public sealed unsafe partial class CpuDevice : ComputeDevice
     }
 
     /// <inheritdoc/>
+    public override DeviceMatrix FirstRows(DeviceMatrix matrix, int rows)
+    {
+        CpuMatrix m = Cpu(matrix);
+        Expect(rows >= 0 && rows <= m.Rows, "FirstRows: rows of the matrix");
+        return new CpuMatrix(m.Owner, m.Data, m.DType, rows, m.Columns);
+    }
+
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (!disposing) return;

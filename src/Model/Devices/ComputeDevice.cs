@@ -30,6 +30,9 @@ public abstract class ComputeDevice : IDisposable
     /// <summary>Views a stretch of parameters as a matrix [rows, columns].</summary>
     public abstract DeviceMatrix Matrix(DeviceView<float> parameters, int rows, int columns);
 
+    /// <summary>The first rows of a matrix, without copying: a head cut to the ids that the tokenizer knows.</summary>
+    public abstract DeviceMatrix FirstRows(DeviceMatrix matrix, int rows);
+
     /// <summary>output[n] = table[ids[n]]: [N, D].</summary>
     public abstract void Embedding(DeviceView<int> ids, DeviceMatrix table, DeviceView<float> output);
 

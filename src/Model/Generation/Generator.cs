@@ -10,6 +10,7 @@ public sealed class Generator : IDisposable
     private readonly QwenBackbone _backbone;
     private readonly ComputeDevice _device;
     private readonly int _slots, _capacity, _vocab, _d;
+    private readonly DeviceMatrix _head;
     private readonly KvCache _cache;
     private readonly TokenBatch _batch;
     private readonly ForwardBuffers _buffers;
@@ -26,11 +27,15 @@ public sealed class Generator : IDisposable
     /// <param name="ollm">Its OLLM modules; null generates with the backbone alone.</param>
     /// <param name="slots">Sequences that are decoded together.</param>
     /// <param name="capacity">Tokens of the longest sequence, prompt and completion.</param>
-    public Generator(QwenBackbone backbone, OllmModel? ollm, int slots, int capacity)
+    /// <param name="vocabulary">
+    /// Ids that may be generated: those below this number. Models pad their vocabulary past what the tokenizer can print.
+    /// </param>
+    public Generator(QwenBackbone backbone, OllmModel? ollm, int slots, int capacity, int vocabulary = int.MaxValue)
     {
         ArgumentNullException.ThrowIfNull(backbone);
         (_backbone, _device, _slots, _capacity) = (backbone, backbone.Device, slots, capacity);
-        (_vocab, _d) = (backbone.Config.VocabSize, backbone.Config.HiddenSize);
+        (_vocab, _d) = (Math.Min(vocabulary, backbone.Config.VocabSize), backbone.Config.HiddenSize);
+        _head = _device.FirstRows(backbone.Head, _vocab);
         // A prompt longer than the batch is prefilled in pieces.
         int rows = Math.Max(slots, Math.Min(512, capacity * slots));
         _cache = new KvCache(_device, backbone.Config, checked(slots * capacity));
@@ -47,6 +52,15 @@ public sealed class Generator : IDisposable
 
     /// <summary>Sequences that are decoded together.</summary>
     public int Slots => _slots;
+
+    /// <summary>How many sequences of <paramref name="capacity"/> tokens fit into about half a gigabyte of keys, values and logits.</summary>
+    public static int SlotsFor(QwenBackbone backbone, int capacity)
+    {
+        ArgumentNullException.ThrowIfNull(backbone);
+        ModelConfig c = backbone.Config;
+        long perSequence = sizeof(float) * (2L * c.Layers * c.KvHeads * c.HeadDim * capacity + c.VocabSize);
+        return (int)Math.Clamp((1L << 29) / perSequence, 1, 1024);
+    }
 
     /// <summary>Forward passes since the start.</summary>
     public long ForwardPasses { get; private set; }
@@ -98,7 +112,8 @@ public sealed class Generator : IDisposable
         if (request.Prompt.Length == 0) throw new OllmException("the prompt is empty: expected at least one token");
         foreach (int token in request.Prompt)
         {
-            if ((uint)token >= (uint)_vocab) throw new OllmException($"the prompt has token id {token}, but the model's vocabulary has {_vocab} entries");
+            if ((uint)token >= (uint)_backbone.Config.VocabSize)
+                throw new OllmException($"the prompt has token id {token}, but the model's vocabulary has {_backbone.Config.VocabSize} entries");
         }
         if (request.Prompt.Length >= _capacity)
             throw new OllmException($"the prompt has {request.Prompt.Length} tokens, but there is room for {_capacity} in all, prompt and answer");
@@ -172,7 +187,7 @@ public sealed class Generator : IDisposable
             for (int i = 0; i < n; i++) Choose(active[i].Request, i);
             hidden = _options.Bend(hidden);                                                // h' [n, D]
         }
-        _device.MatMul(hidden, _backbone.Head, default, logits);
+        _device.MatMul(hidden, _head, default, logits);
         _device.ArgMaxRows(logits, _picked.First(n), _vocab);
         _picked.First(n).Download(_hostPicked.AsSpan(0, n));
         for (int i = 0; i < n; i++) Append(active[i], i, logits);

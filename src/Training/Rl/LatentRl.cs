@@ -42,7 +42,7 @@ public sealed class LatentRl : IDisposable
         int capacity = problems.Max(p => p.Prompt.Length) + options.MaxTokens;
         if (capacity > backbone.Config.MaxPositions)
             throw new OllmException($"--max-tokens {options.MaxTokens}: with the longest prompt that is {capacity} tokens, but the model's context is {backbone.Config.MaxPositions}");
-        _generator = new Generator(backbone, ollm, Math.Min(options.Problems * options.Rollouts, MaxSlots(backbone, capacity)), capacity);
+        _generator = new Generator(backbone, ollm, Math.Min(options.Problems * options.Rollouts, Generator.SlotsFor(backbone, capacity)), capacity, tokenizer.VocabularySize);
         (_gradients, _first, _second) = (new(_device, ollm.Shape), new(_device, ollm.Shape), new(_device, ollm.Shape));
         _policy = new Policy(_device, ollm.Parameters, _gradients, RowsPerPass);
         _order = new RowOrder(problems.Count, Counter.Key(options.Seed, 1));
@@ -110,14 +110,6 @@ public sealed class LatentRl : IDisposable
         public List<float> Advantage { get; } = [];
         public List<float> OldLog { get; } = [];
         public int Rows => Options.Count;
-    }
-
-    /// <summary>Sequences that fit into about 1 GB of keys and values.</summary>
-    private static int MaxSlots(QwenBackbone backbone, int capacity)
-    {
-        ModelConfig c = backbone.Config;
-        long perSequence = 2L * c.Layers * c.KvHeads * c.HeadDim * sizeof(float) * capacity + 4L * c.VocabSize;
-        return (int)Math.Clamp((1L << 30) / perSequence, 1, 4096);
     }
 
     private GenerationRequest[] Rollouts(int step, out AnswerProblem[] problems)
