@@ -4,7 +4,8 @@ namespace OllmNative.Model;
 internal static class ModelConfigReader
 {
     // Far above any real model; beyond them a file is broken, and products of sizes stay inside 64 bits.
-    private const int MaxWidth = 1 << 20, MaxLayers = 1 << 12, MaxHeads = 1 << 12, MaxHeadDim = 1 << 12, MaxVocabulary = 1 << 24, MaxContext = 1 << 28;
+    private const int MaxWidth = 1 << 20, MaxLayers = 1 << 12, MaxHeads = 1 << 12, MaxHeadDim = 1 << 12;
+    private const int MaxVocabulary = 1 << 24, MaxContext = 1 << 28;
 
     // What Qwen2's own code assumes when use_sliding_window is on and no window is given.
     private const int DefaultWindow = 4096;
@@ -82,8 +83,9 @@ internal static class ModelConfigReader
         if (stated is null && hidden % heads != 0)
             throw json.Error("hidden_size", $"is {hidden}, expected a multiple of num_attention_heads = {heads} where head_dim is not given");
         int headDim = stated ?? hidden / heads;
-        if (headDim % 2 != 0) throw json.Error("head_dim", $"is {headDim}{(stated is null ? " (hidden_size / num_attention_heads)" : "")}, expected an even number: rotary positions turn pairs");
-        return headDim <= MaxHeadDim ? headDim : throw json.Error("head_dim", $"is {headDim} (hidden_size / num_attention_heads), expected at most {MaxHeadDim}");
+        string found = $"is {headDim}{(stated is null ? " (hidden_size / num_attention_heads)" : "")}";
+        if (headDim % 2 != 0) throw json.Error("head_dim", $"{found}, expected an even number: rotary positions turn pairs");
+        return headDim <= MaxHeadDim ? headDim : throw json.Error("head_dim", $"{found}, expected at most {MaxHeadDim}");
     }
 
     /// <summary>Older files have rope_theta at the top and rope_scaling beside it; newer ones hold both in rope_parameters, which wins.</summary>
@@ -94,7 +96,8 @@ internal static class ModelConfigReader
         {
             if (json.OptionalObject(key) is not JsonFields rope) continue;
             string? type = rope.OptionalString("rope_type") ?? rope.OptionalString("type");
-            if (type is not null and not "default") throw json.Error(key, $"asks for {ErrorText.Quote(type)}, which is not supported, expected null or the type \"default\"");
+            if (type is not null and not "default")
+                throw json.Error(key, $"asks for {ErrorText.Quote(type)}, which is not supported, expected null or the type \"default\"");
             if (type is null && rope.Keys.Any(name => name != "rope_theta"))
                 throw json.Error(key, "is not supported: it states no rope_type, expected null or the type \"default\"");
             if (rope.OptionalNumber("partial_rotary_factor", 0, 1) is not (null or 1.0))
@@ -114,7 +117,8 @@ internal static class ModelConfigReader
             // An explicit null means no window; an absent key means the default one.
             int effective = window ?? (json.Keys.Contains("sliding_window") ? maxPositions : DefaultWindow);
             if (effective < maxPositions)
-                throw json.Error("use_sliding_window", $"is true with a window of {effective} below max_position_embeddings = {maxPositions}: sliding-window attention is not supported");
+                throw json.Error("use_sliding_window", $"is true with a window of {effective} below max_position_embeddings = {maxPositions}: "
+                    + "sliding-window attention is not supported");
         }
         string[] other = [.. json.Strings("layer_types").Where(type => type != "full_attention").Distinct()];
         if (other.Length > 0 && !(window >= maxPositions))

@@ -42,8 +42,15 @@ public static class TinyWorld
     /// <summary>Share of rows whose answer depends on the strategy.</summary>
     public const double ConflictShare = 0.8;
 
-    /// <summary>Share of solutions that use <see cref="Precedence"/>.</summary>
+    /// <summary>Share of the conflict rows whose solution uses <see cref="Precedence"/>: 3/8 x 0.65 + 5/8 x 0.33.</summary>
     public const double PrecedenceShare = 0.45;
+
+    // Large last factors (7, 8, 9: three of the eight that conflict problems have) invite multiplying first, small ones do not.
+    // Were the share the same everywhere, a well trained backbone would decode one strategy greedily on every problem; so
+    // its greedy answers follow the more frequent strategy of each problem, and are right about half of the time.
+    private const int LargeFactor = 7;
+    private const double ShareWithLargeFactor = 0.65;
+    private const double ShareWithSmallFactor = 0.33;
 
     // {0} and {1} are the two steps, {2} the answer. Each begins with another word, so that the phrasing is settled by the
     // first token and the strategy by the first token of the first step: everything after these two is a lookup or a copy.
@@ -127,12 +134,12 @@ public static class TinyWorld
 
     private static TinyRow MakeRow(CounterRandom random, TinySplit split, HashSet<string>? seen)
     {
-        // Conflict, strategy and phrasing are drawn once; only the problem is drawn again when it is of the other split,
-        // so the shares are the same in both splits.
+        // Conflict is drawn once and only the problem again when it is of the other split, so both splits have the same share.
         bool conflict = random.NextUnit() < ConflictShare;
-        bool precedence = random.NextUnit() < PrecedenceShare;
-        CompositeFormat phrasing = Phrasings[random.NextIndex(Phrasings.Length)];
         Problem problem = DrawProblem(ref random, conflict, split, seen);
+        CompositeFormat phrasing = Phrasings[random.NextIndex(Phrasings.Length)];
+        double share = !conflict ? PrecedenceShare : problem.C >= LargeFactor ? ShareWithLargeFactor : ShareWithSmallFactor;
+        bool precedence = random.NextUnit() < share;
 
         string solution = problem.Solve(phrasing, multiplyFirst: conflict && precedence);
         string expected = Text(problem.Answer(multiplyFirst: conflict));

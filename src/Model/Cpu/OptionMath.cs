@@ -4,6 +4,22 @@ namespace OllmNative.Model.Cpu;
 public sealed unsafe partial class CpuDevice
 {
     /// <inheritdoc/>
+    public override void ArgMaxRows(DeviceView<float> x, DeviceView<int> index, int columns)
+    {
+        Expect(x.Length == index.Length * columns, "ArgMaxRows: x [N, columns], index [N]");
+        _pool.For(checked((int)index.Length), new ArgMaxBody { X = P(x), Index = P(index), Columns = columns });
+    }
+
+    private struct ArgMaxBody : IParallelBody
+    {
+        public float* X;
+        public int* Index;
+        public int Columns;
+
+        public readonly void Run(int index, int thread) => Index[index] = RowMath.ArgMax(X + (long)index * Columns, Columns);
+    }
+
+    /// <inheritdoc/>
     public override void Softmax(DeviceView<float> x, DeviceView<float> p, int columns)
     {
         Expect(x.Length == p.Length && x.Length % columns == 0, "Softmax: x and p [N, columns]");

@@ -98,6 +98,9 @@ public abstract class ComputeDevice : IDisposable
         DeviceView<float> x, DeviceMatrix w, DeviceView<int> targets,
         DeviceView<float> loss, DeviceView<int> prediction, DeviceView<float> gradient);
 
+    /// <summary>index[n] = position of the largest entry of row n of x [N, columns]; the first one among equals.</summary>
+    public abstract void ArgMaxRows(DeviceView<float> x, DeviceView<int> index, int columns);
+
     /// <summary>p = softmax(x) for each row of <paramref name="columns"/> floats.</summary>
     public abstract void Softmax(DeviceView<float> x, DeviceView<float> p, int columns);
 

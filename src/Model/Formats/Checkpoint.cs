@@ -99,7 +99,8 @@ public sealed class Checkpoint : IDisposable
                 SafetensorsFile map = SafetensorsFile.Open(System.IO.Path.Combine(folder, shard));
                 maps.Add(map);
                 string[] absent = [.. names.Where(name => !map.TryGet(name, out _)).Order(StringComparer.Ordinal)];
-                if (absent.Length > 0) throw new OllmException($"{map.Path}: {ShardIndex.FileName} says that this shard holds {ErrorText.List(absent)}, but it does not");
+                if (absent.Length > 0)
+                    throw new OllmException($"{map.Path}: {ShardIndex.FileName} says that this shard holds {ErrorText.List(absent)}, but it does not");
                 // The index is the table of contents: what a shard holds beyond it is not part of the model.
                 tensors.AddRange(map.Tensors.Where(tensor => names.Contains(tensor.Name)));
             }
@@ -123,11 +124,10 @@ public sealed class Checkpoint : IDisposable
         {
             throw new OllmException($"{folder}: cannot be listed: {e.Message}", e);
         }
-        return found.Length switch
-        {
-            1 => found[0],
-            0 => throw new OllmException($"{folder}: no weights: expected model.safetensors, {ShardIndex.FileName} with its shards, or one *.safetensors file"),
-            _ => throw new OllmException($"{folder}: {found.Length} safetensors files ({ErrorText.List([.. found.Select(file => System.IO.Path.GetFileName(file))])}) and neither model.safetensors nor {ShardIndex.FileName} to say which to use"),
-        };
+        if (found.Length == 1) return found[0];
+        string problem = found.Length == 0
+            ? "no weights"
+            : $"{found.Length} safetensors files ({ErrorText.List([.. found.Select(file => System.IO.Path.GetFileName(file))])}) and nothing to say which to use";
+        throw new OllmException($"{folder}: {problem}: expected model.safetensors, {ShardIndex.FileName} with its shards, or one *.safetensors file");
     }
 }

@@ -14,7 +14,8 @@ public enum DType
 /// <summary>Sizes and names of <see cref="DType"/>.</summary>
 public static class DTypes
 {
-    private static readonly Dictionary<string, DType> ByName = Enum.GetValues<DType>().ToDictionary(type => type.Name(), StringComparer.Ordinal);
+    private static readonly Dictionary<string, DType> ByName =
+        Enum.GetValues<DType>().ToDictionary(type => type.Name(), StringComparer.Ordinal);
 
     /// <summary>Bits of one element; not a multiple of 8 for the packed types F4, F6_E2M3 and F6_E3M2.</summary>
     public static int Bits(this DType type) => type switch

@@ -32,7 +32,8 @@ public sealed class JsonFields
 
     /// <summary>An integer that must be there.</summary>
     /// <exception cref="OllmException">Missing, no integer or out of range.</exception>
-    public int RequiredInt(string key, int min, int max) => OptionalInt(key, min, max) ?? throw Error(key, $"is missing, expected {Range(min, max)}");
+    public int RequiredInt(string key, int min, int max) =>
+        OptionalInt(key, min, max) ?? throw Error(key, $"is missing, expected {Range(min, max)}");
 
     /// <summary>An integer, or null when not stated.</summary>
     /// <exception cref="OllmException">No integer or out of range.</exception>
@@ -96,7 +97,9 @@ public sealed class JsonFields
     public JsonFields? OptionalObject(string key)
     {
         if (Find(key) is not JsonElement value) return null;
-        return value.ValueKind == JsonValueKind.Object ? new JsonFields(Path, $"{prefix}{key}.", value) : throw Error(key, $"is {Kind(value)}, expected an object");
+        return value.ValueKind == JsonValueKind.Object
+            ? new JsonFields(Path, $"{prefix}{key}.", value)
+            : throw Error(key, $"is {Kind(value)}, expected an object");
     }
 
     /// <summary>An error about one key of this file, to be thrown: <c>config.json: "key" text</c>.</summary>
@@ -113,12 +116,15 @@ public sealed class JsonFields
         _ => value.GetRawText(),
     };
 
-    private JsonElement? Find(string key) => element.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+    private JsonElement? Find(string key) =>
+        element.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
     private int AsInt(string key, JsonElement value, int min, int max)
     {
         if (value.ValueKind != JsonValueKind.Number) throw Error(key, $"is {Kind(value)}, expected {Range(min, max)}");
-        return value.TryGetInt32(out int number) && number >= min && number <= max ? number : throw Error(key, $"is {Raw(value)}, expected {Range(min, max)}");
+        return value.TryGetInt32(out int number) && number >= min && number <= max
+            ? number
+            : throw Error(key, $"is {Raw(value)}, expected {Range(min, max)}");
     }
 
     private string AsString(string key, JsonElement value)

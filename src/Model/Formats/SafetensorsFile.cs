@@ -30,7 +30,8 @@ public sealed unsafe class SafetensorsFile : IDisposable
         {
             byte* header = start + view.PointerOffset + SafetensorsHeader.PrefixBytes;
             byte* data = header + headerBytes;
-            SafetensorsHeader parsed = SafetensorsHeader.Parse(new ReadOnlySpan<byte>(header, headerBytes), length - SafetensorsHeader.PrefixBytes - headerBytes, path);
+            long dataBytes = length - SafetensorsHeader.PrefixBytes - headerBytes;
+            SafetensorsHeader parsed = SafetensorsHeader.Parse(new ReadOnlySpan<byte>(header, headerBytes), dataBytes, path);
             Metadata = parsed.Metadata;
             MappedTensor[] tensors = [.. parsed.Tensors.Select(entry => new MappedTensor(entry, data + entry.Begin, path))];
             foreach (MappedTensor tensor in tensors) byName.Add(tensor.Name, tensor);

@@ -34,7 +34,8 @@ internal sealed record SafetensorsHeader(IReadOnlyList<TensorEntry> Tensors, IRe
         if (length > MaxBytes)
             throw new OllmException($"{path}: not a safetensors file: its header claims {length} bytes, above the limit of {MaxBytes}");
         if ((long)length > fileLength - PrefixBytes)
-            throw new OllmException($"{path}: the header claims {length} bytes and runs past the end of the file ({fileLength} bytes): truncated, or not a safetensors file");
+            throw new OllmException($"{path}: the header claims {length} bytes and runs past the end of the file "
+                + $"({fileLength} bytes): truncated, or not a safetensors file");
         return (int)length;
     }
 
@@ -54,7 +55,8 @@ internal sealed record SafetensorsHeader(IReadOnlyList<TensorEntry> Tensors, IRe
         }
         catch (JsonException e)
         {
-            throw new OllmException($"{path}: safetensors header, byte {e.BytePositionInLine + 1} of line {e.LineNumber + 1}: not valid JSON: {JsonFiles.Reason(e)}", e);
+            string place = $"byte {e.BytePositionInLine + 1} of line {e.LineNumber + 1}";
+            throw new OllmException($"{path}: safetensors header, {place}: not valid JSON: {JsonFiles.Reason(e)}", e);
         }
     }
 
@@ -65,12 +67,14 @@ internal sealed record SafetensorsHeader(IReadOnlyList<TensorEntry> Tensors, IRe
         foreach (TensorEntry tensor in Tensors)
         {
             if (tensor.Begin != end)
-                throw new OllmException($"{path}: tensor {ErrorText.Quote(tensor.Name)} has data_offsets [{tensor.Begin}, {tensor.End}] but the data before it ends at {end}: tensors must not overlap or leave a hole");
+                throw new OllmException($"{path}: tensor {ErrorText.Quote(tensor.Name)} has data_offsets [{tensor.Begin}, {tensor.End}] "
+                    + $"but the data before it ends at {end}: tensors must not overlap or leave a hole");
             CheckSize(tensor, path);
             end = tensor.End;
         }
         if (end != dataBytes)
-            throw new OllmException($"{path}: {dataBytes} bytes of data follow the header, but its tensors describe {end}: {(dataBytes < end ? "the file is truncated" : "there are trailing bytes")}");
+            throw new OllmException($"{path}: {dataBytes} bytes of data follow the header, but its tensors describe {end}: "
+                + $"{(dataBytes < end ? "the file is truncated" : "there are trailing bytes")}");
     }
 
     private static void CheckSize(TensorEntry tensor, string path)

@@ -40,7 +40,8 @@ internal ref struct SafetensorsHeaderParser(ReadOnlySpan<byte> json, string path
         while (Next() == JsonTokenType.PropertyName)
         {
             string key = Text();
-            if (Next() != JsonTokenType.String) throw Error($"{SafetensorsHeader.MetadataKey} must map strings to strings, but {ErrorText.Quote(key)} is not a string");
+            if (Next() != JsonTokenType.String)
+                throw Error($"{SafetensorsHeader.MetadataKey} must map strings to strings, but {ErrorText.Quote(key)} is not a string");
             if (!metadata.TryAdd(key, Text())) throw Error($"the key {ErrorText.Quote(key)} appears twice in {SafetensorsHeader.MetadataKey}");
         }
     }

@@ -23,7 +23,8 @@ internal sealed class ShardIndex
         {
             if (!IsPlainFileName(shard))
                 throw map.Error(tensor, $"names the shard {ErrorText.Quote(shard)}, expected the plain name of a *{Extension} file in the same folder");
-            if (!shards.TryGetValue(shard, out HashSet<string>? names)) shards.Add(shard, names = new HashSet<string>(StringComparer.Ordinal));
+            if (!shards.TryGetValue(shard, out HashSet<string>? names))
+                shards.Add(shard, names = new HashSet<string>(StringComparer.Ordinal));
             names.Add(tensor);
         }
         if (shards.Count == 0) throw new OllmException($"{path}: \"weight_map\" is empty, expected tensor names and their shards");

@@ -1,0 +1,96 @@
+using System.Buffers;
+using System.Text.Json;
+using OllmNative.Model;
+
+namespace OllmNative.Training;
+
+/// <summary>
+/// Appends one JSON object per line to a file (metrics.jsonl, per-row results) and flushes each line, so that a reader
+/// following the file sees whole rows and a killed run keeps them. NaN and infinities, which JSON lacks, become null.
+/// </summary>
+public sealed class JsonLines : IDisposable
+{
+    private readonly FileStream _file;
+    private readonly ArrayBufferWriter<byte> _buffer = new();
+
+    /// <summary>Opens <paramref name="path"/> for appending; creates the file and its folder where missing.</summary>
+    /// <exception cref="OllmException">The file cannot be written.</exception>
+    public JsonLines(string path)
+    {
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            _file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite);
+            EndBrokenLine();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new OllmException($"{path}: cannot be written ({e.Message}); expected a path of a writable file", e);
+        }
+    }
+
+    // A run that was killed may have left half a line; what follows starts on a line of its own.
+    private void EndBrokenLine()
+    {
+        if (_file.Length == 0) return;
+        _file.Seek(-1, SeekOrigin.End);
+        bool isWhole = _file.ReadByte() == '\n';
+        _file.Seek(0, SeekOrigin.End);
+        if (!isWhole) _file.WriteByte((byte)'\n');
+    }
+
+    /// <summary>Appends one row: names and values in the order given. Values are null, bool, numbers, strings or sequences of these.</summary>
+    /// <exception cref="ArgumentException">A value of another type.</exception>
+    public void Write(IEnumerable<KeyValuePair<string, object?>> row)
+    {
+        _buffer.ResetWrittenCount();
+        using (var json = new Utf8JsonWriter(_buffer))
+        {
+            json.WriteStartObject();
+            foreach ((string name, object? value) in row)
+            {
+                json.WritePropertyName(name);
+                WriteValue(json, value);
+            }
+
+            json.WriteEndObject();
+        }
+
+        _buffer.Write("\n"u8);
+        _file.Write(_buffer.WrittenSpan);
+        _file.Flush();
+    }
+
+    /// <summary>Appends one row given as (name, value) pairs.</summary>
+    public void Write(params ReadOnlySpan<(string Name, object? Value)> row)
+    {
+        var pairs = new List<KeyValuePair<string, object?>>(row.Length);
+        foreach ((string name, object? value) in row) pairs.Add(new(name, value));
+        Write(pairs);
+    }
+
+    private static void WriteValue(Utf8JsonWriter json, object? value)
+    {
+        switch (value)
+        {
+            case null: json.WriteNullValue(); break;
+            case bool flag: json.WriteBooleanValue(flag); break;
+            case string text: json.WriteStringValue(text); break;
+            case int number: json.WriteNumberValue(number); break;
+            case long number: json.WriteNumberValue(number); break;
+            case ulong number: json.WriteNumberValue(number); break;
+            case float number when float.IsFinite(number): json.WriteNumberValue(number); break;
+            case double number when double.IsFinite(number): json.WriteNumberValue(number); break;
+            case float or double: json.WriteNullValue(); break;
+            case System.Collections.IEnumerable items:
+                json.WriteStartArray();
+                foreach (object? item in items) WriteValue(json, item);
+                json.WriteEndArray();
+                break;
+            default: throw new ArgumentException($"a value of type {value.GetType().Name} has no JSON form here; expected null, bool, number, string or a sequence");
+        }
+    }
+
+    /// <summary>Closes the file.</summary>
+    public void Dispose() => _file.Dispose();
+}
