@@ -26,7 +26,7 @@ internal static class ForwardCommand
             using ModelSession session = model.Open(parsed);
             TokenIds.Check(ids, session.Config, source);
             Files.PrepareFile("--out", path);
-            IReadOnlyList<TensorToWrite> tensors = Write(session, ids, path, ui);
+            List<TensorToWrite> tensors = Write(session, ids, path, ui);
             foreach (TensorToWrite tensor in tensors) ui.Log($"{tensor.Name} [{string.Join(", ", tensor.Shape)}] written to {path}");
             ui.Result(new { @out = path, tokens = ids.Length, tensors = tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Shape) });
         });
@@ -40,7 +40,7 @@ internal static class ForwardCommand
         return file == "-" ? ("stdin", TokenIds.Parse(ui.ReadInput(), "stdin")) : (file!, TokenIds.Parse(File.ReadAllText(file!), file!));
     }
 
-    private static IReadOnlyList<TensorToWrite> Write(ModelSession session, int[] ids, string path, Output ui)
+    private static List<TensorToWrite> Write(ModelSession session, int[] ids, string path, Output ui)
     {
         long rows = ids.Length, d = session.Config.HiddenSize, v = session.Config.VocabSize, k = session.Ollm?.Shape.Options ?? 0;
         using DeviceBuffer<float> hidden = session.Device.Allocate<float>(rows * d);

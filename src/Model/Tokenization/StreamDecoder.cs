@@ -11,7 +11,7 @@ public sealed class StreamDecoder
 {
     private readonly Tokenizer tokenizer;
     private readonly bool skipSpecial;
-    private readonly Decoder utf8 = Encoding.UTF8.GetDecoder();
+    private readonly System.Text.Decoder utf8 = Encoding.UTF8.GetDecoder();
 
     internal StreamDecoder(Tokenizer tokenizer, bool skipSpecial)
     {
