@@ -1,5 +1,21 @@
-using System.CommandLine;
-using OllmNative.Cli.Commands;
+using System.Runtime.InteropServices;
+using System.Text;
+using OllmNative.Cli;
 
-var root = new RootCommand("Options-based language models: training and inference.") { DataCommand.Create() };
-return root.Parse(args).Invoke();
+// Text is UTF-8 whatever the locale says, without a byte order mark, and input is taken byte for byte.
+var utf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+using var stdout = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 1 << 16);
+using var stdin = new StreamReader(Console.OpenStandardInput(), utf8, detectEncodingFromByteOrderMarks: false);
+
+// The first Ctrl-C (or SIGTERM) asks the command to stop, which may write a checkpoint; the second one ends the process.
+using var stop = new CancellationTokenSource();
+void Stop(PosixSignalContext signal)
+{
+    signal.Cancel = !stop.IsCancellationRequested;
+    stop.Cancel();
+}
+using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+
+var terminal = new TerminalUse(Output: !Console.IsOutputRedirected, Error: !Console.IsErrorRedirected);
+return OllmCli.Run(args, stdout, Console.Error, stdin, terminal, stop.Token);

@@ -1,0 +1,75 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
+using System.Text;
+using OllmNative.Model.Cpu;
+using OllmNative.Runtime.Cuda;
+
+namespace OllmNative.Cli.Commands;
+
+/// <summary><c>ollm devices</c>: what can compute on this machine.</summary>
+internal static class DevicesCommand
+{
+    public static Command Create(Output ui)
+    {
+        var command = new Command("devices", "List what can compute on this machine.");
+        command.SetAction(_ => Run(ui));
+        return command;
+    }
+
+    private static void Run(Output ui)
+    {
+        using var cpu = new CpuDevice();
+        string processor = ProcessorName();
+        long memory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        string[] simd = Simd();
+        CudaProbe cuda = CudaDriver.Probe();
+
+        ui.Line(cpu.Description);
+        ui.Line($"  processor  {processor}");
+        ui.Line($"  cores      {Environment.ProcessorCount}");
+        ui.Line($"  SIMD       {string.Join(", ", simd)}");
+        ui.Line($"  memory     {Format.Bytes(memory)}");
+        ui.Line($"cuda: {cuda.Message}");
+        foreach (CudaGpu gpu in cuda.Gpus)
+            ui.Line($"  {gpu.Index}  {gpu.Name}, compute capability {gpu.ComputeMajor}.{gpu.ComputeMinor}, {Format.Bytes(gpu.MemoryBytes)}");
+
+        ui.Result(new
+        {
+            cpu = new { description = cpu.Description, processor, cores = Environment.ProcessorCount, simd, memory_bytes = memory },
+            cuda = new
+            {
+                message = cuda.Message,
+                cuda.DriverVersion,
+                gpus = cuda.Gpus.Select(gpu => new { gpu.Index, gpu.Name, compute_capability = $"{gpu.ComputeMajor}.{gpu.ComputeMinor}", gpu.MemoryBytes }),
+            },
+        });
+    }
+
+    private static string[] Simd()
+    {
+        (string Name, bool Supported)[] sets =
+        [
+            ("SSE4.2", Sse42.IsSupported), ("AVX", Avx.IsSupported), ("AVX2", Avx2.IsSupported), ("FMA", Fma.IsSupported),
+            ("AVX-512F", Avx512F.IsSupported), ("AVX-512BW", Avx512BW.IsSupported), ("NEON", AdvSimd.IsSupported),
+        ];
+        return [.. sets.Where(set => set.Supported).Select(set => set.Name)];
+    }
+
+    /// <summary>The brand string of an x86 processor (CPUID leaves 0x80000002 to 0x80000004), otherwise the architecture.</summary>
+    private static string ProcessorName()
+    {
+        const int firstLeaf = unchecked((int)0x80000002), lastLeaf = firstLeaf + 2, extended = unchecked((int)0x80000000);
+        if (!X86Base.IsSupported || X86Base.CpuId(extended, 0).Eax < lastLeaf) return RuntimeInformation.ProcessArchitecture.ToString();
+        Span<int> words = stackalloc int[12];
+        for (int leaf = firstLeaf; leaf <= lastLeaf; leaf++)
+        {
+            (int eax, int ebx, int ecx, int edx) = X86Base.CpuId(leaf, 0);
+            ((ReadOnlySpan<int>)[eax, ebx, ecx, edx]).CopyTo(words[(4 * (leaf - firstLeaf))..]);
+        }
+        ReadOnlySpan<byte> text = MemoryMarshal.AsBytes(words);
+        int end = text.IndexOf((byte)0);
+        return Encoding.ASCII.GetString(end < 0 ? text : text[..end]).Trim();
+    }
+}

@@ -1,0 +1,109 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+using System.Numerics;
+using OllmNative.Model;
+
+namespace OllmNative.Cli;
+
+/// <summary>Options that several commands share, and makers of options whose values are checked while parsing.</summary>
+internal static class CommonOptions
+{
+    /// <summary>--json, on every command.</summary>
+    public static Option<bool> Json() => new("--json") { Description = "Print one JSON object on stdout and nothing else there.", Recursive = true };
+
+    /// <summary>--model DIR.</summary>
+    public static Option<string> Model() => Path("--model", "The backbone: a folder with config.json and safetensors files.", "DIR");
+
+    /// <summary>--ollm DIR.</summary>
+    public static Option<string?> Ollm() => OptionalPath("--ollm", "The OLLM: a folder with ollm.json and ollm.safetensors.", "DIR");
+
+    /// <summary>--device cpu|cuda|auto.</summary>
+    public static Option<string> Device() => Choice("--device", "Where to compute; auto takes the best that there is.", "auto", "auto", "cpu", "cuda");
+
+    /// <summary>--threads N.</summary>
+    public static Option<int> Threads() => Number("--threads", "Processor threads; 0 takes one for each core.", 0, 0, 1024);
+
+    /// <summary>--seed S.</summary>
+    public static Option<ulong> Seed(string description) => Number("--seed", description, 0UL, 0UL, ulong.MaxValue);
+
+    /// <summary>A file or folder that must be given.</summary>
+    public static Option<string> Path(string name, string description, string helpName = "FILE") =>
+        new(name) { Description = description, HelpName = helpName, Required = true };
+
+    /// <summary>A file or folder that may be given.</summary>
+    public static Option<string?> OptionalPath(string name, string description, string helpName = "FILE") =>
+        new(name) { Description = description, HelpName = helpName };
+
+    /// <summary>One of some words.</summary>
+    public static Option<string> Choice(string name, string description, string fallback, params string[] words)
+    {
+        var option = new Option<string>(name)
+        {
+            Description = $"{description.TrimEnd('.')}: {string.Join(", ", words)}.",
+            HelpName = "WORD",
+            DefaultValueFactory = _ => fallback,
+            CustomParser = result =>
+            {
+                string word = result.Tokens[0].Value;
+                if (!words.Contains(word)) result.AddError($"{name}: '{word}' is not known, expected {string.Join(", ", words)}");
+                return word;
+            },
+        };
+        option.CompletionSources.Add(words);
+        return option;
+    }
+
+    /// <summary>A number in [<paramref name="min"/>, <paramref name="max"/>]; required when there is no <paramref name="fallback"/>.</summary>
+    public static Option<T> Number<T>(string name, string description, T? fallback, T min, T max) where T : struct, INumber<T>, IMinMaxValue<T>
+    {
+        var option = new Option<T>(name) { Description = description, HelpName = "N", CustomParser = result => Parse(result, name, min, max) };
+        if (fallback is { } value) option.DefaultValueFactory = _ => value;
+        else option.Required = true;
+        return option;
+    }
+
+    /// <summary>A number in [<paramref name="min"/>, <paramref name="max"/>], or null when it is not given.</summary>
+    public static Option<T?> OptionalNumber<T>(string name, string description, T min, T max) where T : struct, INumber<T>, IMinMaxValue<T> =>
+        new(name) { Description = description, HelpName = "N", CustomParser = result => Parse(result, name, min, max) };
+
+    private static T Parse<T>(ArgumentResult result, string name, T min, T max) where T : struct, INumber<T>, IMinMaxValue<T>
+    {
+        string text = result.Tokens[0].Value;
+        if (T.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out T value) && value >= min && value <= max) return value;
+        bool integer = T.One / (T.One + T.One) == T.Zero;
+        string range = max == T.MaxValue ? $"of at least {min}" : $"from {min} to {max}";
+        result.AddError(string.Create(CultureInfo.InvariantCulture, $"{name}: '{text}' is not valid, expected {(integer ? "an integer" : "a number")} {range}"));
+        return min;
+    }
+}
+
+/// <summary>The options of every command that runs a model.</summary>
+internal sealed class ModelOptions
+{
+    private readonly Option<string> _model = CommonOptions.Model();
+    private readonly Option<string?>? _ollm;
+    private readonly Option<string> _device = CommonOptions.Device();
+    private readonly Option<int> _threads = CommonOptions.Threads();
+
+    /// <summary>Adds --model, --device, --threads and, unless <paramref name="withOllm"/> is false, --ollm to a command.</summary>
+    /// <param name="command">The command.</param>
+    /// <param name="withOllm">The command can work with an OLLM.</param>
+    /// <param name="ollmRequired">It cannot work without one.</param>
+    public ModelOptions(Command command, bool withOllm = true, bool ollmRequired = false)
+    {
+        command.Add(_model);
+        if (withOllm)
+        {
+            command.Add(_ollm = CommonOptions.Ollm());
+            _ollm.Required = ollmRequired;
+        }
+        command.Add(_device);
+        command.Add(_threads);
+    }
+
+    /// <summary>Opens what the command line names.</summary>
+    /// <exception cref="OllmException">The device is not there, or a folder is missing, malformed or does not fit.</exception>
+    public ModelSession Open(ParseResult parsed) => ModelSession.Open(
+        parsed.GetValue(_model)!, _ollm is null ? null : parsed.GetValue(_ollm), parsed.GetValue(_device)!, parsed.GetValue(_threads));
+}

@@ -1,0 +1,151 @@
+using System.Text;
+using OllmNative.Model;
+using Spectre.Console;
+
+namespace OllmNative.Cli;
+
+/// <summary>Which standard streams are a terminal.</summary>
+/// <param name="Output">stdout is.</param>
+/// <param name="Error">stderr is.</param>
+public readonly record struct TerminalUse(bool Output, bool Error);
+
+/// <summary>
+/// Where a command speaks. Results go to stdout; progress, logs and errors to stderr. With <c>--json</c> stdout carries one
+/// JSON object and nothing else, so that it can be piped into another program.
+/// </summary>
+internal sealed class Output(TextWriter stdout, TextWriter stderr, TextReader stdin, TerminalUse terminal, CancellationToken cancellation)
+{
+    // Wide enough for any table: lines of a redirected table must not be broken.
+    private const int UnlimitedWidth = 100_000;
+
+    private Progress? _active;
+
+    /// <summary>stdout, for what does not fit the methods below.</summary>
+    public TextWriter Out { get; } = stdout;
+
+    /// <summary>stderr.</summary>
+    public TextWriter Err { get; } = stderr;
+
+    /// <summary>Asks the command to stop; long loops call <see cref="CancellationToken.ThrowIfCancellationRequested"/> on it.</summary>
+    public CancellationToken Cancellation { get; } = cancellation;
+
+    /// <summary>--json was given.</summary>
+    public bool Json { get; set; }
+
+    /// <summary>stdout is a terminal.</summary>
+    public bool IsTerminal => terminal.Output;
+
+    /// <summary>A line of the result for people; silent with --json.</summary>
+    public void Line(string text = "")
+    {
+        if (!Json) Out.WriteLine(text);
+    }
+
+    /// <summary>A piece of the result, shown at once, for text that streams; silent with --json.</summary>
+    public void Write(string text)
+    {
+        if (Json) return;
+        Out.Write(text);
+        Out.Flush();
+    }
+
+    /// <summary>A line about the run, on stderr.</summary>
+    public void Log(string text)
+    {
+        if (_active is { } bar) bar.Log(text);
+        else Err.WriteLine(text);
+    }
+
+    /// <summary><c>error: text</c> on stderr.</summary>
+    public void Error(string text) => Log($"error: {Shown(text, keepLines: true)}");
+
+    /// <summary>A table on stdout, its cells shown literally; silent with --json.</summary>
+    /// <param name="header">Column titles.</param>
+    /// <param name="rows">Cells, as many in each row as there are titles.</param>
+    /// <param name="right">Columns with numbers, aligned to the right.</param>
+    public void Table(IReadOnlyList<string> header, IEnumerable<IReadOnlyList<string>> rows, params ReadOnlySpan<int> right)
+    {
+        if (Json) return;
+        var table = new Table { Border = TableBorder.Simple, UseSafeBorder = true };
+        foreach (string title in header) table.AddColumn(new TableColumn(new Text(title)) { NoWrap = !terminal.Output });
+        foreach (int column in right) table.Columns[column].Alignment = Justify.Right;
+        foreach (IReadOnlyList<string> row in rows) table.AddRow(row.Select(cell => new Text(Shown(cell))));
+        ConsoleOn(Out, terminal.Output).Write(table);
+    }
+
+    /// <summary>With --json: prints the command's result, one object on the last line of stdout. Call it once, at the end.</summary>
+    /// <param name="value">
+    /// An object, anonymous as a rule; its property names become snake_case, keys of a dictionary stay as they are, and
+    /// numbers that JSON cannot hold (NaN, infinities) become null.
+    /// </param>
+    public void Result<T>(T value)
+    {
+        if (Json) Out.WriteLine(JsonOutput.Serialize(value));
+    }
+
+    /// <summary>
+    /// Shows how far a long command is: a bar where stderr is a terminal, otherwise a line every ten seconds. While one is
+    /// shown, another one stays silent.
+    /// </summary>
+    /// <param name="title">What is going on, in a word or two.</param>
+    /// <param name="total">Steps, bytes or rows in all.</param>
+    public Progress Progress(string title, long total)
+    {
+        if (_active is not null) return new Progress(title, total, null, null, () => { });
+        Progress bar = terminal.Error
+            ? new Progress(title, total, ConsoleOn(Err, terminal: true), null, () => _active = null)
+            : new Progress(title, total, null, Err, () => _active = null);
+        return _active = bar;
+    }
+
+    /// <summary>All of stdin, exactly; Ctrl-C ends the waiting.</summary>
+    /// <exception cref="OllmException">It is not UTF-8.</exception>
+    public string ReadInput()
+    {
+        try
+        {
+            return Task.Run(stdin.ReadToEnd).WaitAsync(Cancellation).GetAwaiter().GetResult();
+        }
+        catch (DecoderFallbackException error)
+        {
+            throw new OllmException("stdin: not valid UTF-8", error);
+        }
+    }
+
+    /// <summary>
+    /// Text of a file or a model as it may appear on a terminal or in a line of its own: control characters, which could move
+    /// the cursor or end the line, become \u escapes.
+    /// </summary>
+    public static string Shown(string text, bool keepLines = false)
+    {
+        if (!text.Any(c => char.IsControl(c))) return text;
+        var shown = new StringBuilder(text.Length + 16);
+        foreach (char c in text) _ = char.IsControl(c) && !(keepLines && c == '\n') ? shown.Append($"\\u{(int)c:x4}") : shown.Append(c);
+        return shown.ToString();
+    }
+
+    private static IAnsiConsole ConsoleOn(TextWriter writer, bool terminal)
+    {
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Ansi = terminal ? AnsiSupport.Detect : AnsiSupport.No,
+            ColorSystem = terminal ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
+            Interactive = terminal ? InteractionSupport.Yes : InteractionSupport.No,
+            Out = new AnsiConsoleOutput(writer),
+        });
+        console.Profile.Width = terminal ? Math.Max(40, WindowWidth()) : UnlimitedWidth;
+        return console;
+    }
+
+    private static int WindowWidth()
+    {
+        try
+        {
+            return Console.WindowWidth;
+        }
+        catch (IOException)
+        {
+            return 80;
+        }
+    }
+}
