@@ -76,11 +76,11 @@ public sealed class LatentRlTests : IDisposable
         Assert.Contains("clip ratio", Refused(Settings with { ClipRatio = 0 }), StringComparison.Ordinal);
         Assert.Contains("entropy", Refused(Settings with { Entropy = double.NaN }), StringComparison.Ordinal);
         Assert.Contains("--max-tokens", Refused(Settings with { MaxTokens = 5000 }), StringComparison.Ordinal);
-        Assert.Contains("problem", FormatsFiles.Error(() => new LatentRl(_tiny.Model, _ollm, _tokenizer, [], [], Settings)), StringComparison.Ordinal);
+        Assert.Contains("problem", FormatsFiles.Error(() => new LatentRl(_tiny.Model, _ollm, _tokenizer, [], [], Settings).Dispose()), StringComparison.Ordinal);
         using OllmModel one = OllmModel.Create(_tiny.Model, 1, Width, 0);
-        Assert.Contains("K = 1", FormatsFiles.Error(() => new LatentRl(_tiny.Model, one, _tokenizer, Problems("1"), [], Settings)), StringComparison.Ordinal);
+        Assert.Contains("K = 1", FormatsFiles.Error(() => new LatentRl(_tiny.Model, one, _tokenizer, Problems("1"), [], Settings).Dispose()), StringComparison.Ordinal);
 
-        string Refused(LatentRlOptions options) => FormatsFiles.Error(() => new LatentRl(_tiny.Model, _ollm, _tokenizer, Problems("1"), [], options));
+        string Refused(LatentRlOptions options) => FormatsFiles.Error(() => new LatentRl(_tiny.Model, _ollm, _tokenizer, Problems("1"), [], options).Dispose());
     }
 
     private static AnswerProblem[] Problems(string answer) =>

@@ -117,7 +117,7 @@ public sealed class TrainerTests : IDisposable
     public void Trainer_NothingToLearn_IsRefused()
     {
         using OllmModel ollm = OllmModel.Create(_tiny.Model, 4, 32, 2);
-        Assert.Contains("no row", FormatsFiles.Error(() => new Trainer(_tiny.Model, ollm, [new TokenRow([1, 2], 2, 1)], Options)), StringComparison.Ordinal);
+        Assert.Contains("no row", FormatsFiles.Error(() => new Trainer(_tiny.Model, ollm, [new TokenRow([1, 2], 2, 1)], Options).Dispose()), StringComparison.Ordinal);
     }
 
     /// <summary>Trains fresh modules of a fixed seed in the folder and returns their parameters.</summary>

@@ -60,7 +60,7 @@ public sealed class TrainingRulesTests
     [InlineData(KlAdaptation.Mult, 0.2, double.PositiveInfinity, "--beta")]
     [InlineData(KlAdaptation.Fixed, 0.2, -1, "--beta")]
     public void KlControl_OutOfRange_IsRefused(KlAdaptation rule, double target, double beta, string flag) =>
-        Assert.Contains(flag, FormatsFiles.Error(() => new KlControl(rule, target, beta)), StringComparison.Ordinal);
+        Assert.Contains(flag, FormatsFiles.Error(() => new KlControl(rule, target, beta).Update(0)), StringComparison.Ordinal);
 
     [Theory]
     [InlineData(1)]
