@@ -20,7 +20,9 @@ public sealed class CpuFallbackTests
     public async Task CpuTests_WithoutInstructionSets_Pass(string path, params string[] switches)
     {
         string tests = typeof(CpuFallbackTests).Assembly.Location;
-        var start = new ProcessStartInfo("dotnet", ["exec", tests]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        // The host that runs this test need not be on the search path.
+        string host = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? Environment.ProcessPath! : "dotnet";
+        var start = new ProcessStartInfo(host, ["exec", tests]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["DOTNET_STARTUP_HOOKS"] = tests;
         start.Environment[Wanted] = path;
         foreach (string name in switches) start.Environment[name] = "0";

@@ -179,11 +179,11 @@ public sealed class GeneratorTests : IDisposable
         return request;
     }
 
-    /// <summary>Prompts of every kind of length, two of them shared, with every way to choose options and tokens.</summary>
+    /// <summary>Prompts of every kind of length, some of them shared, with every way to choose options and tokens.</summary>
     private Func<GenerationRequest>[] Requests()
     {
         int[] shared = _tiny.Tokens(17);
-        int[][] prompts = [_tiny.Tokens(1), shared, shared, shared, _tiny.Tokens(40), _tiny.Tokens(2), _tiny.Tokens(2), shared, _tiny.Tokens(30), _tiny.Tokens(1), _tiny.Tokens(1)];
+        int[][] prompts = [shared, shared, shared, _tiny.Tokens(1), _tiny.Tokens(40), _tiny.Tokens(2), _tiny.Tokens(2), shared, shared, _tiny.Tokens(30), _tiny.Tokens(1), _tiny.Tokens(1)];
         SamplerOptions[] samplers =
         [
             new(), new() { Temperature = 1 }, new() { Temperature = 0.7f, TopK = 5 }, new() { Temperature = 1.3f, TopP = 0.8f },
