@@ -228,8 +228,7 @@ public sealed class Generator : IDisposable
         if (!request.Sampler.IsGreedy)
         {
             logits.Slice((long)row * _vocab, _vocab).Download(_logitRow);
-            ReadOnlySpan<int> history = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(request.Generated);
-            token = _sampler.Pick(_logitRow, request.Sampler, history, Counter.Key(request.Seed, (ulong)request.Generated.Count));
+            token = _sampler.Pick(_logitRow, request.Sampler, request.Prompt, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(request.Generated), Counter.Key(request.Seed, (ulong)request.Generated.Count));
         }
         request.Generated.Add(token);
         request.Stopped = request.StopTokens.Contains(token);

@@ -38,15 +38,21 @@ public sealed class Sampler
 {
     private float[] _probabilities = [];
     private int[] _order = [];
+    private readonly HashSet<int> _seen = [];
 
     /// <summary>
-    /// Picks a token from <paramref name="logits"/> [V], which may be changed. The random number is a function of
-    /// <paramref name="key"/> alone.
+    /// Picks a token from <paramref name="logits"/> [V], which may be changed. The penalty counts the tokens of prompt and
+    /// answer; the random number is a function of <paramref name="key"/> alone.
     /// </summary>
-    public int Pick(Span<float> logits, SamplerOptions options, ReadOnlySpan<int> history, ulong key)
+    public int Pick(Span<float> logits, SamplerOptions options, ReadOnlySpan<int> prompt, ReadOnlySpan<int> generated, ulong key)
     {
         ArgumentNullException.ThrowIfNull(options);
-        Penalize(logits, history, options.RepetitionPenalty);
+        if (options.RepetitionPenalty != 1)
+        {
+            _seen.Clear();
+            Penalize(logits, prompt, options.RepetitionPenalty);
+            Penalize(logits, generated, options.RepetitionPenalty);
+        }
         if (options.Temperature <= 0) return IndexOfMax(logits);
         if (_order.Length < logits.Length) (_order, _probabilities) = (new int[logits.Length], new float[logits.Length]);
         int count = Candidates(logits, options);
@@ -63,14 +69,12 @@ public sealed class Sampler
         return best;
     }
 
-    private static void Penalize(Span<float> logits, ReadOnlySpan<int> history, float penalty)
+    /// <summary>A token that occurs twice is penalised once.</summary>
+    private void Penalize(Span<float> logits, ReadOnlySpan<int> tokens, float penalty)
     {
-        if (penalty == 1) return;
-        // A token that occurs twice is penalised once.
-        var seen = new HashSet<int>();
-        foreach (int token in history)
+        foreach (int token in tokens)
         {
-            if (seen.Add(token)) logits[token] = logits[token] > 0 ? logits[token] / penalty : logits[token] * penalty;
+            if (token < logits.Length && _seen.Add(token)) logits[token] = logits[token] > 0 ? logits[token] / penalty : logits[token] * penalty;
         }
     }
 

@@ -16,7 +16,7 @@ public sealed record DemoOptions
     public int Samples { get; init; } = 8;
 
     /// <summary>Optimizer steps of each supervised run.</summary>
-    public int TrainSteps { get; init; } = 600;
+    public int TrainSteps { get; init; } = 500;
 
     /// <summary>Rows of each step.</summary>
     public int RowsPerStep { get; init; } = 64;
@@ -25,7 +25,7 @@ public sealed record DemoOptions
     public int Options { get; init; } = 10;
 
     /// <summary>Updates of latent RL.</summary>
-    public int RlSteps { get; init; } = 200;
+    public int RlSteps { get; init; } = 250;
 
     /// <summary>Problems whose options are shown token by token.</summary>
     public int ShownProblems { get; init; } = 2;
@@ -78,7 +78,7 @@ public sealed class DemoRun(QwenBackbone backbone, Tokenizer tokenizer, DemoOpti
         string problemFile = MakeData("heldout.jsonl", options.EvaluationProblems, 1, TinySplit.HeldOut, distinct: true);
         TokenRow[] rows = Rows(trainingFile), heldOut = Rows(problemFile);
         IReadOnlyList<AnswerProblem> problems = AnswerProblem.Read(problemFile, _encoder);
-        IReadOnlyList<AnswerProblem> rlProblems = [.. AnswerProblem.Read(trainingFile, _encoder).DistinctBy(p => p.Row.Problem)];
+        IReadOnlyList<AnswerProblem> rlProblems = AnswerProblem.Read(trainingFile, _encoder);
 
         using OllmModel ollm = OllmModel.Create(backbone, options.Options, null, options.Seed);
         using OllmModel baseline = OllmModel.Create(backbone, 1, null, options.Seed);
@@ -112,7 +112,8 @@ public sealed class DemoRun(QwenBackbone backbone, Tokenizer tokenizer, DemoOpti
         using var trainer = new Trainer(backbone, model, rows, new TrainOptions
         {
             Steps = options.TrainSteps, BatchSize = options.RowsPerStep, LearningRate = 2e-3, Schedule = ScheduleKind.Cosine, Warmup = 20,
-            Seed = options.Seed, CheckpointEvery = 0,
+            // A run this short has no time to wait for beta to fall from 1: until it is small the options stay unused.
+            Beta = 0.2, Seed = options.Seed, CheckpointEvery = 0,
         });
         string stage = $"train K = {model.Shape.Options}";
         trainer.Run(Path.Combine(folder, name), line =>
@@ -135,7 +136,7 @@ public sealed class DemoRun(QwenBackbone backbone, Tokenizer tokenizer, DemoOpti
     private List<RlMetrics> Reinforce(OllmModel model, IReadOnlyList<AnswerProblem> problems, CancellationToken cancellation)
     {
         var metrics = new List<RlMetrics>();
-        var settings = new LatentRlOptions { Steps = options.RlSteps, MaxTokens = MaxTokens, Seed = options.Seed };
+        var settings = new LatentRlOptions { Steps = options.RlSteps, MaxTokens = MaxTokens, Seed = options.Seed, LearningRate = 4e-3, Entropy = 0.01 };
         using var rl = new LatentRl(backbone, model, tokenizer, problems, _encoder.StopTokens, settings);
         rl.Run(line =>
         {

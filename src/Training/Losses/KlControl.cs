@@ -18,7 +18,7 @@ public enum KlAdaptation
 /// <summary>Keeps L_kl near its target by adapting beta after each step; the step itself uses beta as it was before.</summary>
 public sealed class KlControl
 {
-    private const double Rate = 0.02, MinLog = -8, MaxLog = 4, Band = 1.1;
+    private const double Rate = 0.02, MinLog = -8, MaxLog = 4, Band = 1.1, MinMult = 1e-6, MaxMult = 1e6;
 
     /// <summary>Starts at <paramref name="beta"/>.</summary>
     /// <param name="rule">The rule.</param>
@@ -51,10 +51,10 @@ public sealed class KlControl
                 Beta = Math.Exp(Math.Clamp(Math.Log(Beta) + Rate * (kl - Target), MinLog, MaxLog));
                 break;
             case KlAdaptation.Mult when kl > Band * Target:
-                Beta *= Band;
+                Beta = Math.Min(Beta * Band, MaxMult);
                 break;
             case KlAdaptation.Mult when kl < Target / Band:
-                Beta /= Band;
+                Beta = Math.Max(Beta / Band, MinMult);
                 break;
         }
     }

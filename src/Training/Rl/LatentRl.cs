@@ -184,7 +184,7 @@ public sealed class LatentRl : IDisposable
             foreach (float value in _loss.First(n).ToArray()) loss += value;
         }
         norm = Math.Sqrt(_device.SquaredNorm(gradients));
-        if (!double.IsFinite(norm)) throw new OllmException($"step {_done + 1}: the gradient norm is {norm}; latent RL stops and the policy is as before this step");
+        if (!double.IsFinite(norm)) throw new OllmException($"step {_done + 1}: the gradient norm is {norm}; latent RL stops, and this update is not made");
         double scale = _options.Clip > 0 ? Math.Min(1, _options.Clip / (norm + 1e-6)) : 1;
         _device.AdamW(_ollm.Parameters.Module("policy"), gradients, _first.Module("policy"), _second.Module("policy"),
             new AdamWStep(++_updates, (float)rate, 0.9f, 0.999f, 1e-8f, 0, (float)scale));

@@ -13,7 +13,7 @@ namespace OllmNative.Training;
 public sealed record TrainingState(int Step, long Tokens, double Beta, long MetricsLength, string Run);
 
 /// <summary>
-/// <c>checkpoints/step-NNNNNN</c> inside the output folder: an OLLM folder of its own with the optimizer's moments and the
+/// <c>checkpoints/step-NNNNNNNN</c> inside the output folder: an OLLM folder of its own with the optimizer's moments and the
 /// run's state. It is written under another name and renamed when complete, so an interrupted write leaves nothing that
 /// looks like a checkpoint; state.json carries the checksums of the tensor files.
 /// </summary>
