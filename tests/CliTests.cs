@@ -1,5 +1,6 @@
 using System.Text.Json;
 using OllmNative.Model;
+using OllmNative.Model.Cpu;
 
 namespace OllmNative.Tests;
 
@@ -112,6 +113,29 @@ public class CliTests
                 for (int k = 0; k < 30; k++) Assert.Equal(logits[t * 50 + v], options[(t * 30 + k) * 50 + v], 1e-4);
             }
         }
+    }
+
+    [Fact]
+    public void Forward_MoreTokensThanOneChunk_EqualsOnePass()
+    {
+        const int count = 600;
+        string model = CliRun.NewModel(CliRun.TinyConfig.Replace("\"max_position_embeddings\": 64", "\"max_position_embeddings\": 1000", StringComparison.Ordinal));
+        string file = Path.Combine(model, "out.st");
+        int[] ids = [.. Enumerable.Range(0, count).Select(i => i * i % 50)];
+        Assert.Equal(0, CliRun.Of("forward", "--model", model, "--tokens", string.Join(',', ids), "--out", file).Code);
+        using SafetensorsFile written = SafetensorsFile.Open(file);
+
+        using var device = new CpuDevice(1);
+        using QwenBackbone backbone = QwenBackbone.Load(device, model);
+        using var batch = new TokenBatch(device, count);
+        using var cache = new KvCache(device, backbone.Config, count);
+        using var buffers = new ForwardBuffers(device, backbone.Config, count);
+        using DeviceBuffer<float> hidden = device.Allocate<float>(count * 16);
+        batch.Add(ids, past: 0, cacheRow: 0);
+        batch.Upload();
+        backbone.Forward(batch, cache, buffers, hidden.View);
+        float[] expected = hidden.View.ToArray(), actual = Read(written, "hidden", count, 16);
+        for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], actual[i], 1e-4f);
     }
 
     [Fact]

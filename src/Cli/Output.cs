@@ -139,13 +139,14 @@ internal sealed class Output(TextWriter stdout, TextWriter stderr, TextReader st
 
     private static int WindowWidth()
     {
+        const int usual = 80;
         try
         {
-            return Console.WindowWidth;
+            return Console.WindowWidth is > 0 and var width ? width : usual;
         }
         catch (IOException)
         {
-            return 80;
+            return usual;
         }
     }
 }

@@ -80,7 +80,7 @@ internal static class InitBackboneCommand
     {
         if (!File.Exists(Path.Combine(source, TokenizerFiles[0]))) throw new OllmException($"--tokenizer {source}: holds no tokenizer.json");
         foreach (string name in TokenizerFiles.Where(name => File.Exists(Path.Combine(source, name))))
-            File.Copy(Path.Combine(source, name), Path.Combine(folder, name), overwrite: true);
+            File.WriteAllBytes(Path.Combine(folder, name), File.ReadAllBytes(Path.Combine(source, name))); // A copy would keep a read-only mark.
     }
 
     private static long WriteWeights(ModelConfig config, DType dtype, ulong seed, int shards, string folder, Output ui)
