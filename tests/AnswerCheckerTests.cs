@@ -62,6 +62,7 @@ public sealed class AnswerCheckerTests
     [InlineData("f(x)=x+1", "1+x")]
     [InlineData("y = 2x + 1", "2x - y + 1 = 0")]
     [InlineData("x = 2+3 = 5", "5")]
+    [InlineData("3 + 4 = 7", "7")]
     [InlineData("x > 3", @"(3, \infty)")]
     [InlineData(@"-1 < x \le 2", "(-1, 2]")]
     [InlineData("5 >= x", "x <= 5")]

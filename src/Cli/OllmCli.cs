@@ -15,6 +15,7 @@ public static class OllmCli
     /// <summary>Every command: its name, and what builds it.</summary>
     private static readonly (string Name, Func<Output, Command> Create)[] Commands =
     [
+        ("demo", DemoCommand.Create),
         ("data", DataCommand.Create),
         ("inspect", InspectCommand.Create),
         ("tokenize", TokenizeCommand.Create),

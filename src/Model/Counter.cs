@@ -9,14 +9,16 @@ public static class Counter
 {
     private const ulong Golden = 0x9E3779B97F4A7C15;
 
-    /// <summary>Spreads the bits of <paramref name="x"/> over all 64.</summary>
-    public static ulong Mix(ulong x)
+    /// <summary>Spreads the bits of <paramref name="x"/> over all 64; 0 stays 0.</summary>
+    public static ulong Finalize(ulong x)
     {
-        x += Golden;
         x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
         x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
         return x ^ (x >> 31);
     }
+
+    /// <summary>One step of SplitMix64 from state <paramref name="x"/>.</summary>
+    public static ulong Mix(ulong x) => Finalize(x + Golden);
 
     /// <summary>The key of a stream within a stream.</summary>
     public static ulong Key(ulong key, ulong index) => Mix(key ^ Mix(index * Golden));

@@ -1,3 +1,5 @@
+using OllmNative.Model;
+
 namespace OllmNative.Training;
 
 /// <summary>
@@ -12,24 +14,16 @@ internal struct CounterRandom
 
     public CounterRandom(ulong seed, ulong row)
     {
-        _stream = Mix(Mix(seed + Golden) ^ (row * 0xD1342543DE82EF95));
+        _stream = Counter.Finalize(Counter.Finalize(seed + Golden) ^ (row * 0xD1342543DE82EF95));
         _draw = 0;
     }
 
     /// <summary>The next 64 bits of this row.</summary>
-    public ulong NextBits() => Mix(_stream + Golden * ++_draw);
+    public ulong NextBits() => Counter.Finalize(_stream + Golden * ++_draw);
 
     /// <summary>Uniform in [0, 1), from the top 53 bits.</summary>
     public double NextUnit() => (NextBits() >> 11) * (1.0 / (1UL << 53));
 
     /// <summary>Uniform in 0..<paramref name="count"/>-1; the bias of the multiplication is below count / 2^64.</summary>
     public int NextIndex(int count) => (int)Math.BigMul(NextBits(), (ulong)count, out _);
-
-    /// <summary>SplitMix64's finaliser: a bijection of 64-bit words whose every output bit depends on every input bit.</summary>
-    public static ulong Mix(ulong x)
-    {
-        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
-        x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
-        return x ^ (x >> 31);
-    }
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using OllmNative.Model;
 
 namespace OllmNative.Training;
 
@@ -93,7 +94,7 @@ public static class TinyWorld
         ulong hash = 0;
         foreach (char c in problem)
         {
-            hash = CounterRandom.Mix(hash * 131 + c);
+            hash = Counter.Finalize(hash * 131 + c);
         }
 
         return hash % 4 == 0;

@@ -35,7 +35,8 @@ internal sealed class RelationComparer(AnswerComparer answers, ScalarComparer sc
         if (exact == 1) return IsLabel(members[0]) ? new Statement(members[0], members[1]) : new Statement(null, members[0]);
         MathNode last = members[exact - 1];
         if (IsLabel(members[0])) return new Statement(members[0], last);
-        if (exact > 2) return new Statement(null, last);
+        bool isCalculation = !ScalarComparer.HasVariable(members[0]) && !ScalarComparer.HasVariable(last);
+        if (exact > 2 || isCalculation) return new Statement(null, last);
         return IsLabel(last) ? new Statement(last, members[0]) : null;
     }
 

@@ -114,7 +114,8 @@ internal sealed class ScalarComparer(WorkBudget budget)
         return scale < Negligible || Complex.Abs(x - y) <= Tolerance * scale;
     }
 
-    private static bool HasVariable(MathNode node) => node is VariableNode || node.Children.Any(HasVariable);
+    /// <summary>Whether a value depends on a variable.</summary>
+    public static bool HasVariable(MathNode node) => node is VariableNode || node.Children.Any(HasVariable);
 
     // Roots, logarithms and broken powers of a variable are compared for positive variables only.
     private static bool IsSignSensitive(MathNode node) =>

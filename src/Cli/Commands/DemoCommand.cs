@@ -1,0 +1,91 @@
+using System.CommandLine;
+using System.Globalization;
+using OllmNative.Training;
+
+namespace OllmNative.Cli.Commands;
+
+/// <summary><c>ollm demo</c>: the whole method on the tiny model that comes with the program.</summary>
+internal static class DemoCommand
+{
+    public static Command Create(Output ui)
+    {
+        var command = new Command("demo", "Show the whole method on a tiny model in minutes: data, training, latent RL, evaluation, a report.");
+        Option<string?> model = CommonOptions.OptionalPath("--model", "Another tiny-world backbone; the one that comes with the program by default.", "DIR");
+        var output = new Option<string>("--out") { Description = "Where data, models and the report go.", HelpName = "DIR", DefaultValueFactory = _ => Path.Combine("runs", "demo") };
+        Option<int> threads = CommonOptions.Threads();
+        Option<ulong> seed = CommonOptions.Number("--seed", "Names the random numbers of the whole demo.", 1UL, 0UL, ulong.MaxValue);
+        Option<int> steps = CommonOptions.Number("--steps", "Optimizer steps of each supervised run.", new DemoOptions().TrainSteps, 1, 1_000_000);
+        Option<int> rlSteps = CommonOptions.Number("--rl-steps", "Updates of latent RL.", new DemoOptions().RlSteps, 1, 1_000_000);
+        foreach (Option option in (Option[])[model, output, threads, seed, steps, rlSteps]) command.Add(option);
+        command.SetAction(parsed =>
+        {
+            var options = new DemoOptions { Seed = parsed.GetValue(seed), TrainSteps = parsed.GetValue(steps), RlSteps = parsed.GetValue(rlSteps) };
+            Run(ui, parsed.GetValue(model) ?? ShippedModel, parsed.GetValue(output)!, parsed.GetValue(threads), options);
+        });
+        return command;
+    }
+
+    /// <summary>The tiny model beside the program.</summary>
+    private static string ShippedModel => Path.Combine(AppContext.BaseDirectory, "weights", "tiny-qwen2");
+
+    private static void Run(Output ui, string model, string folder, int threads, DemoOptions options)
+    {
+        Files.PrepareFolder("--out", folder);
+        using ModelSession session = ModelSession.Open(model, threads: threads);
+        ui.Log($"{session.Device.Description}; backbone of {Format.Count(session.Backbone.ParameterCount)} parameters, frozen");
+        using var stages = new Stages(ui);
+        var demo = new DemoRun(session.Backbone, session.Tokenizer, options, folder) { OnProgress = stages.Report };
+        DemoResult result = demo.Run(ui.Cancellation);
+        stages.Dispose();
+
+        string page = Path.Combine(folder, "report.html");
+        DemoReport.Page(result, options).Save(page);
+        foreach (DemoTrace trace in result.Traces) ShowTrace(ui, trace);
+        ui.Table(DemoReport.AnswerHeaders(options.Samples), DemoReport.AnswerRows(result), 1, 2, 3, 4);
+        TokenAccuracy t = result.TokenAccuracy;
+        ui.Line($"next token right: backbone {DemoReport.Percent(t.Backbone)}, policy's option {DemoReport.Percent(t.Policy)}, "
+            + $"encoder's option {DemoReport.Percent(t.Encoder)}, any option {DemoReport.Percent(t.Oracle)}");
+        ui.Line(string.Create(CultureInfo.InvariantCulture, $"report: {page}   ({result.Seconds:F0} s)"));
+        string json = JsonOutput.Serialize(DemoReport.Json(result, options.Samples));
+        File.WriteAllText(Path.Combine(folder, "result.json"), json + "\n");
+        if (ui.Json) ui.Result(DemoReport.Json(result, options.Samples));
+        else ui.Line(json);
+    }
+
+    /// <summary>Each step: the token taken, and what the other options would have said.</summary>
+    private static void ShowTrace(Output ui, DemoTrace trace)
+    {
+        ui.Line($"{trace.Problem}   right answer {trace.Expected}; the policy wrote: {trace.Text}");
+        ui.Table(["token", "policy", "other options"], trace.Steps.Select(step => new[]
+        {
+            step.Token,
+            DemoReport.Percent(step.Options[step.Chosen].PolicyProbability),
+            string.Join("  ", step.Options.Select(o => o.TopToken).Where(token => token != step.Token).Distinct()),
+        }), 1);
+        ui.Line();
+    }
+
+    /// <summary>One progress bar at a time, a new one for each stage.</summary>
+    private sealed class Stages(Output ui) : IDisposable
+    {
+        private string _stage = "";
+        private Progress? _bar;
+
+        public void Report(string stage, long done, long total, string note)
+        {
+            if (stage != _stage)
+            {
+                _bar?.Dispose();
+                _bar = ui.Progress(stage, total);
+                _stage = stage;
+            }
+            _bar?.Report(done, note);
+        }
+
+        public void Dispose()
+        {
+            _bar?.Dispose();
+            _bar = null;
+        }
+    }
+}

@@ -1,0 +1,169 @@
+using System.Diagnostics;
+using OllmNative.Model;
+
+namespace OllmNative.Training;
+
+/// <summary>Sizes of the demo. The defaults are what the README shows.</summary>
+public sealed record DemoOptions
+{
+    /// <summary>Rows that OLLM and the baseline are trained on.</summary>
+    public int TrainingRows { get; init; } = 8000;
+
+    /// <summary>Held-out problems that everything is evaluated on.</summary>
+    public int EvaluationProblems { get; init; } = 300;
+
+    /// <summary>N of pass@N and of the sampled means.</summary>
+    public int Samples { get; init; } = 8;
+
+    /// <summary>Optimizer steps of each supervised run.</summary>
+    public int TrainSteps { get; init; } = 600;
+
+    /// <summary>Rows of each step.</summary>
+    public int RowsPerStep { get; init; } = 64;
+
+    /// <summary>Options of the OLLM; the baseline has one.</summary>
+    public int Options { get; init; } = 10;
+
+    /// <summary>Updates of latent RL.</summary>
+    public int RlSteps { get; init; } = 200;
+
+    /// <summary>Problems whose options are shown token by token.</summary>
+    public int ShownProblems { get; init; } = 2;
+
+    /// <summary>Seed of everything.</summary>
+    public ulong Seed { get; init; } = 1;
+}
+
+/// <summary>What the demo measured.</summary>
+/// <param name="TokenAccuracy">Under teacher forcing, on held-out rows.</param>
+/// <param name="Backbone">Answers of the backbone alone.</param>
+/// <param name="BeforeRl">Answers of the OLLM before latent RL.</param>
+/// <param name="AfterRl">Answers after it.</param>
+/// <param name="Baseline">Answers of the adapter with one option.</param>
+/// <param name="Training">Metrics of the OLLM's supervised training.</param>
+/// <param name="BaselineTraining">Metrics of the baseline's.</param>
+/// <param name="Rl">Metrics of latent RL.</param>
+/// <param name="Traces">Sample options, token by token.</param>
+/// <param name="Seconds">Wall time.</param>
+public sealed record DemoResult(
+    TokenAccuracy TokenAccuracy, AnswerAccuracy Backbone, AnswerAccuracy BeforeRl, AnswerAccuracy AfterRl, AnswerAccuracy Baseline,
+    IReadOnlyList<TrainMetrics> Training, IReadOnlyList<TrainMetrics> BaselineTraining, IReadOnlyList<RlMetrics> Rl,
+    IReadOnlyList<DemoTrace> Traces, double Seconds);
+
+/// <summary>One generated answer with the options of each token.</summary>
+/// <param name="Problem">The problem's text.</param>
+/// <param name="Expected">Its right answer.</param>
+/// <param name="Text">The answer that the trained policy wrote.</param>
+/// <param name="Steps">The options of each step.</param>
+public sealed record DemoTrace(string Problem, string Expected, string Text, IReadOnlyList<OptionStep> Steps);
+
+/// <summary>
+/// The whole method on the tiny world: make data, train an OLLM and the baseline with one option, evaluate, run latent RL,
+/// evaluate again, trace some answers.
+/// </summary>
+public sealed class DemoRun(QwenBackbone backbone, Tokenizer tokenizer, DemoOptions options, string folder)
+{
+    private const int MaxTokens = 48;
+
+    private readonly RowEncoder _encoder = new(backbone.Config, tokenizer, ChatFormat.Parse("plain"));
+
+    /// <summary>Called with the stage's name, the work done and the work in all, and a note.</summary>
+    public Action<string, long, long, string>? OnProgress { get; init; }
+
+    /// <summary>Runs everything; files are written into the folder.</summary>
+    public DemoResult Run(CancellationToken cancellation = default)
+    {
+        long start = Stopwatch.GetTimestamp();
+        string trainingFile = MakeData("train.jsonl", options.TrainingRows, 0, TinySplit.Train, distinct: false);
+        string problemFile = MakeData("heldout.jsonl", options.EvaluationProblems, 1, TinySplit.HeldOut, distinct: true);
+        TokenRow[] rows = Rows(trainingFile), heldOut = Rows(problemFile);
+        IReadOnlyList<AnswerProblem> problems = AnswerProblem.Read(problemFile, _encoder);
+        IReadOnlyList<AnswerProblem> rlProblems = [.. AnswerProblem.Read(trainingFile, _encoder).DistinctBy(p => p.Row.Problem)];
+
+        using OllmModel ollm = OllmModel.Create(backbone, options.Options, null, options.Seed);
+        using OllmModel baseline = OllmModel.Create(backbone, 1, null, options.Seed);
+        List<TrainMetrics> training = Train(ollm, rows, "ollm", cancellation), baselineTraining = Train(baseline, rows, "baseline", cancellation);
+
+        using var accuracy = new TokenAccuracyEvaluator(backbone, ollm, heldOut.Max(r => r.Tokens.Length));
+        TokenAccuracy tokenAccuracy = accuracy.Measure(heldOut, cancellation);
+        AnswerAccuracy plain = Answers(null, problems, "evaluate the backbone", cancellation);
+        AnswerAccuracy one = Answers(baseline, problems, "evaluate the baseline", cancellation);
+        AnswerAccuracy before = Answers(ollm, problems, "evaluate the OLLM", cancellation);
+        List<RlMetrics> rl = Reinforce(ollm, rlProblems, cancellation);
+        AnswerAccuracy after = Answers(ollm, problems, "evaluate after latent RL", cancellation);
+        ollm.Save(Path.Combine(folder, "ollm-rl"));
+        return new DemoResult(
+            tokenAccuracy, plain, before, after, one, training, baselineTraining, rl, Trace(ollm, problems), Stopwatch.GetElapsedTime(start).TotalSeconds);
+    }
+
+    private string MakeData(string name, int count, ulong stream, TinySplit split, bool distinct)
+    {
+        string path = Path.Combine(folder, name);
+        using FileStream file = File.Create(path);
+        TinyWorld.WriteJsonl(file, TinyWorld.Generate(count, Counter.Key(options.Seed, stream), split, distinct));
+        return path;
+    }
+
+    private TokenRow[] Rows(string file) => [.. RowReader.Read(file).Select(row => _encoder.Encode(row, file))];
+
+    private List<TrainMetrics> Train(OllmModel model, TokenRow[] rows, string name, CancellationToken cancellation)
+    {
+        var metrics = new List<TrainMetrics>();
+        using var trainer = new Trainer(backbone, model, rows, new TrainOptions
+        {
+            Steps = options.TrainSteps, BatchSize = options.RowsPerStep, LearningRate = 2e-3, Schedule = ScheduleKind.Cosine, Warmup = 20,
+            Seed = options.Seed, CheckpointEvery = 0,
+        });
+        string stage = $"train K = {model.Shape.Options}";
+        trainer.Run(Path.Combine(folder, name), line =>
+        {
+            metrics.Add(line);
+            OnProgress?.Invoke(stage, line.Step, options.TrainSteps, $"ce {line.Ce:F3}  kl {line.Kl:F2}");
+        }, cancellation);
+        return metrics;
+    }
+
+    private AnswerAccuracy Answers(OllmModel? model, IReadOnlyList<AnswerProblem> problems, string stage, CancellationToken cancellation)
+    {
+        using var generator = new Generator(backbone, model, 512, Capacity(problems), tokenizer.VocabularySize);
+        var evaluator = new AnswerEvaluator(generator, tokenizer, _encoder.StopTokens, MaxTokens);
+        return evaluator.Measure(
+            problems, model is not null, options.Samples, options.Seed,
+            onProblems: done => OnProgress?.Invoke(stage, done, problems.Count, ""), cancellation: cancellation).Accuracy;
+    }
+
+    private List<RlMetrics> Reinforce(OllmModel model, IReadOnlyList<AnswerProblem> problems, CancellationToken cancellation)
+    {
+        var metrics = new List<RlMetrics>();
+        var settings = new LatentRlOptions { Steps = options.RlSteps, MaxTokens = MaxTokens, Seed = options.Seed };
+        using var rl = new LatentRl(backbone, model, tokenizer, problems, _encoder.StopTokens, settings);
+        rl.Run(line =>
+        {
+            metrics.Add(line);
+            OnProgress?.Invoke("latent RL", line.Step, options.RlSteps, $"reward {line.Reward:F2}");
+        }, cancellation);
+        return metrics;
+    }
+
+    private List<DemoTrace> Trace(OllmModel model, IReadOnlyList<AnswerProblem> problems)
+    {
+        var traces = new List<DemoTrace>();
+        foreach (AnswerProblem problem in problems.Where(p => p.Row.Extra.GetValueOrDefault("conflict") is "true" or "True").Take(options.ShownProblems))
+        {
+            using var explorer = new OptionExplorer(backbone, model, Capacity(problems), tokenizer.VocabularySize);
+            var steps = new List<OptionStep>();
+            var tokens = new List<int>();
+            foreach (ExploredStep step in explorer.Run(problem.Prompt, MaxTokens, _encoder.StopTokens))
+            {
+                steps.Add(new OptionStep(
+                    tokenizer.TokenText(step.Token),
+                    [.. step.Options.Select(o => new OptionChoice(tokenizer.TokenText(o.Token), o.Probability, o.PolicyProbability))], step.Chosen));
+                tokens.Add(step.Token);
+            }
+            traces.Add(new DemoTrace(problem.Row.Problem!, problem.ExpectedAnswer, tokenizer.Decode([.. tokens], skipSpecial: true), steps));
+        }
+        return traces;
+    }
+
+    private static int Capacity(IReadOnlyList<AnswerProblem> problems) => problems.Max(p => p.Prompt.Length) + MaxTokens;
+}
