@@ -30,7 +30,7 @@ public class CliAnswerTests
         string ollm = model.NewOllm(), folder = model.At("rl"), metrics = Path.Combine(folder, "metrics.jsonl");
         using var stop = new CancellationTokenSource();
         string[] args = Arguments(model, ollm, folder, "--steps", "1000000");
-        Task<CliRun> running = Task.Run(() => CliRun.Until(stop.Token, "", args));
+        Task<CliRun> running = Task.Run(() => CliRun.Until("", args, stop.Token));
         while (!running.IsCompleted && !(File.Exists(metrics) && new FileInfo(metrics).Length > 0)) await Task.Delay(5);
         await stop.CancelAsync();
         Assert.Equal(130, (await running).Code);

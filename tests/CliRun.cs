@@ -18,10 +18,10 @@ internal sealed record CliRun(int Code, string Out, string Error)
 
     public static CliRun Of(params string[] args) => With("", args);
 
-    public static CliRun With(string input, params string[] args) => Until(CancellationToken.None, input, args);
+    public static CliRun With(string input, params string[] args) => Until(input, args, CancellationToken.None);
 
     /// <summary>A run that the token asks to stop, as Ctrl-C does.</summary>
-    public static CliRun Until(CancellationToken cancellation, string input, params string[] args)
+    public static CliRun Until(string input, string[] args, CancellationToken cancellation)
     {
         using var stdout = new StringWriter { NewLine = "\n" };
         using var stderr = new StringWriter { NewLine = "\n" };

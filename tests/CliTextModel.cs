@@ -5,14 +5,20 @@ namespace OllmNative.Tests;
 /// <summary>A random model that reads and writes text, its OLLM, and rows to train it on.</summary>
 internal sealed class CliTextModel
 {
+    // Ids without a gap: any of them may be generated.
+    private const int End = 271;
+
     private static readonly string Config = CliRun.TinyConfig
         .Replace("\"vocab_size\": 50, \"max_position_embeddings\": 64", "\"vocab_size\": 320, \"max_position_embeddings\": 128", StringComparison.Ordinal)
-        .Replace("\"eos_token_id\": 3", $"\"eos_token_id\": {TokenizerSamples.End}", StringComparison.Ordinal);
+        .Replace("\"eos_token_id\": 3", $"\"eos_token_id\": {End}", StringComparison.Ordinal);
 
     public CliTextModel()
     {
         Folder = CliRun.NewModel(Config);
-        File.WriteAllText(Path.Combine(Folder, "tokenizer.json"), TokenizerSamples.SmallFile().ToJsonString());
+        JsonObject tokenizer = TokenizerSamples.SmallFile();
+        Assert.Equal(End, tokenizer["model"]!["vocab"]!.AsObject().Count);
+        tokenizer["added_tokens"] = new JsonArray(TokenizerSamples.Added(End, "<|end|>", special: true), TokenizerSamples.Added(End + 1, "<note>", special: false));
+        File.WriteAllText(Path.Combine(Folder, "tokenizer.json"), tokenizer.ToJsonString());
     }
 
     public string Folder { get; }

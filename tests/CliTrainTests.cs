@@ -56,7 +56,7 @@ public class CliTrainTests
         string folder = model.At("out");
         using var stop = new CancellationTokenSource();
         string[] args = [.. Arguments(model, folder, "--checkpoint-every", "0", "--steps")];
-        Task<CliRun> running = Task.Run(() => CliRun.Until(stop.Token, "", [.. args, "1000000", "--json"]));
+        Task<CliRun> running = Task.Run(() => CliRun.Until("", [.. args, "1000000", "--json"], stop.Token));
         string metrics = Path.Combine(folder, "metrics.jsonl");
         while (!running.IsCompleted && !(File.Exists(metrics) && new FileInfo(metrics).Length > 0)) await Task.Delay(5);
         await stop.CancelAsync();

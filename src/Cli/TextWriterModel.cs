@@ -17,16 +17,18 @@ internal sealed record WrittenText(string Text, IReadOnlyList<int> Tokens, IRead
 internal sealed class TextWriterModel
 {
     private readonly ModelSession _session;
-    private readonly ChatFormat _format;
     private readonly SamplerOptions _sampler;
 
     /// <summary>Prepares for a model.</summary>
     /// <exception cref="OllmException">The folder has no tokenizer, or it is not this model's.</exception>
     public TextWriterModel(ModelSession session, ChatFormat format, SamplerOptions sampler)
     {
-        (_session, _format, _sampler) = (session, format, sampler);
+        (_session, Format, _sampler) = (session, format, sampler);
         StopTokens = new RowEncoder(session.Config, session.Tokenizer, format).StopTokens;
     }
+
+    /// <summary>How conversations are written.</summary>
+    public ChatFormat Format { get; }
 
     /// <summary>Who chooses options.</summary>
     public LatentSetting Latent { get; init; }
@@ -42,39 +44,6 @@ internal sealed class TextWriterModel
 
     /// <summary>Tokens that end the text.</summary>
     public IReadOnlyList<int> StopTokens { get; }
-
-    /// <summary>
-    /// Token ids of a raw prompt; special tokens may be written out. The beginning-of-sentence token comes first where the
-    /// tokenizer says so.
-    /// </summary>
-    public static int[] RawPrompt(Tokenizer tokenizer, string text)
-    {
-        int[] ids = tokenizer.Encode(text);
-        return tokenizer is { AddBosToken: true, BosTokenId: { } bos } && (ids.Length == 0 || ids[0] != bos) ? [bos, .. ids] : ids;
-    }
-
-    /// <summary>Token ids of a conversation that the model is to go on with.</summary>
-    public static int[] ChatPrompt(Tokenizer tokenizer, ChatFormat format, IReadOnlyList<ChatMessage> messages)
-    {
-        // Without a format a line break ends each message, as in the rows that such models are trained on.
-        if (format.Name == "plain") messages = [.. messages.Select(message => message with { Content = message.Content + TinyWorld.Separator })];
-        return tokenizer.Encode(format.Render(messages, addGenerationPrompt: true));
-    }
-
-    /// <summary>A message in a conversation of its own, after the system message when there is one.</summary>
-    public static List<ChatMessage> Conversation(string? system, params ReadOnlySpan<string> user)
-    {
-        var messages = new List<ChatMessage>();
-        if (system is not null) messages.Add(new ChatMessage("system", system));
-        foreach (string content in user) messages.Add(new ChatMessage("user", content));
-        return messages;
-    }
-
-    /// <summary><see cref="RawPrompt"/> with this model's tokenizer.</summary>
-    public int[] RawPrompt(string text) => RawPrompt(_session.Tokenizer, text);
-
-    /// <summary><see cref="ChatPrompt(Tokenizer, ChatFormat, IReadOnlyList{ChatMessage})"/> with this model's tokenizer and format.</summary>
-    public int[] ChatPrompt(IReadOnlyList<ChatMessage> messages) => ChatPrompt(_session.Tokenizer, _format, messages);
 
     /// <summary>Writes after a prompt; <paramref name="onText"/> gets the text as it grows.</summary>
     /// <exception cref="OllmException">The prompt is empty or leaves no room in the context.</exception>

@@ -25,7 +25,7 @@ internal static class ChatCommand
     private sealed class Conversation(ModelSession session, TextWriterModel writer, string? system, Output ui)
     {
         private readonly List<Turn> _turns = [];
-        private List<ChatMessage> _messages = TextWriterModel.Conversation(system);
+        private List<ChatMessage> _messages = Prompts.Conversation(system);
         private Turn? _last;
 
         public void Run()
@@ -49,14 +49,14 @@ internal static class ChatCommand
 
         private void Reset()
         {
-            (_messages, _last) = (TextWriterModel.Conversation(system), null);
+            (_messages, _last) = (Prompts.Conversation(system), null);
             ui.Log("the conversation starts over");
         }
 
         private void Answer(string line)
         {
             List<ChatMessage> messages = [.. _messages, new ChatMessage("user", line)];
-            int[] prompt = writer.ChatPrompt(messages);
+            int[] prompt = Prompts.Chat(session.Tokenizer, writer.Format, messages);
             if (prompt.Length >= session.Config.MaxPositions)
             {
                 ui.Error($"the conversation has {prompt.Length} tokens and the model's context is {session.Config.MaxPositions}; /reset starts over");

@@ -25,9 +25,11 @@ internal static class GenerateCommand
             string text = given ?? ui.ReadInput();
             using ModelSession session = model.Open(parsed);
             TextWriterModel writer = flags.Open(parsed, session);
-            bool wrap = parsed.GetValue(chat) || flags.System(parsed) is not null && !parsed.GetValue(raw);
+            bool wrap = parsed.GetValue(chat) || (flags.System(parsed) is not null && !parsed.GetValue(raw));
             // The line break that ends a line typed or piped in is no part of a message.
-            int[] ids = wrap ? writer.ChatPrompt(TextWriterModel.Conversation(flags.System(parsed), given ?? text.TrimEnd('\r', '\n'))) : writer.RawPrompt(text);
+            int[] ids = wrap
+                ? Prompts.Chat(session.Tokenizer, writer.Format, Prompts.Conversation(flags.System(parsed), given ?? text.TrimEnd('\r', '\n')))
+                : Prompts.Raw(session.Tokenizer, text);
             WrittenText written = writer.Write(ids, ui.Write, ui.Cancellation);
             ui.Line();
             ui.Log(FormattableString.Invariant($"{written.Tokens.Count} tokens after {ids.Length}, {written.TokensPerSecond:F1} tokens/s, ended by {written.FinishReason}"));

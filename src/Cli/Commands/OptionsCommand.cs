@@ -29,8 +29,8 @@ internal static class OptionsCommand
             ChatFormat format = CommonOptions.ChatFormatOf(parsed.GetValue(chatFormat)!, session);
             LatentSetting setting = LatentSetting.Resolve(parsed.GetValue(latent), session.Ollm);
             int[] ids = parsed.GetValue(chat)
-                ? TextWriterModel.ChatPrompt(session.Tokenizer, format, TextWriterModel.Conversation(null, given ?? text.TrimEnd('\r', '\n')))
-                : TextWriterModel.RawPrompt(session.Tokenizer, text);
+                ? Prompts.Chat(session.Tokenizer, format, Prompts.Conversation(null, given ?? text.TrimEnd('\r', '\n')))
+                : Prompts.Raw(session.Tokenizer, text);
             List<ExploredStep> explored = Explore(session, ids, format, parsed.GetValue(steps), setting, parsed.GetValue(seed), ui);
             Print(session.Tokenizer, explored, ui);
             if (page is not null) WritePage(session.Tokenizer, explored, text, page, ui);
