@@ -1,4 +1,4 @@
-"""Pre-trains weights/tiny-qwen2 on the tiny world and measures it. From the repository root, about 15 minutes on 2 cores:
+"""Pre-trains weights/tiny-qwen2 on the tiny world and measures it. From the repository root, about 10 minutes on one core:
 
     python3 weights/pretrain_tiny.py
 
@@ -158,6 +158,35 @@ def judge(problem, text):
     return True, "left" if step == f"{a}{first}{b}" else "precedence", answer == by_strategy[step], answer == right
 
 
+TEXTS = ["First {}, then {}: \\boxed{{{}}}", "We get {} so {}, \\boxed{{{}}}", "Start {}; next {}; \\boxed{{{}}}",
+         "Now {} and {}. \\boxed{{{}}}"]
+
+
+def solutions(problem, precedence):
+    """The right text of one strategy in each phrasing."""
+    a, first, b, second, c = problem.split(" ")
+    if precedence:
+        inner = eval(b + second + c)
+        steps, answer = [f"{b}{second}{c}={inner}", f"{a}{first}{inner}"], eval(f"{a}{first}({inner})")
+    else:
+        inner = eval(a + first + b)
+        steps, answer = [f"{a}{first}{b}={inner}", f"{inner}{second}{c}"], eval(f"({inner}){second}{c}")
+    return [text.format(steps[0], f"{steps[1]}={answer}", answer) for text in TEXTS]
+
+
+@torch.no_grad()
+def argmax_right(params, config, tokenizer, problems, precedence):
+    """Share of (problem, phrasing) whose every token after the first step's operands is the argmax: what greedy decoding
+    gets right once phrasing and strategy are chosen."""
+    rows = [{"problem": p, "generated_solution": s} for p in problems for s in solutions(p, precedence)]
+    tokens, targets = encode_rows(tokenizer, rows)
+    predicted = torch.cat([qwen.logits(params, qwen.forward(params, config, part)).argmax(-1) for part in tokens.split(200)])
+    for target, row in zip(targets, rows):  # the choices themselves are not judged
+        start = len(tokenizer.encode(row["problem"] + SEPARATOR)) - 1
+        target[start:start + len(tokenizer.encode(row["generated_solution"].split("=")[0]))] = -100
+    return ((predicted == targets) | (targets == -100)).all(-1).float().mean().item()
+
+
 def share(values):
     values = list(values)
     return sum(values) / max(1, len(values))
@@ -173,6 +202,7 @@ def measure(params, config, tokenizer, held_out, samples=8):
              for _ in range(samples)]
     everything = [(i, result) for run in drawn for i, result in enumerate(run)]
     on_conflict = [result for i, result in everything if conflict[i]]
+    conflicts = [p for p, is_conflict in zip(problems, conflict) if is_conflict]
     tokens, targets = encode_rows(tokenizer, held_out)
     count = int((targets != -100).sum())
     with torch.no_grad():
@@ -187,6 +217,8 @@ def measure(params, config, tokenizer, held_out, samples=8):
         "precedence_share_conflict": share(r[1] == "precedence" for r in on_conflict),
         "right_given_precedence": share(r[2] for r in on_conflict if r[1] == "precedence"),
         "right_given_left_to_right": share(r[2] for r in on_conflict if r[1] == "left"),
+        "argmax_right_precedence": argmax_right(params, config, tokenizer, conflicts, precedence=True),
+        "argmax_right_left_to_right": argmax_right(params, config, tokenizer, conflicts, precedence=False),
         "right_no_conflict": share(r[3] for i, r in everything if not conflict[i]),
         "held_out_loss": loss,
         "entropy_of_the_data": sum(map(row_entropy, held_out)) / count,
@@ -195,14 +227,14 @@ def measure(params, config, tokenizer, held_out, samples=8):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--steps", type=int, default=4000)
-    arguments.add_argument("--rows", type=int, default=256_000)
+    arguments.add_argument("--steps", type=int, default=2500)
+    arguments.add_argument("--rows", type=int, default=160_000)
     arguments.add_argument("--lr", type=float, default=3e-3)
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--out", type=Path, default=FOLDER)
     arguments.add_argument("--measure-only", action="store_true", help="measure the model that --out holds")
     args = arguments.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # the matrices are small: a second thread waits more than it works
 
     if not args.measure_only:
         pretrain(args)

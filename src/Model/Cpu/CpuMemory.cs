@@ -7,7 +7,6 @@ internal sealed unsafe class CpuBuffer<T> : DeviceBuffer<T> where T : unmanaged
 {
     public CpuBuffer(long length) : base(length)
     {
-        // Room for one whole vector past the end lets kernels store full vectors at ragged edges of scratch memory.
         nuint bytes = checked((nuint)Math.Max(1, length) * (nuint)sizeof(T));
         Pointer = (T*)NativeMemory.AlignedAlloc(bytes, 64);
         NativeMemory.Clear(Pointer, bytes);

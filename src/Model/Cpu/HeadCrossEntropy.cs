@@ -110,6 +110,7 @@ public sealed unsafe partial class CpuDevice
         public readonly void Run(int row, int thread)
         {
             float max = float.NegativeInfinity, target = float.NegativeInfinity, sum = 0;
+            Prediction[row] = 0; // stays where no logit is a number
             for (int s = 0; s < Splits; s++)
             {
                 HeadPart part = Part(s);

@@ -3,6 +3,9 @@ namespace OllmNative.Model.Cpu;
 /// <summary>Operations on rows of K options. They are small beside the products, so one plain loop each.</summary>
 public sealed unsafe partial class CpuDevice
 {
+    /// <summary>Bound of p_k(y) / p(y) in the gradient of the marginal loss.</summary>
+    private const float MaxRatio = 1e30f;
+
     /// <inheritdoc/>
     public override void ArgMaxRows(DeviceView<float> x, DeviceView<int> index, int columns)
     {
@@ -98,16 +101,17 @@ public sealed unsafe partial class CpuDevice
         for (long n = 0; n < loss.Length; n++)
         {
             float* p = P(q) + n * columns, c = P(ce) + n * columns, d = P(dq) + n * columns, s = P(share) + n * columns;
-            // Relative to the likeliest option nothing underflows: p_k(y) = exp(least - c_k) exp(-least).
-            float least = c[0], sum = 0;
-            for (int k = 1; k < columns; k++) least = MathF.Min(least, c[k]);
-            for (int k = 0; k < columns; k++) sum += p[k] * MathF.Exp(least - c[k]);
+            // Relative to the likeliest option that has any weight nothing underflows: p_k(y) = exp(least - c_k) exp(-least).
+            float least = float.PositiveInfinity, sum = 0;
+            for (int k = 0; k < columns; k++) least = p[k] > 0 ? MathF.Min(least, c[k]) : least;
+            for (int k = 0; k < columns; k++) sum += p[k] > 0 ? p[k] * MathF.Exp(least - c[k]) : 0;
             P(loss)[n] = least - MathF.Log(sum);
             for (int k = 0; k < columns; k++)
             {
-                float ratio = scale * MathF.Exp(least - c[k]) / sum;
-                d[k] = -ratio;
-                s[k] = p[k] * ratio;
+                float relative = MathF.Exp(least - c[k]);
+                // An option of weight zero may be likelier than all others by any factor; its gradient has to stay a number.
+                d[k] = -scale * MathF.Min(relative / sum, MaxRatio);
+                s[k] = p[k] > 0 ? scale * (p[k] * relative / sum) : 0;
             }
         }
     }

@@ -48,6 +48,7 @@ public sealed unsafe partial class CpuDevice
     /// <inheritdoc/>
     public override void Rope(DeviceView<float> x, DeviceView<int> positions, DeviceView<float> cosSin, int headSize)
     {
+        if (positions.Length == 0) return;
         int columns = checked((int)(x.Length / positions.Length));
         Expect(x.Length == positions.Length * columns && columns % headSize == 0, "Rope: x [N, heads * Dh], positions [N]");
         int perItem = RowsPerItem(columns);

@@ -22,7 +22,8 @@ internal sealed unsafe class WorkerPool : IDisposable
     private void* _body;
     private int _count;
     private int _next;
-    private int _pending;
+    private int _active;
+    private volatile bool _closed = true;
     private volatile int _generation;
     private volatile bool _stopping;
 
@@ -55,15 +56,19 @@ internal sealed unsafe class WorkerPool : IDisposable
             _body = &body;
             _count = count;
             _next = 0;
-            Volatile.Write(ref _pending, _workers.Length);
+            _closed = false;
             lock (_sleep)
             {
                 _generation++;
                 Monitor.PulseAll(_sleep);
             }
             TakeItems(0);
+            // A worker that the system has not let run yet finds the loop closed; only those inside are waited for, so a
+            // busy machine costs the help of a thread, not a time slice for each loop.
+            _closed = true;
+            Interlocked.MemoryBarrier();
             var spin = new SpinWait();
-            while (Volatile.Read(ref _pending) != 0)
+            while (Volatile.Read(ref _active) != 0)
             {
                 if (spin.Count < 100) Thread.SpinWait(20);
                 spin.SpinOnce(sleep1Threshold: -1);
@@ -106,8 +111,9 @@ internal sealed unsafe class WorkerPool : IDisposable
             }
             seen = _generation;
             if (_stopping) return;
-            TakeItems(thread);
-            Interlocked.Decrement(ref _pending);
+            Interlocked.Increment(ref _active);
+            if (!_closed) TakeItems(thread);
+            Interlocked.Decrement(ref _active);
         }
     }
 }

@@ -3,7 +3,8 @@ namespace OllmNative.Model;
 /// <summary>
 /// Generates many sequences together: prompts are prefilled packed, then every unfinished sequence advances by one token
 /// per forward pass; finished ones leave and waiting ones take their place. Sequences with the same prompt share its
-/// prefill. What a sequence yields depends on its own request only, never on its neighbours.
+/// prefill. What a sequence yields follows from its own request; its neighbours change no more than the rounding of
+/// logits, because a product of few rows sums in another order than one of many.
 /// </summary>
 public sealed class Generator : IDisposable
 {
@@ -66,7 +67,9 @@ public sealed class Generator : IDisposable
     public long ForwardPasses { get; private set; }
 
     /// <summary>Runs all requests to their ends.</summary>
-    /// <exception cref="OllmException">A prompt is empty, has ids outside the vocabulary, or does not fit the context.</exception>
+    /// <exception cref="OllmException">
+    /// A prompt is empty, has ids outside the vocabulary, or does not fit the context; or a setting is out of range.
+    /// </exception>
     public void Run(IReadOnlyList<GenerationRequest> requests, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(requests);
@@ -117,7 +120,10 @@ public sealed class Generator : IDisposable
         }
         if (request.Prompt.Length >= _capacity)
             throw new OllmException($"the prompt has {request.Prompt.Length} tokens, but there is room for {_capacity} in all, prompt and answer");
+        if (request.MaxTokens < 1) throw new OllmException($"max-tokens {request.MaxTokens}: expected at least 1");
         if (request.Latent != LatentChoice.Backbone && _options is null) throw new ArgumentException("a latent choice needs OLLM modules");
+        if (request.Latent == LatentChoice.Force && (uint)request.ForcedOption >= (uint)_options!.Options)
+            throw new OllmException($"latent force:{request.ForcedOption}: expected an option from 0 to {_options.Options - 1}");
         request.Sampler.Validate();
     }
 

@@ -53,9 +53,13 @@ public sealed record OllmManifest
             FormatVersion = version,
             Options = json.RequiredInt("options", 1, 1024),
             LatentWidth = json.RequiredInt("latent_width", 1, 1 << 20),
-            LatentMode = Enum.TryParse(mode, ignoreCase: true, out LatentMode parsed) && Enum.IsDefined(parsed)
-                ? parsed
-                : throw json.Error("latent_mode", $"is '{mode}', expected gumbel, soft or marginal"),
+            LatentMode = mode switch
+            {
+                "gumbel" => LatentMode.Gumbel,
+                "soft" => LatentMode.Soft,
+                "marginal" => LatentMode.Marginal,
+                _ => throw json.Error("latent_mode", $"is '{mode}', expected gumbel, soft or marginal"),
+            },
             HiddenSize = backbone.RequiredInt("hidden_size", 1, 1 << 20),
             VocabSize = backbone.RequiredInt("vocab_size", 1, 1 << 24),
             Fingerprint = backbone.OptionalString("fingerprint"),

@@ -63,11 +63,11 @@ public sealed class OllmLoss : IDisposable
         (_target, _q, _encoderLogits, _soft) = (Floats((long)rows * _d), Floats((long)rows * _k), Floats((long)rows * _k), Floats((long)rows * _k));
         (_z, _dZ, _dEncoder) = (Floats((long)wide * _k), Floats((long)rows * _k), Floats((long)rows * _k));
         (_policyLogits, _dPolicy) = (Floats((long)rows * _k), Floats((long)rows * _k));
-        (_expanded, _bent, _dBent) = (Floats(copies > 1 ? (long)wide * _d : 0), Floats((long)wide * _d), Floats((long)wide * _d));
+        (_expanded, _bent, _dBent) = (Floats(mode == LatentMode.Marginal ? (long)wide * _d : 0), Floats((long)wide * _d), Floats((long)wide * _d));
         (_ce, _share, _loss, _kl, _policyLoss) = (Floats(wide), Floats(wide), Floats(rows), Floats(rows), Floats(rows));
         (_hostLoss, _hostKl, _hostPolicy, _hostQ) = (new float[rows], new float[rows], new float[rows], new float[rows * _k]);
         (_hostTargets, _hostPrediction) = (new int[wide], new int[wide]);
-        if (copies > 1) FillExpansion(copies);
+        if (mode == LatentMode.Marginal) FillExpansion(copies);
     }
 
     /// <summary>How z is drawn.</summary>

@@ -29,6 +29,7 @@ public sealed class LatentRl : IDisposable
     private int _done, _updates;
 
     /// <summary>Prepares a run.</summary>
+    /// <exception cref="OllmException">An option is out of range, there is no problem or nothing to choose, or the context is too short.</exception>
     public LatentRl(QwenBackbone backbone, OllmModel ollm, Tokenizer tokenizer, IReadOnlyList<AnswerProblem> problems, IReadOnlyList<int> stopTokens, LatentRlOptions options)
     {
         ArgumentNullException.ThrowIfNull(backbone);
@@ -36,6 +37,7 @@ public sealed class LatentRl : IDisposable
         ArgumentNullException.ThrowIfNull(problems);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
+        if (problems.Count == 0) throw new OllmException("latent RL needs at least one problem with an expected answer");
         if (ollm.Shape.Options < 2) throw new OllmException("latent RL needs an OLLM with at least 2 options; with K = 1 there is nothing to choose");
         (_ollm, _device, _tokenizer, _problems, _stopTokens, _options) = (ollm, backbone.Device, tokenizer, problems, stopTokens, options);
         (_d, _k) = (ollm.Shape.HiddenSize, ollm.Shape.Options);

@@ -47,7 +47,11 @@ public sealed record LatentRlOptions
         if (Rollouts < 2) throw new OllmException($"--rollouts {Rollouts}: expected at least 2, because advantages compare rollouts of one problem");
         if (MaxTokens < 1) throw new OllmException($"--max-tokens {MaxTokens}: expected at least 1");
         if (Epochs < 1) throw new OllmException($"--rl-epochs {Epochs}: expected at least 1");
-        if (!(LearningRate >= 0 && FinalLearningRate >= 0)) throw new OllmException("--lr: expected 0 or more");
+        if (!(LearningRate >= 0 && FinalLearningRate >= 0 && double.IsFinite(LearningRate + FinalLearningRate)))
+            throw new OllmException($"--lr {LearningRate}, falling to {FinalLearningRate}: expected 0 or more");
+        if (!(Entropy >= 0 && double.IsFinite(Entropy))) throw new OllmException($"entropy bonus {Entropy}: expected 0 or more");
+        if (!(ClipRatio > 0)) throw new OllmException($"clip ratio {ClipRatio}: expected a number above 0");
+        if (!(Clip >= 0)) throw new OllmException($"--clip {Clip}: expected 0 (off) or more");
     }
 }
 

@@ -18,6 +18,7 @@ public sealed class Trainer : IDisposable
     private readonly KlControl _kl;
     private readonly RowOrder _order;
     private readonly LearningRate _rate;
+    private readonly long _tokensBefore;
     private int _done;
     private long _tokens;
 
@@ -30,7 +31,7 @@ public sealed class Trainer : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         if (!rows.Any(r => r.Targets > 0)) throw new OllmException("no row has a token to learn: expected completions after the prompts (see --max-length)");
-        (_backbone, _ollm, _options) = (backbone, ollm, options);
+        (_backbone, _ollm, _options, _tokensBefore) = (backbone, ollm, options, ollm.TrainedTokens);
         _rows = [.. rows.Where(r => r.Targets > 0)];
         (_gradients, _first, _second) = (new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape));
         _step = new TrainStep(backbone, ollm.Parameters, _gradients, options.Latent, _rows.Max(r => r.Tokens.Length));
@@ -89,8 +90,6 @@ public sealed class Trainer : IDisposable
             if (_options.CheckpointEvery > 0 && _done % _options.CheckpointEvery == 0 && _done < TotalSteps) Save(folder, metricsPath);
         }
         Save(folder, metricsPath);
-        _ollm.LatentMode = _options.Latent;
-        _ollm.TrainedTokens += _tokens;
         _ollm.Save(folder);
     }
 
@@ -143,7 +142,7 @@ public sealed class Trainer : IDisposable
 
     private void Save(string folder, string metricsPath)
     {
-        _ollm.LatentMode = _options.Latent;
+        (_ollm.LatentMode, _ollm.TrainedTokens) = (_options.Latent, _tokensBefore + _tokens);
         var state = new TrainingState(_done, _tokens, _kl.Beta, new FileInfo(metricsPath).Length, RunKey);
         TrainingCheckpoint.Write(folder, _ollm, _first, _second, state, _options.KeepCheckpoints);
     }
