@@ -58,7 +58,7 @@ internal static class TrainCommand
         InitCommand.RefuseHuge(session.Config.HiddenSize, parsed.GetValue(width));
         OllmModel ollm = session.TakeOllm()
             ?? (checkpoint is not null
-                ? OllmModel.Load(session.Backbone, checkpoint.Location)
+                ? OllmOf(checkpoint, session)
                 : OllmModel.Create(session.Backbone, parsed.GetValue(options), parsed.GetValue(width), seed));
         bool otherOptions = RunSettings.WasGiven(parsed, options) && parsed.GetValue(options) != ollm.Shape.Options;
         bool otherWidth = parsed.GetValue(width) is { } m && m != ollm.Shape.LatentWidth;
@@ -67,6 +67,14 @@ internal static class TrainCommand
         ollm.Dispose();
         throw new OllmException(
             $"--options and --latent-width are for a fresh OLLM; {(checkpoint is null ? "that of --ollm" : "the run to resume")} has {shape.Options} options and width {shape.LatentWidth}");
+    }
+
+    private static OllmModel OllmOf(TrainingCheckpoint checkpoint, ModelSession session)
+    {
+        OllmModel ollm = OllmModel.Load(session.Backbone, checkpoint.Location);
+        // The trainer counts the tokens of its run on top of those of the OLLM that the run began with.
+        ollm.TrainedTokens -= checkpoint.State.Tokens;
+        return ollm;
     }
 
     private static void Prepare(Trainer trainer, string folder, TrainingCheckpoint? checkpoint)
