@@ -18,12 +18,15 @@ internal sealed record CliRun(int Code, string Out, string Error)
 
     public static CliRun Of(params string[] args) => With("", args);
 
-    public static CliRun With(string input, params string[] args)
+    public static CliRun With(string input, params string[] args) => Until(input, args, CancellationToken.None);
+
+    /// <summary>A run that the token asks to stop, as Ctrl-C does.</summary>
+    public static CliRun Until(string input, string[] args, CancellationToken cancellation)
     {
         using var stdout = new StringWriter { NewLine = "\n" };
         using var stderr = new StringWriter { NewLine = "\n" };
         using var stdin = new StringReader(input);
-        int code = OllmCli.Run(args, stdout, stderr, stdin);
+        int code = OllmCli.Run(args, stdout, stderr, stdin, cancellation: cancellation);
         return new CliRun(code, stdout.ToString(), stderr.ToString());
     }
 

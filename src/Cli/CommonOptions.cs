@@ -27,6 +27,16 @@ internal static class CommonOptions
     /// <summary>--seed S.</summary>
     public static Option<ulong> Seed(string description) => Number("--seed", description, 0UL, 0UL, ulong.MaxValue);
 
+    /// <summary>--chat-format NAME.</summary>
+    public static Option<string> ChatFormat() =>
+        Choice("--chat-format", "How conversations are written; auto takes the model's own.", "auto", ["auto", .. OllmNative.Model.ChatFormat.Names]);
+
+    /// <summary>The format that a value of --chat-format names.</summary>
+    public static ChatFormat ChatFormatOf(string name, ModelSession session) => name == "auto" ? session.ChatFormat : OllmNative.Model.ChatFormat.Parse(name);
+
+    /// <summary>--force, for commands that replace files only when told.</summary>
+    public static Option<bool> Force() => new("--force") { Description = "Replace what --out holds already." };
+
     /// <summary>A file or folder that must be given.</summary>
     public static Option<string> Path(string name, string description, string helpName = "FILE") =>
         new(name) { Description = description, HelpName = helpName, Required = true };

@@ -67,6 +67,14 @@ internal sealed class ModelSession : IDisposable
         }
     }
 
+    /// <summary>Hands the OLLM of --ollm over to the caller, who disposes of it; null when none was given.</summary>
+    public OllmModel? TakeOllm()
+    {
+        OllmModel? ollm = Ollm;
+        Ollm = null;
+        return ollm;
+    }
+
     /// <summary>The device of --device and --threads.</summary>
     /// <exception cref="OllmException">It is not there.</exception>
     public static ComputeDevice OpenDevice(string device, int threads) => device == "cuda"

@@ -63,13 +63,22 @@ internal sealed class Output(TextWriter stdout, TextWriter stderr, TextReader st
     /// <param name="header">Column titles.</param>
     /// <param name="rows">Cells, as many in each row as there are titles.</param>
     /// <param name="right">Columns with numbers, aligned to the right.</param>
-    public void Table(IReadOnlyList<string> header, IEnumerable<IReadOnlyList<string>> rows, params ReadOnlySpan<int> right)
+    public void Table(IReadOnlyList<string> header, IEnumerable<IReadOnlyList<string>> rows, params ReadOnlySpan<int> right) =>
+        Table(header, rows, _ => false, right);
+
+    /// <summary>The same with some rows in colour where stdout is a terminal.</summary>
+    /// <param name="header">Column titles.</param>
+    /// <param name="rows">Cells, as many in each row as there are titles.</param>
+    /// <param name="highlighted">Whether the row of an index is coloured.</param>
+    /// <param name="right">Columns with numbers, aligned to the right.</param>
+    public void Table(IReadOnlyList<string> header, IEnumerable<IReadOnlyList<string>> rows, Func<int, bool> highlighted, params ReadOnlySpan<int> right)
     {
         if (Json) return;
         var table = new Table { Border = TableBorder.Simple, UseSafeBorder = true };
         foreach (string title in header) table.AddColumn(new TableColumn(new Text(title)) { NoWrap = !terminal.Output });
         foreach (int column in right) table.Columns[column].Alignment = Justify.Right;
-        foreach (IReadOnlyList<string> row in rows) table.AddRow(row.Select(cell => new Text(Shown(cell))));
+        foreach ((int index, IReadOnlyList<string> row) in rows.Index())
+            table.AddRow(row.Select(cell => new Text(Shown(cell), highlighted(index) ? new Style(Color.Green) : Style.Plain)));
         ConsoleOn(Out, terminal.Output).Write(table);
     }
 
@@ -100,11 +109,17 @@ internal sealed class Output(TextWriter stdout, TextWriter stderr, TextReader st
 
     /// <summary>All of stdin, exactly; Ctrl-C ends the waiting.</summary>
     /// <exception cref="OllmException">It is not UTF-8.</exception>
-    public string ReadInput()
+    public string ReadInput() => Read(stdin.ReadToEnd);
+
+    /// <summary>The next line of stdin, null at its end; Ctrl-C ends the waiting.</summary>
+    /// <exception cref="OllmException">It is not UTF-8.</exception>
+    public string? ReadLine() => Read(stdin.ReadLine);
+
+    private T Read<T>(Func<T> read)
     {
         try
         {
-            return Task.Run(stdin.ReadToEnd).WaitAsync(Cancellation).GetAwaiter().GetResult();
+            return Task.Run(read).WaitAsync(Cancellation).GetAwaiter().GetResult();
         }
         catch (DecoderFallbackException error)
         {

@@ -35,7 +35,7 @@ internal static class InitCommand
     }
 
     /// <summary>One tensor is one array here; [m, 2d] is the largest.</summary>
-    private static void RefuseHuge(int hidden, int? width)
+    public static void RefuseHuge(int hidden, int? width)
     {
         if (width is { } m && 2L * m * hidden > Array.MaxLength)
             throw new OllmException($"--latent-width {m}: too wide for a hidden size of {hidden}, expected at most {Array.MaxLength / (2 * hidden)}");

@@ -211,7 +211,7 @@ public sealed class Generator : IDisposable
         int z = request.Latent switch
         {
             LatentChoice.Force => request.ForcedOption,
-            LatentChoice.Sample => DrawOption(pi, Counter.Uniform(Counter.Key(request.Seed, (ulong)request.Generated.Count), 1)),
+            LatentChoice.Sample => DrawOption(pi, request.Seed, request.Generated.Count),
             _ => IndexOfMax(pi),
         };
         _options.Set(row, z);
@@ -236,8 +236,10 @@ public sealed class Generator : IDisposable
         sequence.Done = request.Stopped || !wanted || request.Generated.Count >= request.MaxTokens || sequence.Past + 1 >= _capacity;
     }
 
-    private static int DrawOption(ReadOnlySpan<float> pi, float uniform)
+    /// <summary>The option that <see cref="LatentChoice.Sample"/> draws from pi [K] for a token, counted from 0, of a sequence with this seed.</summary>
+    public static int DrawOption(ReadOnlySpan<float> pi, ulong seed, int step)
     {
+        float uniform = Counter.Uniform(Counter.Key(seed, (ulong)step), 1);
         for (int k = 0; k < pi.Length; k++)
         {
             uniform -= pi[k];

@@ -10,86 +10,105 @@ namespace OllmNative.Training;
 /// <param name="Targets">Target tokens counted.</param>
 public sealed record TokenAccuracy(double Backbone, double Policy, double Encoder, double Oracle, long Targets);
 
-/// <summary>Measures <see cref="TokenAccuracy"/> over rows: K + 1 passes over the head for each target.</summary>
+/// <summary>Targets of one row, and how many of them were predicted right; see <see cref="TokenAccuracy"/>.</summary>
+public readonly record struct TokenHits(int Targets, int Backbone, int Policy, int Encoder, int Oracle);
+
+/// <summary>
+/// Measures <see cref="TokenAccuracy"/> over rows: K + 1 passes over the head for each target; one without an OLLM, when
+/// only the backbone is counted.
+/// </summary>
 public sealed class TokenAccuracyEvaluator : IDisposable
 {
     private const int TokensPerPass = 1024;
 
     private readonly QwenBackbone _backbone;
     private readonly ComputeDevice _device;
-    private readonly OllmModel _ollm;
     private readonly int _d, _k, _capacity;
     private readonly TokenBatch _batch;
     private readonly KvCache _cache;
     private readonly ForwardBuffers _buffers;
-    private readonly Encoder _encoder;
-    private readonly Decoder _decoder;
-    private readonly Policy _policy;
+    private readonly Encoder? _encoder;
+    private readonly Decoder? _decoder;
+    private readonly Policy? _policy;
     private readonly DeviceBuffer<float> _hidden, _atTargets, _target, _logits, _z, _bent, _loss;
     private readonly DeviceBuffer<int> _rows, _targets, _choice, _prediction;
 
     /// <summary>Allocates for rows of up to <paramref name="longestRow"/> tokens.</summary>
-    public TokenAccuracyEvaluator(QwenBackbone backbone, OllmModel ollm, int longestRow)
+    public TokenAccuracyEvaluator(QwenBackbone backbone, OllmModel? ollm, int longestRow)
     {
         ArgumentNullException.ThrowIfNull(backbone);
-        ArgumentNullException.ThrowIfNull(ollm);
-        (_backbone, _device, _ollm) = (backbone, backbone.Device, ollm);
-        (_d, _k, _capacity) = (ollm.Shape.HiddenSize, ollm.Shape.Options, Math.Max(TokensPerPass, longestRow));
+        (_backbone, _device) = (backbone, backbone.Device);
+        (_d, _k, _capacity) = (backbone.Config.HiddenSize, ollm?.Shape.Options ?? 0, Math.Max(TokensPerPass, longestRow));
         _batch = new TokenBatch(_device, _capacity);
         _cache = new KvCache(_device, backbone.Config, _capacity, singlePass: true);
         _buffers = new ForwardBuffers(_device, backbone.Config, _capacity);
-        _encoder = new Encoder(_device, ollm.Parameters, null, _capacity);
-        _decoder = new Decoder(_device, ollm.Parameters, null, _capacity);
-        _policy = new Policy(_device, ollm.Parameters, null, _capacity);
+        if (ollm is not null)
+        {
+            _encoder = new Encoder(_device, ollm.Parameters, null, _capacity);
+            _decoder = new Decoder(_device, ollm.Parameters, null, _capacity);
+            _policy = new Policy(_device, ollm.Parameters, null, _capacity);
+        }
         DeviceBuffer<float> Floats(int columns) => _device.Allocate<float>((long)_capacity * columns);
         (_hidden, _atTargets, _target, _logits, _z, _bent, _loss) = (Floats(_d), Floats(_d), Floats(_d), Floats(_k), Floats(_k), Floats(_d), Floats(1));
         (_rows, _targets) = (_device.Allocate<int>(_capacity), _device.Allocate<int>(_capacity));
         (_choice, _prediction) = (_device.Allocate<int>(_capacity), _device.Allocate<int>(_capacity));
     }
 
-    /// <summary>Counts over all rows.</summary>
-    public TokenAccuracy Measure(IReadOnlyList<TokenRow> rows, CancellationToken cancellation = default)
+    /// <summary>Shares over all rows. Without an OLLM all but the backbone's are 0.</summary>
+    public TokenAccuracy Measure(IReadOnlyList<TokenRow> rows, CancellationToken cancellation = default) => Sum(MeasureRows(rows, null, cancellation));
+
+    /// <summary>The shares that the rows' counts make together.</summary>
+    public static TokenAccuracy Sum(IReadOnlyCollection<TokenHits> rows)
+    {
+        long total = rows.Sum(row => (long)row.Targets);
+        double Share(Func<TokenHits, long> count) => total == 0 ? 0 : (double)rows.Sum(count) / total;
+        return new TokenAccuracy(Share(row => row.Backbone), Share(row => row.Policy), Share(row => row.Encoder), Share(row => row.Oracle), total);
+    }
+
+    /// <summary>Counts for each row by itself. Without an OLLM all but the backbone's are 0.</summary>
+    public IReadOnlyList<TokenHits> MeasureRows(IReadOnlyList<TokenRow> rows, Action<int>? onRows = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        var hits = new long[4];
-        long total = 0;
+        var hits = new TokenHits[rows.Count];
         for (int first = 0; first < rows.Count;)
         {
             cancellation.ThrowIfCancellationRequested();
             _batch.Clear();
             var at = new List<int>();
             var targets = new List<int>();
+            var owners = new List<int>();
             for (; first < rows.Count && (_batch.Rows == 0 || _batch.Rows + rows[first].Tokens.Length <= _capacity); first++)
             {
                 TokenRow row = rows[first];
                 int start = _batch.Add(row.Tokens, 0, _batch.Rows);
+                hits[first] = new TokenHits(row.Targets, 0, 0, 0, 0);
                 for (int t = row.FirstTarget; t < row.Tokens.Length; t++)
                 {
                     at.Add(start + t - 1);
                     targets.Add(row.Tokens[t]);
+                    owners.Add(first);
                 }
             }
-            if (targets.Count > 0) Count([.. at], [.. targets], hits);
-            total += targets.Count;
+            if (targets.Count > 0) Count([.. at], [.. targets], owners, hits);
+            onRows?.Invoke(first);
         }
-        double Share(int i) => total == 0 ? 0 : (double)hits[i] / total;
-        return new TokenAccuracy(Share(0), Share(1), Share(2), Share(3), total);
+        return hits;
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        IDisposable[] owned =
+        IDisposable?[] owned =
         [
             _batch, _cache, _buffers, _encoder, _decoder, _policy, _hidden, _atTargets, _target, _logits, _z, _bent, _loss, _rows, _targets, _choice, _prediction,
         ];
-        foreach (IDisposable item in owned) item.Dispose();
+        foreach (IDisposable? item in owned) item?.Dispose();
     }
 
-    private void Count(int[] at, int[] targets, long[] hits)
+    private void Count(int[] at, int[] targets, List<int> owners, TokenHits[] hits)
     {
         int n = targets.Length;
-        DeviceView<float> h = _atTargets.First((long)n * _d), e = _target.First((long)n * _d), logits = _logits.First((long)n * _k);
+        DeviceView<float> h = _atTargets.First((long)n * _d);
         _batch.Upload();
         DeviceView<float> all = _hidden.First((long)_batch.Rows * _d);
         _backbone.Forward(_batch, _cache, _buffers, all);
@@ -97,40 +116,58 @@ public sealed class TokenAccuracyEvaluator : IDisposable
         _targets.First(n).Upload(targets);
         _device.GatherRows(all, _rows.First(n), h, _d);
 
-        bool[] Right(DeviceView<float> x)
+        bool[] backbone = Right(h, targets), policy = new bool[n], encoder = new bool[n], oracle = new bool[n];
+        if (_decoder is not null) CountOptions(h, targets, policy, encoder, oracle);
+        for (int i = 0; i < n; i++)
         {
-            _device.HeadCrossEntropy(x, _backbone.Head, _targets.First(n), _loss.First(n), _prediction.First(n), default);
-            return [.. _prediction.First(n).ToArray().Select((token, i) => token == targets[i])];
+            TokenHits row = hits[owners[i]];
+            hits[owners[i]] = row with
+            {
+                Backbone = row.Backbone + (backbone[i] ? 1 : 0),
+                Policy = row.Policy + (policy[i] ? 1 : 0),
+                Encoder = row.Encoder + (encoder[i] ? 1 : 0),
+                Oracle = row.Oracle + (oracle[i] ? 1 : 0),
+            };
         }
+    }
 
-        int[] Likeliest()
-        {
-            _device.ArgMaxRows(logits, _choice.First(n), _k);
-            return _choice.First(n).ToArray();
-        }
-
-        hits[0] += Right(h).Count(right => right);
-        _policy.Forward(h, logits);
-        int[] byPolicy = Likeliest();
+    /// <summary>Whether each target is the argmax under the policy's, the encoder's and any option.</summary>
+    private void CountOptions(DeviceView<float> h, int[] targets, bool[] policy, bool[] encoder, bool[] oracle)
+    {
+        int n = targets.Length;
+        DeviceView<float> e = _target.First((long)n * _d), logits = _logits.First((long)n * _k), bent = _bent.First((long)n * _d);
+        _policy!.Forward(h, logits);
+        int[] byPolicy = Likeliest(logits, n);
         _device.Embedding(_targets.First(n), _backbone.Embedding, e);
-        _encoder.Forward(h, e, logits);
-        int[] byEncoder = Likeliest();
-        var any = new bool[n];
+        _encoder!.Forward(h, e, logits);
+        int[] byEncoder = Likeliest(logits, n);
         var z = new float[n * _k];
         for (int k = 0; k < _k; k++)
         {
             Array.Clear(z);
             for (int i = 0; i < n; i++) z[i * _k + k] = 1;
             _z.First(z.Length).Upload(z);
-            _decoder.Forward(h, _z.First(z.Length), _bent.First((long)n * _d));
-            bool[] right = Right(_bent.First((long)n * _d));
+            _decoder!.Forward(h, _z.First(z.Length), bent);
+            bool[] right = Right(bent, targets);
             for (int i = 0; i < n; i++)
             {
-                any[i] |= right[i];
-                if (right[i] && byPolicy[i] == k) hits[1]++;
-                if (right[i] && byEncoder[i] == k) hits[2]++;
+                oracle[i] |= right[i];
+                policy[i] |= right[i] && byPolicy[i] == k;
+                encoder[i] |= right[i] && byEncoder[i] == k;
             }
         }
-        hits[3] += any.Count(right => right);
+    }
+
+    private bool[] Right(DeviceView<float> x, int[] targets)
+    {
+        int n = targets.Length;
+        _device.HeadCrossEntropy(x, _backbone.Head, _targets.First(n), _loss.First(n), _prediction.First(n), default);
+        return [.. _prediction.First(n).ToArray().Select((token, i) => token == targets[i])];
+    }
+
+    private int[] Likeliest(DeviceView<float> logits, int n)
+    {
+        _device.ArgMaxRows(logits, _choice.First(n), _k);
+        return _choice.First(n).ToArray();
     }
 }

@@ -26,6 +26,9 @@ public sealed class TrainingCheckpoint
 
     private TrainingCheckpoint(string path, TrainingState state) => (_path, State) = (path, state);
 
+    /// <summary>The checkpoint's own folder, which is an OLLM folder too.</summary>
+    public string Location => _path;
+
     /// <summary>Where the run stood.</summary>
     public TrainingState State { get; }
 

@@ -1,0 +1,144 @@
+using System.CommandLine;
+using System.Diagnostics;
+using OllmNative.Model;
+using OllmNative.Training;
+
+namespace OllmNative.Cli.Commands;
+
+/// <summary><c>ollm train</c>: supervised training of an OLLM on its frozen backbone.</summary>
+internal static class TrainCommand
+{
+    private const string Checkpoints = "checkpoints", Report = "report.html";
+
+    public static Command Create(Output ui)
+    {
+        var command = new Command("train", "Train an OLLM on a frozen backbone. Ctrl-C writes a checkpoint; --resume continues from it.");
+        var model = new ModelOptions(command);
+        var data = new DataOptions(command);
+        Option<string> output = CommonOptions.Path("--out", "The folder to write: the OLLM, metrics.jsonl, checkpoints, report.html.", "DIR");
+        var resume = new Option<bool>("--resume") { Description = "Continue the run whose checkpoints are in --out; give it the same options." };
+        Option<bool> force = CommonOptions.Force();
+        Option<int> options = CommonOptions.Number("--options", "K, the number of options of a fresh OLLM (without --ollm).", 10, 1, 1024);
+        Option<int?> width = CommonOptions.OptionalNumber("--latent-width", "m, the width inside a fresh OLLM; 7/3 of the hidden size by default.", 1, 1 << 20);
+        foreach (Option option in (Option[])[output, resume, force, options, width]) command.Add(option);
+        var flags = new TrainFlags(command);
+
+        command.SetAction(parsed =>
+        {
+            string folder = parsed.GetValue(output)!;
+            TrainOptions settings = flags.Read(parsed);
+            TrainingCheckpoint? checkpoint = CheckFolder(folder, parsed.GetValue(resume), parsed.GetValue(force));
+            using ModelSession session = model.Open(parsed);
+            using OllmModel ollm = OpenOllm(parsed, session, checkpoint, options, width, settings.Seed);
+            DataSource source = data.Open(parsed, session, ui);
+            List<TokenRow> rows = source.ReadTokenRows();
+            using var trainer = new Trainer(session.Backbone, ollm, rows, settings);
+            Prepare(trainer, folder, checkpoint);
+            double seconds = Run(trainer, folder, ui);
+            Finish(parsed, folder, trainer, rows.Count, source.Skipped, seconds, ui);
+        });
+        return command;
+    }
+
+    /// <summary>The checkpoint to go on from; null for a new run into a folder that holds none.</summary>
+    private static TrainingCheckpoint? CheckFolder(string folder, bool resume, bool force)
+    {
+        if (resume && force) throw new OllmException("--resume and --force exclude each other");
+        if (resume)
+            return TrainingCheckpoint.Newest(folder) ?? throw new OllmException($"--out {folder}: nothing to resume, expected checkpoints of an earlier run in it");
+        string? found = ((string[])[Checkpoints, MetricsLog.FileName, OllmManifest.FileName]).FirstOrDefault(name => Path.Exists(Path.Combine(folder, name)));
+        if (found is not null && !force) throw new OllmException($"--out {folder}: holds {found} already; --resume continues that run, --force replaces it");
+        return null;
+    }
+
+    /// <summary>The OLLM of --ollm; a run that goes on has its OLLM in the checkpoint; otherwise a fresh one.</summary>
+    private static OllmModel OpenOllm(
+        ParseResult parsed, ModelSession session, TrainingCheckpoint? checkpoint, Option<int> options, Option<int?> width, ulong seed)
+    {
+        InitCommand.RefuseHuge(session.Config.HiddenSize, parsed.GetValue(width));
+        OllmModel ollm = session.TakeOllm()
+            ?? (checkpoint is not null
+                ? OllmOf(checkpoint, session)
+                : OllmModel.Create(session.Backbone, parsed.GetValue(options), parsed.GetValue(width), seed));
+        bool otherOptions = RunSettings.WasGiven(parsed, options) && parsed.GetValue(options) != ollm.Shape.Options;
+        bool otherWidth = parsed.GetValue(width) is { } m && m != ollm.Shape.LatentWidth;
+        if (!otherOptions && !otherWidth) return ollm;
+        OllmShape shape = ollm.Shape;
+        ollm.Dispose();
+        throw new OllmException(
+            $"--options and --latent-width are for a fresh OLLM; {(checkpoint is null ? "that of --ollm" : "the run to resume")} has {shape.Options} options and width {shape.LatentWidth}");
+    }
+
+    private static OllmModel OllmOf(TrainingCheckpoint checkpoint, ModelSession session)
+    {
+        OllmModel ollm = OllmModel.Load(session.Backbone, checkpoint.Location);
+        // The trainer counts the tokens of its run on top of those of the OLLM that the run began with.
+        ollm.TrainedTokens -= checkpoint.State.Tokens;
+        return ollm;
+    }
+
+    private static void Prepare(Trainer trainer, string folder, TrainingCheckpoint? checkpoint)
+    {
+        if (checkpoint is not null)
+        {
+            trainer.TryResume(folder);
+            return;
+        }
+        Files.PrepareFolder("--out", folder);
+        // Checkpoints of a run that is replaced must not be taken for this one's.
+        if (Directory.Exists(Path.Combine(folder, Checkpoints))) Directory.Delete(Path.Combine(folder, Checkpoints), recursive: true);
+    }
+
+    private static double Run(Trainer trainer, string folder, Output ui)
+    {
+        if (trainer.StepsDone > 0) ui.Log($"{trainer.StepsDone} of {trainer.TotalSteps} steps are done");
+        long start = Stopwatch.GetTimestamp();
+        using Progress bar = ui.Progress("train", trainer.TotalSteps);
+        try
+        {
+            trainer.Run(folder, line => bar.Report(line.Step, FormattableString.Invariant($"loss {line.Loss:F4}  ce {line.Ce:F4}  kl {line.Kl:F3}")), ui.Cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            ui.Log($"checkpoint of step {trainer.StepsDone} written to {folder}; --resume continues");
+            throw;
+        }
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    private static void Finish(ParseResult parsed, string folder, Trainer trainer, int rows, int skipped, double seconds, Output ui)
+    {
+        MetricsLog metrics = MetricsLog.Read(folder);
+        string report = Path.Combine(folder, Report);
+        var page = new ReportPage("OLLM training");
+        page.AddLineChart("Loss", "step", "nats", metrics.Curves("loss", "ce", "policy_ce"));
+        page.AddLineChart("KL of the encoder's choice against uniform, and its weight", "step", "nats, weight", metrics.Curves("kl", "beta"));
+        page.AddLineChart("Policy cross-entropy", "step", "nats", metrics.Curves("policy_ce"));
+        page.AddLineChart("Token accuracy under the z of training", "step", "share", metrics.Curves("token_accuracy"));
+        page.AddLineChart("Gradient norm", "step", "norm", metrics.Curves("grad_norm"));
+        page.AddHeading("Options");
+        page.AddKeyValues(RunSettings.Of(parsed));
+        page.Save(report);
+
+        ui.Line(FormattableString.Invariant(
+            $"{trainer.TotalSteps} steps over {rows} rows: loss {metrics.Last("loss"):F4}, ce {metrics.Last("ce"):F4}, kl {metrics.Last("kl"):F4}, token accuracy {metrics.Last("token_accuracy"):F4}"));
+        ui.Line(FormattableString.Invariant($"{metrics.Mean("tokens_per_second"):F0} tokens/s, {seconds:F1} s; the OLLM is in {folder}, the report in {report}"));
+        ui.Result(new
+        {
+            @out = folder,
+            steps = trainer.TotalSteps,
+            rows,
+            skipped_rows = skipped,
+            loss = metrics.Last("loss"),
+            ce = metrics.Last("ce"),
+            kl = metrics.Last("kl"),
+            beta = metrics.Last("beta"),
+            policy_ce = metrics.Last("policy_ce"),
+            token_accuracy = metrics.Last("token_accuracy"),
+            tokens = metrics.Last("tokens"),
+            tokens_per_second = metrics.Mean("tokens_per_second"),
+            seconds,
+            report,
+        });
+    }
+}

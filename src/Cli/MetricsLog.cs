@@ -1,0 +1,42 @@
+using System.Text.Json;
+using OllmNative.Training;
+
+namespace OllmNative.Cli;
+
+/// <summary>metrics.jsonl as curves: one number for each name and step.</summary>
+internal sealed class MetricsLog
+{
+    /// <summary>Its name in an output folder.</summary>
+    public const string FileName = "metrics.jsonl";
+
+    private readonly List<Dictionary<string, double>> _lines = [];
+
+    private MetricsLog()
+    {
+    }
+
+    /// <summary>Reads a folder's metrics.jsonl; null values become NaN.</summary>
+    public static MetricsLog Read(string folder)
+    {
+        var log = new MetricsLog();
+        foreach (string line in File.ReadLines(Path.Combine(folder, FileName)))
+        {
+            using JsonDocument json = JsonDocument.Parse(line);
+            log._lines.Add(json.RootElement.EnumerateObject().ToDictionary(
+                field => field.Name, field => field.Value.ValueKind == JsonValueKind.Number ? field.Value.GetDouble() : double.NaN));
+        }
+        return log;
+    }
+
+    /// <summary>The value of the last line.</summary>
+    public double Last(string name) => _lines.Count == 0 ? double.NaN : _lines[^1][name];
+
+    /// <summary>The mean over all lines.</summary>
+    public double Mean(string name) => _lines.Count == 0 ? double.NaN : _lines.Average(line => line[name]);
+
+    /// <summary>A curve over the steps.</summary>
+    public ChartSeries Curve(string name) => new(name, [.. _lines.Select(line => (line["step"], line[name]))]);
+
+    /// <summary>Several curves over the steps.</summary>
+    public ChartSeries[] Curves(params string[] names) => [.. names.Select(Curve)];
+}
