@@ -130,7 +130,7 @@ internal sealed class EmulatedThread
     public ArrayView<T> DynamicShared<T>() where T : unmanaged => Group.Shared.Dynamic<T>();
 
     public ArrayView<T> AllocateLocal<T>(int extent) where T : unmanaged =>
-        new(Group.LocalBuffer, Locals.Allocate((long)extent * Unsafe.SizeOf<T>()), extent);
+        new(Locals.Allocate((long)extent * Unsafe.SizeOf<T>()), extent, Group.LocalBuffer);
 
     /// <summary>Tells the race check that a cell was changed by an atomic operation, which races with none of its kind.</summary>
     public static unsafe void AtomicDone<T>(ref T target) where T : unmanaged

@@ -46,10 +46,10 @@ internal sealed unsafe class SharedArena : MemoryBuffer
 
         (int offset, int size) = _allocations[number];
         if (size != bytes) throw EmulatedThread.Error($"shared allocation {number} has {bytes} bytes in this thread and {size} in another");
-        return new ArrayView<T>(this, NativePtr + offset, extent);
+        return new ArrayView<T>(NativePtr + offset, extent, this);
     }
 
-    public ArrayView<T> Dynamic<T>() where T : unmanaged => new(this, NativePtr, _dynamicBytes / sizeof(T));
+    public ArrayView<T> Dynamic<T>() where T : unmanaged => new(NativePtr, _dynamicBytes / sizeof(T), this);
 
     public override void MemSet(AcceleratorStream stream, byte value, long targetOffsetInBytes, long length) => throw Unreachable();
     protected internal override void CopyFromHost(AcceleratorStream stream, nint source, long targetOffsetInBytes, long lengthInBytes) => throw Unreachable();

@@ -41,13 +41,13 @@ public readonly unsafe struct ArrayView<T> : IContiguousArrayView<T> where T : u
 
     /// <summary>A view of <paramref name="length"/> elements of a buffer, from element <paramref name="index"/> on.</summary>
     public ArrayView(MemoryBuffer source, long index, long length)
-        : this(source, source.NativePtr + checked((nint)(index * sizeof(T))), length)
+        : this(source.NativePtr + checked((nint)(index * sizeof(T))), length, source)
     {
         if (index < 0 || length < 0 || (index + length) * sizeof(T) > source.LengthInBytes)
             throw new ArgumentOutOfRangeException(nameof(length), $"a view of elements {index} to {index + length} of a buffer of {source.LengthInBytes / sizeof(T)}");
     }
 
-    internal ArrayView(MemoryBuffer? buffer, nint address, long length)
+    internal ArrayView(nint address, long length, MemoryBuffer? buffer)
     {
         _buffer = buffer;
         _address = address;
@@ -96,11 +96,11 @@ public readonly unsafe struct ArrayView<T> : IContiguousArrayView<T> where T : u
     public ArrayView<T> SubView(long index, long subViewLength)
     {
         if ((ulong)index > (ulong)_length || (ulong)subViewLength > (ulong)(_length - index)) ViewErrors.BadSubView<T>(index, subViewLength, _length);
-        return new(_buffer, _address + (nint)index * sizeof(T), subViewLength);
+        return new(_address + (nint)index * sizeof(T), subViewLength, _buffer);
     }
 
     /// <summary>The same bytes as elements of another type; a rest too short for an element is left out.</summary>
-    public ArrayView<TOther> Cast<TOther>() where TOther : unmanaged => new(_buffer, _address, _length * sizeof(T) / sizeof(TOther));
+    public ArrayView<TOther> Cast<TOther>() where TOther : unmanaged => new(_address, _length * sizeof(T) / sizeof(TOther), _buffer);
 
     public override string ToString() => $"{_length} x {typeof(T).Name}";
 

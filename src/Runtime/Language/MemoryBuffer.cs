@@ -32,7 +32,7 @@ public abstract class MemoryBuffer : AcceleratorObject
     /// <summary>Copies within the device, in the stream's order.</summary>
     protected internal abstract void CopyFromDevice(AcceleratorStream stream, nint source, long targetOffsetInBytes, long lengthInBytes);
 
-    public ArrayView<byte> AsRawArrayView() => new(Raw, NativePtr, LengthInBytes);
+    public ArrayView<byte> AsRawArrayView() => new(NativePtr, LengthInBytes, Raw);
     public ArrayView<T> AsArrayView<T>(long offset, long length) where T : unmanaged => new(Raw, offset, length);
 
     /// <summary>The backend's buffer under a typed one.</summary>
