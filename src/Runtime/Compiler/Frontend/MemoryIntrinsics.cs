@@ -84,7 +84,7 @@ internal static class MemoryIntrinsics
         Value[] values = [.. Enumerable.Range(1, call.Args.Length - 1).Select(call.Arg)];
         AtomicKind kind = isUnsigned ? unsigned : signed;
         Value pointer = call.Address(0);
-        Value old = element.IsFloat() && kind is AtomicKind.Exchange or AtomicKind.CompareExchange && element.IsFloat()
+        Value old = element.IsFloat() && (kind is AtomicKind.Exchange or AtomicKind.CompareExchange)
             ? OnBits(call, kind, pointer, element, values)
             : call.B.EmitSub(Op.Atomic, (int)kind, element, [pointer, .. values]);
         return call.Shared.FromLeaves(method.ReturnType, [old]);

@@ -48,14 +48,14 @@ internal sealed partial class MethodTranslator
 
     private Value Binary(string name, bool unsigned, Value left, Value right)
     {
-        if (left.Type == IrType.Ptr && right.Type != IrType.Ptr && name is "add" or "sub" && left.Type == IrType.Ptr)
+        if (left.Type == IrType.Ptr && right.Type != IrType.Ptr && (name is "add" or "sub"))
         {
             Value offset = B.ToLong(right);
             return B.PtrAdd(left, name == "add" ? offset : B.Emit(Op.Neg, IrType.I64, offset));
         }
         if (right.Type == IrType.Ptr && name == "add") return B.PtrAdd(right, B.ToLong(left));
         (left, right) = Match(left, right);
-        if (left.Type.IsFloat() && name is "rem" or "and" or "or" or "xor" && left.Type.IsFloat()) throw _place.Error($"'{name}' of floating-point numbers is not part of the kernel language");
+        if (left.Type.IsFloat() && (name is "rem" or "and" or "or" or "xor")) throw _place.Error($"'{name}' of floating-point numbers is not part of the kernel language");
         Op op = name switch
         {
             "add" => Op.Add,

@@ -83,6 +83,9 @@ internal sealed partial class MethodTranslator
     {
         Value length = B.ToInt(PopValue());
         Value pointer = AllocateLocal(B.Mul(length, Kernel.Int(Layout(element).Size)));
+        if (!length.IsConst || length.Bits > 4096) throw _place.Error("an array's length must be a constant (at most 4096); use LocalMemory.Allocate with a SpecializedValue");
+        for (int i = 0; i < length.Bits; i++) // C#'s new arrays are zero; stores that nobody needs go away with the array
+            StoreTo(new Scalar(B.PtrAdd(pointer, Kernel.Long((long)i * Layout(element).Size)), IsField: true), element, _shared.Zero(element));
         Push(new LocalArray(pointer, element, length));
     }
 
@@ -120,7 +123,7 @@ internal sealed partial class MethodTranslator
         return from switch
         {
             VariableRef variable => new VariableRef(variable.Variable, variable.Start + place.Start, place.Type),
-            Scalar { Value.Type: IrType.Ptr } pointer => new Scalar(B.PtrAdd(pointer.Value, Kernel.Long(place.Offset))),
+            Scalar { Value.Type: IrType.Ptr } pointer => new Scalar(B.PtrAdd(pointer.Value, Kernel.Long(place.Offset)), IsField: true),
             _ => throw _place.Error($"field {field.Name} of {Translation.Describe(from)}"),
         };
     }
@@ -145,6 +148,7 @@ internal sealed partial class MethodTranslator
             return layout.IsScalar ? new Scalar(ReadAs(((Scalar)value).Value, layout.Leaves[0].Type)) : value;
         }
         Value pointer = Address(reference);
+        if (IsVector(layout, reference)) return LoadVector(pointer, layout);
         return _shared.FromLeaves(type, [.. layout.Leaves.Select(leaf => LoadLeaf(pointer, leaf))]);
     }
 
@@ -163,11 +167,39 @@ internal sealed partial class MethodTranslator
         }
         Value pointer = Address(reference);
         Value[] leaves = _shared.Leaves(value, type, _place);
+        if (IsVector(layout, reference))
+        {
+            StoreVector(pointer, layout, leaves);
+            return;
+        }
         for (int i = 0; i < leaves.Length; i++)
         {
             if (layout.Leaves[i].Type == IrType.Ptr) throw _place.Error("a view or pointer stored in memory; views are parameters or made from them");
             B.Store(pointer, AsStored(leaves[i], layout.Leaves[i].Type), layout.Leaves[i].Type, layout.Leaves[i].Offset);
         }
+    }
+
+    /// <summary>
+    /// Two or four equal 32-bit fields, as an element of a view, move in one access: elements of a view lie on multiples of their size,
+    /// which a view cast to a larger element type must respect.
+    /// </summary>
+    private static bool IsVector(TypeLayout layout, StackValue reference) =>
+        reference is Scalar { IsField: false } && (layout.Leaves.Count is 2 or 4) && (layout.Leaves[0].Type is IrType.I32 or IrType.F32)
+        && layout.Size == 4 * layout.Leaves.Count && layout.Leaves.All(leaf => leaf.Type == layout.Leaves[0].Type);
+
+    private StructValue LoadVector(Value pointer, TypeLayout layout)
+    {
+        Value load = Kernel.New(Op.Load, layout.Leaves[0].Type, pointer);
+        (load.Sub, load.Count) = ((int)layout.Leaves[0].Type, layout.Leaves.Count);
+        B.Append(load);
+        return new StructValue(layout.Type, [.. Enumerable.Range(0, load.Count).Select(i => B.Extract(load, i))]);
+    }
+
+    private void StoreVector(Value pointer, TypeLayout layout, Value[] leaves)
+    {
+        Value store = Kernel.New(Op.Store, IrType.Void, [pointer, .. leaves]);
+        (store.Sub, store.Count) = ((int)layout.Leaves[0].Type, layout.Leaves.Count);
+        B.Append(store);
     }
 
     /// <summary>Stores cut by themselves; only the register type must fit.</summary>

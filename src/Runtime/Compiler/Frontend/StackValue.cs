@@ -5,8 +5,8 @@ namespace OllmNative.Runtime.Compiler.Frontend;
 /// <summary>What a place of the IL stack, an argument or a local stands for during translation.</summary>
 internal abstract record StackValue;
 
-/// <summary>A register: a number or an address in memory.</summary>
-internal sealed record Scalar(Value Value) : StackValue;
+/// <summary>A register: a number or an address in memory; of a field's address less is known about its alignment than of an element's.</summary>
+internal sealed record Scalar(Value Value, bool IsField = false) : StackValue;
 
 /// <summary>A struct taken apart: one register for each scalar inside it.</summary>
 internal sealed record StructValue(Type Type, Value[] Leaves) : StackValue;
@@ -20,7 +20,7 @@ internal sealed record LocalArray(Value Pointer, Type Element, Value Length) : S
 /// <summary>A type as a value: typeof(T), which generic kernels compare.</summary>
 internal sealed record TypeValue(Type Type) : StackValue;
 
-/// <summary>A boxed struct: the receiver of a call through an interface, nothing else.</summary>
+/// <summary>A string literal; only messages of checks that kernels leave out have them.</summary>
 internal sealed record TextValue(string Text) : StackValue;
 
 /// <summary>One scalar of a variable.</summary>

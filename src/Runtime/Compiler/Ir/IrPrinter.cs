@@ -47,7 +47,7 @@ internal sealed class IrPrinter
             if (value.Type != IrType.Void) line.Append(' ').Append(value.Type.Text());
             if (value.Count > 1) line.Append('x').Append(value.Count);
             if (value.Args.Length > 0) line.Append(' ').AppendJoin(", ", value.Args.Select(Operand));
-            if (value.Op is Op.Load or Op.Store or Op.Extract && value.Bits != 0) line.Append(CultureInfo.InvariantCulture, $" + {value.Bits}");
+            if ((value.Op is Op.Load or Op.Store or Op.Extract) && value.Bits != 0) line.Append(CultureInfo.InvariantCulture, $" + {value.Bits}");
             return line.ToString();
         }
 

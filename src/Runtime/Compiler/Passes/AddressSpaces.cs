@@ -8,7 +8,7 @@ internal static class AddressSpaces
     public static bool Run(KernelIr kernel)
     {
         Value[] derived = [.. kernel.Blocks.SelectMany(block => block.Phis.Concat(block.Body))
-            .Where(value => value.Type == IrType.Ptr && value.Op is Op.PtrAdd or Op.Phi or Op.Select && value.Type == IrType.Ptr)];
+            .Where(value => value.Type == IrType.Ptr && (value.Op is Op.PtrAdd or Op.Phi or Op.Select))];
         foreach (Value value in derived) value.Space = AddressSpace.Unknown;
         bool changed = true;
         while (changed)

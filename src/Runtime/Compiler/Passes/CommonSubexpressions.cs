@@ -13,7 +13,7 @@ internal static class CommonSubexpressions
         var known = new Dictionary<Key, List<(Value Value, Block Block)>>();
         foreach (Block block in kernel.Blocks)
         {
-            int kept = 0;
+            var kept = new List<Value>(block.Body.Count);
             foreach (Value value in block.Body)
             {
                 for (int i = 0; i < value.Args.Length; i++) value.Args[i] = value.Args[i].Resolve();
@@ -23,9 +23,9 @@ internal static class CommonSubexpressions
                     changed = true;
                     continue;
                 }
-                block.Body[kept++] = value;
+                kept.Add(value);
             }
-            block.Body.RemoveRange(kept, block.Body.Count - kept);
+            block.Body = kept;
         }
         if (changed) kernel.ResolveOperands();
         return changed;

@@ -32,7 +32,7 @@ internal static class LocalArrays
                 {
                     Value array = value.Args[i];
                     if (!cells.ContainsKey(array)) continue;
-                    bool access = value.Op is Op.Load or Op.Store && i == 0 && value.Count == 1;
+                    bool access = (value.Op is Op.Load or Op.Store) && i == 0 && value.Count == 1;
                     if (!access || (types.TryGetValue((array, value.Bits), out IrType type) && type != value.Memory)) cells.Remove(array);
                     else types[(array, value.Bits)] = value.Memory;
                 }

@@ -10,7 +10,7 @@ internal static class Simplification
         bool changed = false;
         foreach (Block block in kernel.Blocks)
         {
-            int kept = 0;
+            var kept = new List<Value>(block.Body.Count);
             foreach (Value value in block.Body)
             {
                 for (int i = 0; i < value.Args.Length; i++) value.Args[i] = value.Args[i].Resolve();
@@ -23,9 +23,9 @@ internal static class Simplification
                 }
                 changed |= op != value.Op || first != value.Args.FirstOrDefault() || second != value.Args.ElementAtOrDefault(1);
                 changed |= FoldOffset(value);
-                block.Body[kept++] = value;
+                kept.Add(value);
             }
-            block.Body.RemoveRange(kept, block.Body.Count - kept);
+            block.Body = kept;
         }
         kernel.ResolveOperands();
         return changed;

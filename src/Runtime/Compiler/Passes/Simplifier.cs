@@ -199,7 +199,7 @@ internal static class Simplifier
     private static Value? Cut(Value value)
     {
         Value of = value.Args[0];
-        return of.Op is Op.SignExtend or Op.ZeroExtend && of.Args[0].Type == IrType.I32 ? of.Args[0] : null;
+        return (of.Op is Op.SignExtend or Op.ZeroExtend) && of.Args[0].Type == IrType.I32 ? of.Args[0] : null;
     }
 
     private static Value? SignExtend(Value value)
@@ -211,7 +211,7 @@ internal static class Simplifier
     private static Value? Narrow(Value value)
     {
         Value of = value.Args[0];
-        if (of.Op is Op.Narrow or Op.Load && of.Memory == value.Memory) return of;
+        if ((of.Op is Op.Narrow or Op.Load) && of.Memory == value.Memory) return of;
         return of.Op == Op.ZeroExtend && of.Args[0].Type == IrType.I1 ? of : null;
     }
 
