@@ -56,16 +56,16 @@ public static class KernelCompiler
         {
             Value[] constants = shared.Constants(value, place);
             return constants.Length == layout.Leaves.Count
-                ? shared.FromLeaves(type, constants)
+                ? Translation.FromLeaves(type, constants)
                 : throw place.Error($"parameter {parameter.Name} is specialized with a {value.GetType().Name}");
         }
         Value[] leaves = [.. layout.Leaves.Select(leaf =>
             shared.Kernel.AddParameter(leaf.Path.Length == 0 ? parameter.Name! : $"{parameter.Name}_{leaf.Path}", leaf.Type))];
-        return shared.FromLeaves(type, leaves);
+        return Translation.FromLeaves(type, leaves);
     }
 
     /// <summary>blockIdx * blockDim + threadIdx in place of the extent that was passed, and an end for threads beyond it.</summary>
-    private static StackValue GlobalIndex(Translation shared, StackValue extent, IlPlace place)
+    private static StructValue GlobalIndex(Translation shared, StackValue extent, IlPlace place)
     {
         if (extent is not StructValue { Leaves.Length: 1 } one) throw place.Error("an implicitly grouped kernel starts with an Index1D");
         (IrBuilder b, KernelIr k) = (shared.Builder, shared.Kernel);

@@ -55,7 +55,7 @@ internal static class GroupIntrinsics
         return b.Add(b.Mul(row, k.Special(SpecialRegister.NtidX)), k.Special(SpecialRegister.TidX));
     }
 
-    private static StackValue Triple(IntrinsicCall call, SpecialRegister first) =>
+    private static StructValue Triple(IntrinsicCall call, SpecialRegister first) =>
         new StructValue(call.ReturnType, [call.Kernel.Special(first), call.Kernel.Special(first + 1), call.Kernel.Special(first + 2)]);
 
     private static StackValue? Nothing(Value _) => null;
@@ -77,8 +77,8 @@ internal static class GroupIntrinsics
         Value clamp = kind == ShuffleKind.Up ? segment : b.Emit(Op.Or, IrType.I32, segment, call.Kernel.Int(31));
         // C# says "within the segment" for an index; the hardware cuts it to the segment by itself.
         Type type = call.TypeArgument;
-        Value[] leaves = call.Shared.Leaves(call.Args[0], type, call.Place);
-        return call.Shared.FromLeaves(type, [.. leaves.Select(leaf => ShuffleLeaf(b, kind, leaf, lane, clamp))]);
+        Value[] leaves = Translation.Leaves(call.Args[0], type, call.Place);
+        return Translation.FromLeaves(type, [.. leaves.Select(leaf => ShuffleLeaf(b, kind, leaf, lane, clamp))]);
     }
 
     private static Value ShuffleLeaf(IrBuilder b, ShuffleKind kind, Value leaf, Value lane, Value clamp)

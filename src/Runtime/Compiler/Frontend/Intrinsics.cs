@@ -88,7 +88,7 @@ internal static class Intrinsics
         table["Unsafe.As"] = call => call.Args[0];
         table["Interop.SizeOf"] = table["Unsafe.SizeOf"];
         table["SpecializedValue`1.get_Value"] = call => call.Translator.LoadFrom(call.Args[0], call.TypeArgument);
-        table["SpecializedValue`1.op_Implicit"] = call => call.Args[0] is StructValue value ? call.Shared.FromLeaves(call.TypeArgument, value.Leaves) : call.Args[0];
+        table["SpecializedValue`1.op_Implicit"] = call => call.Args[0] is StructValue value ? Translation.FromLeaves(call.TypeArgument, value.Leaves) : call.Args[0];
         foreach (string name in new[] { "OutOfRange", "OutOfRange2D", "BadSubView" }) table[$"ViewErrors.{name}"] = _ => null; // the emulator's checks
         foreach (string name in new[] { "Write", "WriteLine" }) table[$"Interop.{name}"] = call => throw call.Place.Error("printing from a kernel; use the emulator for that");
     }

@@ -87,7 +87,7 @@ internal static class MemoryIntrinsics
         Value old = element.IsFloat() && (kind is AtomicKind.Exchange or AtomicKind.CompareExchange)
             ? OnBits(call, kind, pointer, element, values)
             : call.B.EmitSub(Op.Atomic, (int)kind, element, [pointer, .. values]);
-        return call.Shared.FromLeaves(method.ReturnType, [old]);
+        return Translation.FromLeaves(method.ReturnType, [old]);
     }
 
     /// <summary>Exchanges move bits: floats go through the integers of their size.</summary>
@@ -98,7 +98,7 @@ internal static class MemoryIntrinsics
         return call.B.Emit(Op.Bits, element, call.B.EmitSub(Op.Atomic, (int)kind, bits, [pointer, .. asBits]));
     }
 
-    private static StackValue LoadVector(IntrinsicCall call, IrType element)
+    private static StructValue LoadVector(IntrinsicCall call, IrType element)
     {
         Value load = call.Kernel.New(Op.Load, element, Element(call, 0, 1, ViewElementSize(call)));
         load.Sub = (int)element;

@@ -67,7 +67,7 @@ internal sealed partial class MethodTranslator
         && !(type.IsGenericType && (type.Name.StartsWith("ValueTuple`", StringComparison.Ordinal) || type.Name.StartsWith("Nullable`", StringComparison.Ordinal)));
 
     /// <summary>The method that an interface call on a struct means; also static abstract ones.</summary>
-    private MethodBase Implementation(Type type, MethodBase method)
+    private MethodInfo Implementation(Type type, MethodBase method)
     {
         if (method.DeclaringType is not { IsInterface: true } contract)
         {

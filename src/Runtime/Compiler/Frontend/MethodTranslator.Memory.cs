@@ -105,7 +105,7 @@ internal sealed partial class MethodTranslator
             return;
         }
         FieldPlace place = Layout(field.DeclaringType!).Field(field, _place);
-        Push(_shared.FromLeaves(place.Type, structure.Leaves[place.Start..(place.Start + place.Count)]));
+        Push(Translation.FromLeaves(place.Type, structure.Leaves[place.Start..(place.Start + place.Count)]));
     }
 
     private void LoadFieldAddress(FieldInfo field) => Push(FieldRef(Pop(), field));
@@ -133,7 +133,7 @@ internal sealed partial class MethodTranslator
         if (!field.IsInitOnly && !field.IsLiteral) throw _place.Error($"static field {IlPlace.NameOf(field.DeclaringType!)}.{field.Name} can change; make it readonly or const, or pass it as a parameter");
         TypeLayout layout = Layout(field.FieldType);
         object value = field.GetValue(null)!;
-        Push(_shared.FromLeaves(layout.Type, _shared.Constants(value, _place)));
+        Push(Translation.FromLeaves(layout.Type, _shared.Constants(value, _place)));
     }
 
     internal StackValue LoadFrom(StackValue reference, Type type)
@@ -149,7 +149,7 @@ internal sealed partial class MethodTranslator
         }
         Value pointer = Address(reference);
         if (IsVector(layout, reference)) return LoadVector(pointer, layout);
-        return _shared.FromLeaves(type, [.. layout.Leaves.Select(leaf => LoadLeaf(pointer, leaf))]);
+        return Translation.FromLeaves(type, [.. layout.Leaves.Select(leaf => LoadLeaf(pointer, leaf))]);
     }
 
     private Value ReadAs(Value value, IrType memory) => value.Type == memory.InRegister() ? value : throw _place.Error($"a variable of {value.Type.Text()} is read as {memory.Text()}; use Interop's bit casts");
@@ -166,7 +166,7 @@ internal sealed partial class MethodTranslator
             return;
         }
         Value pointer = Address(reference);
-        Value[] leaves = _shared.Leaves(value, type, _place);
+        Value[] leaves = Translation.Leaves(value, type, _place);
         if (IsVector(layout, reference))
         {
             StoreVector(pointer, layout, leaves);

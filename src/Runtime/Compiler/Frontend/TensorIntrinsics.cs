@@ -72,7 +72,7 @@ internal static class TensorIntrinsics
         return Parts(call, load);
     }
 
-    private static StackValue Parts(IntrinsicCall call, Value tuple)
+    private static StructValue Parts(IntrinsicCall call, Value tuple)
     {
         call.B.Append(tuple);
         return new StructValue(call.ReturnType, [.. Enumerable.Range(0, tuple.Count).Select(i => call.B.Extract(tuple, i))]);

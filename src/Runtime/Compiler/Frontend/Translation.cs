@@ -54,7 +54,7 @@ internal sealed class Translation(KernelIr kernel)
     }
 
     /// <summary>The registers of a value that is to be a <paramref name="type"/>.</summary>
-    public Value[] Leaves(StackValue value, Type type, IlPlace place)
+    public static Value[] Leaves(StackValue value, Type type, IlPlace place)
     {
         int expected = TypeLayout.Of(type).Leaves.Count;
         Value[]? leaves = value switch
@@ -87,7 +87,7 @@ internal sealed class Translation(KernelIr kernel)
         return memory != wanted && memory != IrType.I1 ? Builder.EmitSub(Op.Narrow, (int)memory, IrType.I32, value) : value;
     }
 
-    public StackValue FromLeaves(Type type, Value[] leaves) =>
+    public static StackValue FromLeaves(Type type, Value[] leaves) =>
         TypeLayout.Of(type).IsScalar ? new Scalar(leaves[0]) : new StructValue(type, leaves);
 
     public StackValue Zero(Type type) => FromLeaves(type, [.. TypeLayout.Of(type).Leaves.Select(leaf =>

@@ -27,7 +27,7 @@ internal static class AddressSpaces
         return MakeGeneric(kernel);
     }
 
-    private static IEnumerable<Value> Sources(Value value) => value.Op switch
+    private static Value[] Sources(Value value) => value.Op switch
     {
         Op.PtrAdd => [value.Args[0]],
         Op.Select => value.Args[1..],
