@@ -130,6 +130,7 @@ internal sealed partial class MethodTranslator
 
     private void LoadStaticField(FieldInfo field)
     {
+        if (field.FieldType.IsSubclassOf(typeof(Delegate))) throw _place.Error("delegates and lambdas are not part of the kernel language");
         if (!field.IsInitOnly && !field.IsLiteral) throw _place.Error($"static field {IlPlace.NameOf(field.DeclaringType!)}.{field.Name} can change; make it readonly or const, or pass it as a parameter");
         TypeLayout layout = Layout(field.FieldType);
         object value = field.GetValue(null)!;
