@@ -1,7 +1,5 @@
-using System.Text;
 using System.Net;
 using System.Text.Json;
-using OllmNative.Cli.Server;
 
 namespace OllmNative.Tests;
 
@@ -232,6 +230,7 @@ public sealed class ServerTests : IAsyncLifetime
     [InlineData(Chat, """{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}""", 400, "messages[0].content[0]")]
     [InlineData(Chat, """{"messages": [{"role": "user", "content": "a"}], "tools": [{}]}""", 400, "tools")]
     [InlineData(Chat, """{"messages": [{"role": "user", "content": "a"}], "top_logprobs": 2}""", 400, "top_logprobs")]
+    [InlineData(Text, "{\"\\ud800\": 1}", 400, null)]
     [InlineData(Text, "[1]", 400, null)]
     [InlineData(Text, "{\"prompt\": ", 400, null)]
     public async Task BadRequest_AnyField_IsRefusedByName(string path, string body, int status, string? parameter)

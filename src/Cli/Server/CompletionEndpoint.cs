@@ -19,7 +19,7 @@ internal sealed class CompletionEndpoint(ServedModel model, ServerSettings setti
     {
         long start = Stopwatch.GetTimestamp();
         using JsonDocument body = await ReadBodyAsync(http.Request, http.RequestAborted);
-        ParsedRequest request = _reader.Read(body.RootElement, chat);
+        ParsedRequest request = Understand(body.RootElement, chat);
         using var timeout = new CancellationTokenSource(settings.Timeout);
         using var cancellation = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, timeout.Token, stopping);
         var job = new GenerationJob(request, model, cancellation.Token);
@@ -46,6 +46,18 @@ internal sealed class CompletionEndpoint(ServedModel model, ServerSettings setti
         {
             // Whatever ended the answer, nobody reads on: the scheduler must not go on either.
             await cancellation.CancelAsync();
+        }
+    }
+
+    private ParsedRequest Understand(JsonElement body, bool chat)
+    {
+        try
+        {
+            return _reader.Read(body, chat);
+        }
+        catch (InvalidOperationException) // The name of a field is no text: JSON's escapes can write half a surrogate pair.
+        {
+            throw new ApiException(400, "the body is not valid: a field's name is no Unicode text", code: "invalid_json");
         }
     }
 

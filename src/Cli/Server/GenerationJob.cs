@@ -56,7 +56,7 @@ internal sealed class GenerationJob
 
         public Answer(GenerationJob job, int index, ParsedRequest request, ServedModel model)
         {
-            (Job, _index, _stopTokens) = (job, index, model.StopTokens);
+            (Job, _index, _stopTokens) = (job, index, request.IgnoreEnd ? [] : model.StopTokens);
             _decoder = model.Tokenizer.NewStreamDecoder(skipSpecial: true);
             _stop = new StopText(request.Stops);
             Request = new GenerationRequest

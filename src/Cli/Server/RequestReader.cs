@@ -26,6 +26,9 @@ internal sealed record ParsedRequest
     /// <summary>Seed of the first answer; the others' follow from it.</summary>
     public required ulong Seed { get; init; }
 
+    /// <summary>Go on after the end token, for measurements (a field that vLLM knows too).</summary>
+    public required bool IgnoreEnd { get; init; }
+
     /// <summary>Texts that end an answer.</summary>
     public required string[] Stops { get; init; }
 
@@ -72,6 +75,7 @@ internal sealed class RequestReader(ServedModel model, ServerSettings settings)
             MaxTokens = ReadMaxTokens(fields, chat),
             Sampler = ReadSampler(fields),
             Seed = fields.Seed("seed") ?? BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))),
+            IgnoreEnd = fields.Flag("ignore_eos"),
             Stops = fields.OneOrMoreTexts("stop", MostStops),
             Latent = ReadLatent(extension),
             OptionsPrefix = ReadOptionsPrefix(extension),
