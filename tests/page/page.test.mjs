@@ -73,6 +73,9 @@ pageTest("Fork_OtherOption_BranchesAndUndoRedoSwitch", async () => {
     assert.equal(await branches().count(), 2);
     await until(async () => (await page.locator("#options li.chosen .number").textContent()) === String(option), "the panel shows the option taken");
     await shot(page, "explore-light");
+    await page.emulateMedia({ media: "print" });
+    await shot(page, "print");
+    await page.emulateMedia({ media: "screen" });
 
     await page.click("#undo");
     assert.deepEqual(await tokensOf(page), first);
@@ -109,7 +112,7 @@ pageTest("Keyboard_Alone_GeneratesForksAndUndoes", async () => {
     await finished(page);
     for (let i = 0; i < 16 && !(await focusedIsIn("#answer")); i++) await page.keyboard.press("Tab");
     assert.ok(await focusedIsIn("#answer .token"));
-    const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+    const outline = await page.evaluate(() => getComputedStyle(document.activeElement.querySelector(".body")).outlineStyle);
     assert.equal(outline, "solid");
     await page.keyboard.press("ArrowRight");
     assert.match(await page.textContent("#options"), /token 2/);

@@ -5,6 +5,12 @@ import { entropyLevel, flowing, visible } from "./text.js";
 // A pointer on its way to the options panel crosses other tokens; only one that rests shows its options.
 const RestMilliseconds = 90;
 
+/** A token's leading blanks, which may end a line, and the body that carries its colour. */
+function parts(text) {
+    const [, lead, body] = /^( *)(.*)$/su.exec(text);
+    return body === "" ? [el("span", { class: "body" }, ...flowing(text))] : [lead, el("span", { class: "body" }, ...flowing(body))];
+}
+
 export class TokenStrip {
     #root; #handlers; #timer = 0; #active = 0; #pinned = -1;
 
@@ -46,7 +52,7 @@ export class TokenStrip {
         }
         if (node.token !== token) {
             node.token = token;
-            node.replaceChildren(...flowing(token.text));
+            node.replaceChildren(...parts(token.text));
             const entropy = Number.isFinite(token.entropy) ? `, entropy ${token.entropy.toFixed(2)} nats` : "";
             node.setAttribute("aria-label", `${visible(token.text)}, token ${index + 1}${entropy}${forked ? ", a branch starts here" : ""}`);
         }
