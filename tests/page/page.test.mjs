@@ -11,8 +11,8 @@ before(async () => { browser = await open(); });
 after(async () => { await browser?.close(); });
 
 /** A test with a page of its own, in which nothing may complain but what `allowed` matches. */
-function pageTest(name, body, { prepare, allowed = /^$/ } = {}) {
-    test(name, async () => {
+function pageTest(name, body, { prepare, allowed = /^$/, skip = false } = {}) {
+    test(name, { skip }, async () => {
         page = await browser.newPage(prepare);
         await until(async () => (await page.locator("#facts li").count()) > 0 || (await page.locator("#key-dialog[open]").count()) > 0, "the model facts are there");
         await body();
@@ -173,7 +173,7 @@ pageTest("Training_View_DrawsWhatTheServerHas", async () => {
         return;
     }
     await until(async () => await page.locator(".chart svg[role=img]").count() >= 4, "the charts are drawn");
-    assert.match(await page.locator(".chart svg").first().getAttribute("aria-label"), /^Loss: first [\d.]+, last [\d.]+, lowest [\d.]+, highest [\d.]+$/);
+    assert.match(await page.locator(".chart svg").first().getAttribute("aria-label"), /^Loss: last [\d.]+, lowest [\d.]+, highest [\d.]+$/);
     assert.equal(await page.locator(".chart path.line:not([d^=M])").count(), 0);
     await page.locator(".chart svg").first().hover();
     assert.match(await page.locator(".chart .readout").first().textContent(), /^step/);
@@ -294,8 +294,6 @@ pageTest("Print_Answer_LeavesTheControlsOut", async () => {
 });
 
 pageTest("Stop_LongAnswer_EndsItAndContinueGoesOn", async () => {
-    // The answer of a small model is over before anybody could stop it; the mock writes on for seconds.
-    if (!browser.isMock) return;
     await page.fill("#max-tokens", "300");
     await page.fill("#prompt", "a long story");
     await page.press("#prompt", "Control+Enter");
@@ -311,4 +309,4 @@ pageTest("Stop_LongAnswer_EndsItAndContinueGoesOn", async () => {
     assert.deepEqual((await tokensOf(page)).slice(0, stopped.length), stopped);
     await page.keyboard.press("Escape");
     await until(async () => /^Stopped/.test(await page.textContent("#status")), "Escape stops it too");
-});
+}, { skip: process.env.OLLM_PAGE_URL ? "a small model is done before anybody could stop it; the mock writes on for seconds" : false });

@@ -27,6 +27,9 @@ export function flowing(text) {
     });
 }
 
+/** True for a text in the manner of a model's own marks, such as an end token. */
+export const isSpecial = text => /^<[|｜].+[|｜]>$/u.test(text);
+
 /** Upper ends of the entropy levels in nats; 0.7 and 1.4 are two and four equally likely tokens. */
 export const EntropyLevels = [0.1, 0.35, 0.7, 1.4, 2.8];
 

@@ -1,6 +1,6 @@
 // A strip of tokens: running text whose tokens can be reached by mouse and arrow keys. One token at a time is in the tab order.
 import { el } from "./dom.js";
-import { entropyLevel, flowing, visible } from "./text.js";
+import { entropyLevel, flowing, isSpecial, visible } from "./text.js";
 
 // A pointer on its way to the options panel crosses other tokens; only one that rests shows its options.
 const RestMilliseconds = 90;
@@ -57,7 +57,7 @@ export class TokenStrip {
             node.setAttribute("aria-label", `${visible(token.text)}, token ${index + 1}${entropy}${forked ? ", a branch starts here" : ""}`);
         }
         const level = entropyLevel(token.entropy);
-        node.className = `token ${level === null ? "" : `e${level}`}${forked ? " forked" : ""}${index === this.#pinned ? " pinned" : ""}`;
+        node.className = `token ${level === null ? "" : `e${level}`}${isSpecial(token.text) ? " special" : ""}${forked ? " forked" : ""}${index === this.#pinned ? " pinned" : ""}`;
     }
 
     /** Adds or removes a class of one token, such as the place where two answers part. */
