@@ -9,7 +9,7 @@ mkdirSync(folder, { recursive: true });
 const browser = await open();
 for (const scheme of ["light", "dark"]) {
     const page = await browser.newPage(target => target.emulateMedia({ colorScheme: scheme }));
-    await page.setViewportSize({ width: 1280, height: 960 });
+    await page.setViewportSize({ width: 1280, height: 1000 });
     await generate(page, process.env.OLLM_PAGE_PROMPT ?? "3 + 4 * 7");
     await fork(page, 0);
     await fork(page, await strategyToken(page));

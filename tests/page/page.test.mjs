@@ -173,7 +173,7 @@ pageTest("Training_View_DrawsWhatTheServerHas", async () => {
         return;
     }
     await until(async () => await page.locator(".chart svg[role=img]").count() >= 4, "the charts are drawn");
-    assert.match(await page.locator(".chart svg").first().getAttribute("aria-label"), /^Loss: last [\d.]+, lowest [\d.]+, highest [\d.]+$/);
+    assert.match(await page.locator(".chart svg").first().getAttribute("aria-label"), /^Loss: last -?[\d.e-]+, lowest -?[\d.e-]+, highest -?[\d.e-]+$/);
     assert.equal(await page.locator(".chart path.line:not([d^=M])").count(), 0);
     await page.locator(".chart svg").first().hover();
     assert.match(await page.locator(".chart .readout").first().textContent(), /^step/);
