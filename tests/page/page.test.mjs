@@ -183,7 +183,7 @@ pageTest("Training_View_DrawsWhatTheServerHas", async () => {
 pageTest("Training_LatentRlMetrics_ShowsTheirFigures", async () => {
     await page.click("#tab-training");
     await until(async () => await page.locator(".chart").count() === 3, "three charts are drawn");
-    assert.deepEqual(await page.locator(".chart strong").allTextContents(), ["Reward", "Learning rate", "skipped groups"]);
+    assert.deepEqual(await page.locator(".chart strong").allTextContents(), ["Reward", "Learning rate", "Skipped groups"]);
 }, { prepare: async target => target.route("**/ollm/metrics", route => route.fulfill({ json: [{ step: 1, reward: 0.4, lr: 1e-3, skipped_groups: 3 }, { step: 2, reward: 0.5, lr: null, skipped_groups: 2 }] })) });
 
 pageTest("Theme_SystemAndToggle_BothWork", async () => {

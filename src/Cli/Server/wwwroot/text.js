@@ -63,7 +63,7 @@ export function percent(fraction) {
 export function brief(value) {
     if (!Number.isFinite(value)) return "–";
     const size = Math.abs(value);
-    if (size !== 0 && (size < 0.001 || size >= 1e7)) return value.toExponential(2).replace("e+", "e");
+    if (size !== 0 && (size < 0.001 || size >= 1e7)) return value.toExponential(2).replace(/\.?0*e\+?/, "e");
     if (size >= 1000) return Math.round(value).toLocaleString("en-US");
     return String(Number(value.toPrecision(4)));
 }
