@@ -25,7 +25,7 @@ export async function open() {
         server?.closeAllConnections();
         rmSync(profile, { recursive: true, force: true });
     };
-    return { base, isMock: server !== null, newPage: (prepare) => newPage(context, base, prepare), close };
+    return { base, newPage: (prepare) => newPage(context, base, prepare), close };
 }
 
 /** A loaded page that keeps count of what the console and the security policy complain about. */

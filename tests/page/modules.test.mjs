@@ -72,7 +72,7 @@ test("Visible_BlanksAndControls_AreSpelledOut", () => {
 test("Numbers_Range_ReadShort", () => {
     assert.deepEqual([0, 0.0004, 0.1234, 0.9999, 1, NaN].map(percent), ["0.0%", "<0.1%", "12.3%", "100%", "100%", "–"]);
     assert.deepEqual([0, 0.0099, 0.1, 0.69, 1, 2.8, 12, undefined].map(entropyLevel), [0, 0, 1, 2, 3, 5, 5, null]);
-    assert.deepEqual([0, 0.123456, 1234567, 0.00002, -0.5].map(brief), ["0", "0.1235", "1,234,567", "2.00e-5", "-0.5"]);
+    assert.deepEqual([0, 0.123456, 1234567, 0.00002, -0.5].map(brief), ["0", "0.1235", "1,234,567", "2e-5", "-0.5"]);
     assert.deepEqual([999, 12345, 333600, 1777090000].map(count), ["999", "12.3 k", "334 k", "1.78 G"]);
     assert.equal(clipped("abcdef", 4), "abc…");
 });

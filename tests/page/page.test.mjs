@@ -11,8 +11,8 @@ before(async () => { browser = await open(); });
 after(async () => { await browser?.close(); });
 
 /** A test with a page of its own, in which nothing may complain but what `allowed` matches. */
-function pageTest(name, body, { prepare, allowed = /^$/ } = {}) {
-    test(name, async () => {
+function pageTest(name, body, { prepare, allowed = /^$/, skip = false } = {}) {
+    test(name, { skip }, async () => {
         page = await browser.newPage(prepare);
         await until(async () => (await page.locator("#facts li").count()) > 0 || (await page.locator("#key-dialog[open]").count()) > 0, "the model facts are there");
         await body();
@@ -73,6 +73,9 @@ pageTest("Fork_OtherOption_BranchesAndUndoRedoSwitch", async () => {
     assert.equal(await branches().count(), 2);
     await until(async () => (await page.locator("#options li.chosen .number").textContent()) === String(option), "the panel shows the option taken");
     await shot(page, "explore-light");
+    await page.emulateMedia({ media: "print" });
+    await shot(page, "print");
+    await page.emulateMedia({ media: "screen" });
 
     await page.click("#undo");
     assert.deepEqual(await tokensOf(page), first);
@@ -109,7 +112,7 @@ pageTest("Keyboard_Alone_GeneratesForksAndUndoes", async () => {
     await finished(page);
     for (let i = 0; i < 16 && !(await focusedIsIn("#answer")); i++) await page.keyboard.press("Tab");
     assert.ok(await focusedIsIn("#answer .token"));
-    const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+    const outline = await page.evaluate(() => getComputedStyle(document.activeElement.querySelector(".body")).outlineStyle);
     assert.equal(outline, "solid");
     await page.keyboard.press("ArrowRight");
     assert.match(await page.textContent("#options"), /token 2/);
@@ -170,7 +173,7 @@ pageTest("Training_View_DrawsWhatTheServerHas", async () => {
         return;
     }
     await until(async () => await page.locator(".chart svg[role=img]").count() >= 4, "the charts are drawn");
-    assert.match(await page.locator(".chart svg").first().getAttribute("aria-label"), /^Loss: first [\d.]+, last [\d.]+, lowest [\d.]+, highest [\d.]+$/);
+    assert.match(await page.locator(".chart svg").first().getAttribute("aria-label"), /^Loss: last -?[\d.e-]+, lowest -?[\d.e-]+, highest -?[\d.e-]+$/);
     assert.equal(await page.locator(".chart path.line:not([d^=M])").count(), 0);
     await page.locator(".chart svg").first().hover();
     assert.match(await page.locator(".chart .readout").first().textContent(), /^step/);
@@ -180,7 +183,7 @@ pageTest("Training_View_DrawsWhatTheServerHas", async () => {
 pageTest("Training_LatentRlMetrics_ShowsTheirFigures", async () => {
     await page.click("#tab-training");
     await until(async () => await page.locator(".chart").count() === 3, "three charts are drawn");
-    assert.deepEqual(await page.locator(".chart strong").allTextContents(), ["Reward", "Learning rate", "skipped groups"]);
+    assert.deepEqual(await page.locator(".chart strong").allTextContents(), ["Reward", "Learning rate", "Skipped groups"]);
 }, { prepare: async target => target.route("**/ollm/metrics", route => route.fulfill({ json: [{ step: 1, reward: 0.4, lr: 1e-3, skipped_groups: 3 }, { step: 2, reward: 0.5, lr: null, skipped_groups: 2 }] })) });
 
 pageTest("Theme_SystemAndToggle_BothWork", async () => {
@@ -291,8 +294,6 @@ pageTest("Print_Answer_LeavesTheControlsOut", async () => {
 });
 
 pageTest("Stop_LongAnswer_EndsItAndContinueGoesOn", async () => {
-    // The answer of a small model is over before anybody could stop it; the mock writes on for seconds.
-    if (!browser.isMock) return;
     await page.fill("#max-tokens", "300");
     await page.fill("#prompt", "a long story");
     await page.press("#prompt", "Control+Enter");
@@ -308,4 +309,4 @@ pageTest("Stop_LongAnswer_EndsItAndContinueGoesOn", async () => {
     assert.deepEqual((await tokensOf(page)).slice(0, stopped.length), stopped);
     await page.keyboard.press("Escape");
     await until(async () => /^Stopped/.test(await page.textContent("#status")), "Escape stops it too");
-});
+}, { skip: process.env.OLLM_PAGE_URL ? "a small model is done before anybody could stop it; the mock writes on for seconds" : false });

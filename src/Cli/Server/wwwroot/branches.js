@@ -1,6 +1,6 @@
 // The branches as a tree: every fork of the answer, the current one marked; Up and Down move, Enter switches.
 import { el, listMove } from "./dom.js";
-import { clipped, visible } from "./text.js";
+import { clipped, isSpecial, visible } from "./text.js";
 
 export class BranchList {
     #root; #select; #active = null;
@@ -68,14 +68,14 @@ function heading(branch) {
         el("span", { class: "place" }, `Token ${branch.at + 1}`),
         el("span", { class: "change" },
             el("code", { class: "before" }, visible(before ?? "")), " → ", el("code", {}, after === undefined ? "…" : visible(after)),
-            ` option ${branch.option}`),
+            ` · option ${branch.option}`),
     ];
 }
 
 /** How the branch ends: its last words and its length. */
 function summary(branch) {
-    const own = branch.tokens.slice(branch.parent ? branch.at : 0).map(token => token.text).join("").trim();
-    const ending = Array.from(own).length > 44 ? "…" + Array.from(own).slice(-43).join("") : own;
+    const own = branch.tokens.slice(branch.parent ? branch.at : 0).map(token => token.text).filter(text => !isSpecial(text)).join("").trim();
+    const ending = own.length > 64 ? `… ${own.slice(-60).replace(/^\S*\s+/u, "")}` : own;
     const state = { running: "writing", stopped: "stopped", failed: "failed", done: branch.finish === "length" ? "length reached" : "" }[branch.status];
-    return [clipped(visible(ending).replaceAll("␣", " "), 60), `${branch.tokens.length} tokens`, state].filter(Boolean).join(" · ");
+    return [clipped(visible(ending).replaceAll("␣", " "), 72), `${branch.tokens.length} tokens`, state].filter(Boolean).join(" · ");
 }

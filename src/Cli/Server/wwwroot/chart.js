@@ -11,7 +11,7 @@ export function lineChart(title, unit, points) {
     const caption = el("figcaption", {}, el("strong", {}, title), unit ? ` ${unit}` : "");
     if (finite.length === 0) return el("figure", { class: "chart" }, caption, el("p", { class: "empty" }, "No values."));
     const summary = summaryOf(finite), readout = el("p", { class: "readout" }, summary);
-    const x = axis(finite.map(point => point[0]), Left, Width - Right), y = axis(finite.map(point => point[1]), Height - Bottom, Top);
+    const x = axis(finite.map(point => point[0]), Left, Width - Right, true), y = axis(finite.map(point => point[1]), Height - Bottom, Top);
     const smooth = finite.length > 30 ? movingMean(finite, Math.ceil(finite.length / 40)) : null;
     const cursor = svg("g", { class: "cursor", visibility: "hidden" }, svg("line", { y1: Top, y2: Height - Bottom }), svg("circle", { r: 3.5 }));
     const picture = svg("svg", { viewBox: `0 0 ${Width} ${Height}`, role: "img", "aria-label": `${title}: ${summary}` },
@@ -30,21 +30,22 @@ export function lineChart(title, unit, points) {
 function summaryOf(points) {
     const values = points.map(point => point[1]);
     const low = values.reduce((a, b) => Math.min(a, b)), high = values.reduce((a, b) => Math.max(a, b));
-    return `first ${brief(values[0])}, last ${brief(values.at(-1))}, lowest ${brief(low)}, highest ${brief(high)}`;
+    return `last ${brief(values.at(-1))}, lowest ${brief(low)}, highest ${brief(high)}`;
 }
 
-/** Maps values to pixels from `start` to `end`, widened to round ticks. */
-function axis(values, start, end) {
+/** Maps values to pixels from `start` to `end` with round ticks; a tight axis ends where the values do, others at a tick. */
+function axis(values, start, end, tight = false) {
     let low = values.reduce((a, b) => Math.min(a, b)), high = values.reduce((a, b) => Math.max(a, b));
     if (high - low <= Math.abs(high) * 1e-9) {
         const margin = Math.abs(high) * 0.1 || 0.5;
         [low, high] = [low - margin, high + margin];
     }
     const step = roundStep((high - low) / 4);
-    const first = Math.floor(low / step + 1e-9), last = Math.ceil(high / step - 1e-9);
+    const [down, up] = tight ? [Math.ceil, Math.floor] : [Math.floor, Math.ceil];
+    const first = down(low / step + (tight ? -1e-9 : 1e-9)), last = up(high / step + (tight ? 1e-9 : -1e-9));
     const ticks = Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
-    const scale = (end - start) / (ticks.at(-1) - ticks[0]);
-    return { ticks, at: value => start + (value - ticks[0]) * scale };
+    const [from, to] = tight ? [low, high] : [ticks[0], ticks.at(-1)];
+    return { ticks, at: value => start + (value - from) / (to - from) * (end - start) };
 }
 
 /** The smallest of 1, 2, 5 times a power of ten that is at least `rough`. */

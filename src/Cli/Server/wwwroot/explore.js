@@ -112,6 +112,7 @@ export class Explore {
         if (index >= prefixLength - 1) this.#live.say(token.text);
         if (index === this.#shown) this.#show(index);
         if (index === focusAt) this.#strip.focus(index);
+        if (index === branch.at) this.#list.render(this.#tree);
         this.#status();
         byId("answer-empty").hidden = true;
     }
@@ -152,6 +153,8 @@ export class Explore {
         if (!branch) return;
         const ends = { running: "Writing", stopped: "Stopped", failed: "Failed", done: branch.finish === "length" ? "Length reached" : "Finished" };
         const count = branch.tokens.length;
+        // Screen readers hear how an answer ended, not every number on the way.
+        byId("status").setAttribute("aria-live", branch.status === "running" ? "off" : "polite");
         byId("status").textContent = `${ends[branch.status]} · ${count} token${count === 1 ? "" : "s"}`;
     }
 }

@@ -48,7 +48,6 @@ export class OptionsPanel {
         if (Number.isFinite(token.entropy)) {
             facts.push(["entropy", `${token.entropy.toFixed(2)} nats`], ["like a choice of", `${Math.exp(token.entropy).toFixed(1)} tokens`]);
         }
-        if (Number.isInteger(token.latent) && token.latent >= 0 && token.options?.length) facts.push(["taken", `option ${token.latent}`]);
         return el("dl", { class: "pairs" }, ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
     }
 
@@ -59,8 +58,8 @@ export class OptionsPanel {
         const hint = blocked ?? (this.#handlers.choose ? "Take another option to see how the answer goes on from there." : null);
         return [
             el("div", { class: "option-key", "aria-hidden": "true" },
-                el("span", {}, el("i", { class: "key-probability" }), "probability of the token"),
-                el("span", {}, el("i", { class: "key-policy" }), "policy’s probability of the option")),
+                el("span", {}, el("i", { class: "key-probability" }), "token’s probability"),
+                el("span", {}, el("i", { class: "key-policy" }), "policy’s probability")),
             this.#list,
             hint ? el("p", { class: "empty" }, hint) : null,
         ].filter(Boolean);

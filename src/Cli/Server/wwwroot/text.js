@@ -27,6 +27,9 @@ export function flowing(text) {
     });
 }
 
+/** True for a text in the manner of a model's own marks, such as an end token. */
+export const isSpecial = text => /^<[|｜].+[|｜]>$/u.test(text);
+
 /** Upper ends of the entropy levels in nats; 0.7 and 1.4 are two and four equally likely tokens. */
 export const EntropyLevels = [0.1, 0.35, 0.7, 1.4, 2.8];
 
@@ -60,7 +63,7 @@ export function percent(fraction) {
 export function brief(value) {
     if (!Number.isFinite(value)) return "–";
     const size = Math.abs(value);
-    if (size !== 0 && (size < 0.001 || size >= 1e7)) return value.toExponential(2).replace("e+", "e");
+    if (size !== 0 && (size < 0.001 || size >= 1e7)) return value.toExponential(2).replace(/\.?0*e\+?/, "e");
     if (size >= 1000) return Math.round(value).toLocaleString("en-US");
     return String(Number(value.toPrecision(4)));
 }

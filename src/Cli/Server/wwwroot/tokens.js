@@ -1,9 +1,15 @@
 // A strip of tokens: running text whose tokens can be reached by mouse and arrow keys. One token at a time is in the tab order.
 import { el } from "./dom.js";
-import { entropyLevel, flowing, visible } from "./text.js";
+import { entropyLevel, flowing, isSpecial, visible } from "./text.js";
 
 // A pointer on its way to the options panel crosses other tokens; only one that rests shows its options.
 const RestMilliseconds = 90;
+
+/** A token's leading blanks, which may end a line, and the body that carries its colour. */
+function parts(text) {
+    const [, lead, body] = /^( *)(.*)$/su.exec(text);
+    return body === "" ? [el("span", { class: "body" }, ...flowing(text))] : [lead, el("span", { class: "body" }, ...flowing(body))];
+}
 
 export class TokenStrip {
     #root; #handlers; #timer = 0; #active = 0; #pinned = -1;
@@ -46,12 +52,12 @@ export class TokenStrip {
         }
         if (node.token !== token) {
             node.token = token;
-            node.replaceChildren(...flowing(token.text));
+            node.replaceChildren(...parts(token.text));
             const entropy = Number.isFinite(token.entropy) ? `, entropy ${token.entropy.toFixed(2)} nats` : "";
             node.setAttribute("aria-label", `${visible(token.text)}, token ${index + 1}${entropy}${forked ? ", a branch starts here" : ""}`);
         }
         const level = entropyLevel(token.entropy);
-        node.className = `token ${level === null ? "" : `e${level}`}${forked ? " forked" : ""}${index === this.#pinned ? " pinned" : ""}`;
+        node.className = `token ${level === null ? "" : `e${level}`}${isSpecial(token.text) ? " special" : ""}${forked ? " forked" : ""}${index === this.#pinned ? " pinned" : ""}`;
     }
 
     /** Adds or removes a class of one token, such as the place where two answers part. */

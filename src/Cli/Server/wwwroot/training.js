@@ -5,11 +5,14 @@ import { byId } from "./dom.js";
 
 // Figures in the order in which one reads them; those of other runs (latent RL) follow under their own names.
 const Known = [
-    ["loss", "Loss", "nats"], ["ce", "Cross-entropy of the decoder", "nats"], ["kl", "KL of the encoder to uniform", "nats"], ["beta", "Beta", ""],
+    ["loss", "Loss", ""], ["ce", "Cross-entropy of the decoder", "nats"], ["kl", "KL of the encoder to uniform", "nats"], ["beta", "Beta", ""],
     ["policy_ce", "Cross-entropy of the policy", "nats"], ["token_accuracy", "Token accuracy", "fraction"], ["reward", "Reward", "fraction"],
+    ["entropy", "Entropy of the policy", "nats"], ["active_groups", "Groups with unequal rewards", "fraction"], ["malformed", "Answers without a result", "fraction"],
     ["grad_norm", "Gradient norm", ""], ["lr", "Learning rate", ""], ["tokens_per_second", "Tokens per second", ""],
 ];
-const Hidden = new Set(["step", "tokens", "seconds"]);
+const Hidden = new Set(["step", "tokens", "rollouts", "seconds"]);
+
+const capitalised = text => text.charAt(0).toUpperCase() + text.slice(1);
 
 let loaded = false;
 
@@ -32,6 +35,6 @@ function charts(rows) {
     const names = new Set(rows.flatMap(row => Object.keys(row).filter(name => typeof row[name] === "number")));
     const known = Known.filter(([name]) => names.has(name));
     const others = [...names].filter(name => !Hidden.has(name) && !Known.some(([other]) => other === name));
-    return [...known, ...others.map(name => [name, name.replaceAll("_", " "), ""])].map(([name, title, unit]) =>
+    return [...known, ...others.map(name => [name, capitalised(name.replaceAll("_", " ")), ""])].map(([name, title, unit]) =>
         lineChart(title, unit, rows.map((row, i) => [typeof row.step === "number" ? row.step : i + 1, typeof row[name] === "number" ? row[name] : NaN])));
 }
