@@ -29,6 +29,7 @@ public static class OllmCli
         ("diagnose", DiagnoseCommand.Create),
         ("grade", GradeCommand.Create),
         ("forward", ForwardCommand.Create),
+        ("bench", BenchCommand.Create),
         ("devices", DevicesCommand.Create),
         ("init-backbone", InitBackboneCommand.Create),
     ];
