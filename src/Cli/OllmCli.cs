@@ -26,6 +26,7 @@ public static class OllmCli
         ("generate", GenerateCommand.Create),
         ("chat", ChatCommand.Create),
         ("options", OptionsCommand.Create),
+        ("serve", ServeCommand.Create),
         ("diagnose", DiagnoseCommand.Create),
         ("grade", GradeCommand.Create),
         ("forward", ForwardCommand.Create),
