@@ -7,7 +7,7 @@ public sealed class CpuMatMulTests
 {
     private const double Tolerance = 1e-5;
 
-    // Rows of x, inputs, outputs. Up to 4 rows are dot products; panels have 16 or 32 columns and 256 of k, items 12 x 32 rows and 8 panels.
+    // Rows of x, inputs, outputs. Up to 8 rows are dot products; panels have 16 or 32 columns and 256 of k, items 12 x 32 rows and 8 panels.
     private static readonly (int N, int Inputs, int Outputs)[] Edges =
     [
         (0, 5, 7), (1, 1, 1), (1, 33, 5), (2, 16, 9), (3, 300, 31), (4, 47, 70), (5, 8, 33), (6, 257, 32), (13, 31, 64),
@@ -27,6 +27,26 @@ public sealed class CpuMatMulTests
                 (double)x.Before[at / outputs * inputs + i] * weights[at % outputs * inputs + i]), Tolerance, $"{n} x {inputs} x {outputs} {type}");
         }
     });
+
+    [Fact]
+    public void MatMul_FewRows_EachEqualsItselfAloneToTheBit()
+    {
+        using var c = new CpuCase(12);
+        foreach ((int inputs, int outputs) in (ReadOnlySpan<(int, int)>)[(96, 294), (300, 31), (15, 3), (32, 4)])
+        {
+            foreach (DType type in CpuCase.WeightTypes)
+            {
+                (DeviceMatrix w, _) = c.Weight(type, outputs, inputs);
+                CpuTensor x = c.Random(4 * inputs), bias = c.Random(outputs), together = c.Random(4 * outputs), alone = c.Random(outputs);
+                c.Device.MatMul(x.View, w, bias.View, together.View);
+                for (int n = 0; n < 4; n++)
+                {
+                    c.Device.MatMul(x.View.Slice(n * inputs, inputs), w, bias.View, alone.View);
+                    Assert.Equal(alone.View.ToArray(), together.View.Slice(n * outputs, outputs).ToArray());
+                }
+            }
+        }
+    }
 
     [Fact]
     public void MatMulBackwardInput_AnyShapeAndType_EqualsPlainLoop() => ForAllShapes((c, n, inputs, outputs, type) =>

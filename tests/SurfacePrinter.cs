@@ -82,7 +82,8 @@ internal static class SurfacePrinter
         if (type.IsGenericParameter) return type.Name;
         Type[] arguments = type.GetGenericArguments();
         int inherited = type.DeclaringType?.GetGenericArguments().Length ?? 0;
-        string prefix = type.DeclaringType is { } outer && !type.IsGenericParameter ? $"{Name(outer)}." : "";
+        Type? outer = inherited > 0 ? type.DeclaringType!.MakeGenericType(arguments[..inherited]) : type.DeclaringType;
+        string prefix = outer is null ? "" : $"{Name(outer)}.";
         string name = type.Name.Split('`')[0];
         return prefix + (arguments.Length > inherited ? $"{name}<{string.Join(", ", arguments.Skip(inherited).Select(Name))}>" : name);
     }

@@ -26,10 +26,12 @@ public static class OllmCli
         ("generate", GenerateCommand.Create),
         ("chat", ChatCommand.Create),
         ("options", OptionsCommand.Create),
+        ("serve", ServeCommand.Create),
         ("diagnose", DiagnoseCommand.Create),
         ("grade", GradeCommand.Create),
         ("forward", ForwardCommand.Create),
         ("kernels", KernelsCommand.Create),
+        ("bench", BenchCommand.Create),
         ("devices", DevicesCommand.Create),
         ("init-backbone", InitBackboneCommand.Create),
     ];

@@ -7,7 +7,7 @@ namespace OllmNative.Model.Cpu;
 public sealed unsafe partial class CpuDevice
 {
     /// <summary>Up to this many rows a product is a bundle of dot products: the weights are read once and never packed.</summary>
-    private const int DotRows = 4;
+    private static readonly int DotRows = Avx512F.IsSupported ? 8 : 4;
 
     /// <inheritdoc/>
     public override void MatMul(DeviceView<float> x, DeviceMatrix w, DeviceView<float> bias, DeviceView<float> output, bool accumulate = false)
@@ -127,26 +127,36 @@ public sealed unsafe partial class CpuDevice
         private readonly void Run<T>(int index) where T : struct, IElement
         {
             int end = Math.Min(Outputs, (index + 1) * PerItem);
-            float* dots = stackalloc float[4];
+            float* dots = stackalloc float[16];
             long stride = (long)Inputs * T.Size;
             for (int j = index * PerItem; j < end; j += 4)
             {
-                int count = Math.Min(4, end - j);
-                for (int n = 0; n < Rows; n++)
+                int count = Math.Min(4, end - j), n = 0;
+                byte* w = W + j * stride;
+                // Fewer than four rows left: the surplus pointers repeat the last row, and their sums are not used.
+                long s1 = count > 1 ? stride : 0, s2 = count > 2 ? 2 * stride : s1, s3 = count > 3 ? 3 * stride : s2;
+                for (; Avx512F.IsSupported && n + 4 <= Rows; n += 4)
+                {
+                    Dot4x4x512<T>(X + (long)n * Inputs, Inputs, w, w + s1, w + s2, w + s3, Inputs, dots);
+                    for (int r = 0; r < 4; r++) Store(n + r, j, count, dots + 4 * r);
+                }
+                for (; n < Rows; n++)
                 {
                     float* x = X + (long)n * Inputs;
-                    byte* w = W + j * stride;
-                    // Fewer than four rows left: the surplus pointers repeat the last row, and their sums are not used.
-                    long s1 = count > 1 ? stride : 0, s2 = count > 2 ? 2 * stride : s1, s3 = count > 3 ? 3 * stride : s2;
                     if (Avx512F.IsSupported) Dot4x512<T>(x, w, w + s1, w + s2, w + s3, Inputs, dots);
                     else Dot4x256<T>(x, w, w + s1, w + s2, w + s3, Inputs, dots);
-                    float* to = Output + (long)n * Outputs + j;
-                    for (int r = 0; r < count; r++)
-                    {
-                        float value = dots[r] + (Bias != null ? Bias[j + r] : 0);
-                        to[r] = Accumulate ? to[r] + value : value;
-                    }
+                    Store(n, j, count, dots);
                 }
+            }
+        }
+
+        private readonly void Store(int n, int j, int count, float* dots)
+        {
+            float* to = Output + (long)n * Outputs + j;
+            for (int r = 0; r < count; r++)
+            {
+                float value = dots[r] + (Bias != null ? Bias[j + r] : 0);
+                to[r] = Accumulate ? to[r] + value : value;
             }
         }
     }

@@ -37,11 +37,20 @@ public sealed class GenerationRequest
     /// <summary>The option for <see cref="LatentChoice.Force"/>.</summary>
     public int ForcedOption { get; init; }
 
+    /// <summary>Options of the first tokens; <see cref="Latent"/> chooses from there on.</summary>
+    public IReadOnlyList<int> OptionsPrefix { get; init; } = [];
+
     /// <summary>Every random draw of the sequence follows from this number and the position.</summary>
     public ulong Seed { get; init; }
 
     /// <summary>Keep what latent RL learns from: hidden states and the policy's log-probabilities.</summary>
     public bool Record { get; init; }
+
+    /// <summary>Fill <see cref="Explained"/>: what every option would have said.</summary>
+    public bool Explain { get; init; }
+
+    /// <summary>Fill <see cref="Scores"/> with this many likeliest tokens beside the chosen one; null keeps it empty.</summary>
+    public int? TopScores { get; init; }
 
     /// <summary>Generated tokens, the end token included.</summary>
     public List<int> Generated { get; } = [];
@@ -55,6 +64,12 @@ public sealed class GenerationRequest
     /// <summary>Hidden states [generated, D] that each token was predicted from (when recording).</summary>
     public List<float> Hidden { get; } = [];
 
+    /// <summary>What each generated token could have been, option by option (when asked for).</summary>
+    public List<ExplainedToken> Explained { get; } = [];
+
+    /// <summary>The model's log-probability of each generated token, before temperature and cuts (when asked for).</summary>
+    public List<TokenScore> Scores { get; } = [];
+
     /// <summary>True when a stop token ended the sequence, false when the limit did.</summary>
     public bool Stopped { get; internal set; }
 
@@ -64,4 +79,22 @@ public sealed class GenerationRequest
     /// <summary>Generated tokens without the end token.</summary>
     public ReadOnlySpan<int> Completion =>
         System.Runtime.InteropServices.CollectionsMarshal.AsSpan(Generated)[..(Generated.Count - (Stopped ? 1 : 0))];
+
+    /// <summary>Who chooses the option of the next token, and which one where that is fixed.</summary>
+    internal (LatentChoice Choice, int Option) NextChoice =>
+        Generated.Count < OptionsPrefix.Count ? (LatentChoice.Force, OptionsPrefix[Generated.Count]) : (Latent, ForcedOption);
+
+    /// <summary>Whether any token of the sequence needs the OLLM modules.</summary>
+    internal bool NeedsOptions => Latent != LatentChoice.Backbone || OptionsPrefix.Count > 0;
 }
+
+/// <summary>A generated token seen from all sides.</summary>
+/// <param name="Option">The option that was taken; null for the backbone's own logits.</param>
+/// <param name="BackboneEntropy">Entropy of the backbone's distribution here, in nats.</param>
+/// <param name="Options">All K options: likeliest token, its probability, the policy's; empty without an OLLM.</param>
+public sealed record ExplainedToken(int? Option, float BackboneEntropy, IReadOnlyList<ExploredOption> Options);
+
+/// <summary>How likely the model held a token.</summary>
+/// <param name="LogProbability">Of the generated token.</param>
+/// <param name="Top">The likeliest tokens and their log-probabilities, likeliest first.</param>
+public sealed record TokenScore(float LogProbability, IReadOnlyList<(int Token, float LogProbability)> Top);

@@ -105,7 +105,8 @@ internal sealed class EmulatedGroup : IDisposable
 
     public void Dispose()
     {
-        foreach (Fiber fiber in _fibers) fiber.Stop();
+        foreach (Fiber fiber in _fibers) fiber.Dispose();
+        _main.Dispose();
         foreach (EmulatedThread thread in _threads) thread.Locals.Dispose();
         Shared.Dispose();
     }

@@ -60,6 +60,7 @@ internal sealed unsafe class SharedArena : MemoryBuffer
     {
         NativeMemory.AlignedFree((void*)NativePtr);
         NativePtr = 0;
+        base.Dispose(disposing);
     }
 
     private static InvalidOperationException Unreachable() => new("the host cannot copy to or from shared memory");

@@ -24,17 +24,16 @@ public static unsafe class ArrayViewExtensions
     public static void MemSet<TView>(this TView view, AcceleratorStream stream, byte value) where TView : IContiguousArrayView =>
         view.Buffer.MemSet(stream, value, view.IndexInBytes, view.LengthInBytes);
 
-    public static void CopyTo<T>(this ArrayView<T> source, in ArrayView<T> target) where T : unmanaged => target.CopyFrom(source);
-    public static void CopyTo<T>(this ArrayView<T> source, AcceleratorStream stream, in ArrayView<T> target) where T : unmanaged =>
+    public static void CopyTo<TView>(this TView source, in TView target) where TView : IContiguousArrayView => target.CopyFrom(source);
+    public static void CopyTo<TView>(this TView source, AcceleratorStream stream, in TView target) where TView : IContiguousArrayView =>
         target.CopyFrom(stream, source);
-    public static void CopyFrom<T>(this ArrayView<T> target, in ArrayView<T> source) where T : unmanaged =>
-        target.CopyFrom(Stream(target), source);
-    public static void CopyFrom<T>(this ArrayView<T> target, AcceleratorStream stream, in ArrayView<T> source) where T : unmanaged
+    public static void CopyFrom<TView>(this TView target, in TView source) where TView : IContiguousArrayView =>
+        target.CopyFrom(target.Buffer.Accelerator.DefaultStream, source);
+    public static void CopyFrom<TView>(this TView target, AcceleratorStream stream, in TView source) where TView : IContiguousArrayView
     {
-        if (target.Length < source.Length) throw new ArgumentException($"{source.Length} elements do not fit into a view of {target.Length}", nameof(source));
-        if (source.Length == 0) return;
-        IContiguousArrayView to = target;
-        to.Buffer.CopyFromDevice(stream, source.Address, to.IndexInBytes, source.LengthInBytes);
+        CheckFits(source.Length, target.Length);
+        if (source.Length > 0)
+            target.Buffer.CopyFromDevice(stream, source.Buffer.NativePtr + (nint)source.IndexInBytes, target.IndexInBytes, source.LengthInBytes);
     }
 
     /// <summary>Copies an array to the device and waits for it.</summary>
@@ -92,28 +91,31 @@ public static unsafe class ArrayViewExtensions
     }
 
     /// <summary>Copies to page-locked memory without waiting.</summary>
-    public static void CopyToPageLockedAsync<T>(this ArrayView1D<T, Stride1D.Dense> source, AcceleratorStream stream, PageLockedArray<T> pageLockedArray) where T : unmanaged
+    public static void CopyToPageLockedAsync<T, TView>(this TView source, AcceleratorStream stream, PageLockedArray<T> pageLockedArray)
+        where T : unmanaged where TView : IContiguousArrayView<T>
     {
         ArgumentNullException.ThrowIfNull(pageLockedArray);
         CheckFits(source.Length, pageLockedArray.Length);
-        IContiguousArrayView from = source;
-        if (source.Length > 0) from.Buffer.CopyToHost(stream, pageLockedArray.Address, from.IndexInBytes, source.LengthInBytes);
+        if (source.Length > 0) source.Buffer.CopyToHost(stream, pageLockedArray.Address, source.IndexInBytes, source.LengthInBytes);
     }
 
-    public static void CopyToPageLockedAsync<T>(this ArrayView1D<T, Stride1D.Dense> source, PageLockedArray<T> pageLockedArray) where T : unmanaged =>
-        source.CopyToPageLockedAsync(Stream(source.BaseView), pageLockedArray);
+    public static void CopyToPageLockedAsync<T, TView>(this TView source, PageLockedArray<T> pageLockedArray)
+        where T : unmanaged where TView : IContiguousArrayView<T> =>
+        source.CopyToPageLockedAsync(source.Buffer.Accelerator.DefaultStream, pageLockedArray);
 
     /// <summary>Copies from page-locked memory without waiting.</summary>
-    public static void CopyFromPageLockedAsync<T>(this ArrayView1D<T, Stride1D.Dense> target, AcceleratorStream stream, PageLockedArray<T> pageLockedArray) where T : unmanaged
+    public static void CopyFromPageLockedAsync<T, TView>(this TView target, AcceleratorStream stream, PageLockedArray<T> pageLockedArray)
+        where T : unmanaged where TView : IContiguousArrayView<T>
     {
         ArgumentNullException.ThrowIfNull(pageLockedArray);
         CheckFits(pageLockedArray.Length, target.Length);
-        IContiguousArrayView to = target;
-        if (target.Length > 0) to.Buffer.CopyFromHost(stream, pageLockedArray.Address, to.IndexInBytes, pageLockedArray.Length * sizeof(T));
+        if (pageLockedArray.Length > 0)
+            target.Buffer.CopyFromHost(stream, pageLockedArray.Address, target.IndexInBytes, pageLockedArray.Length * sizeof(T));
     }
 
-    public static void CopyFromPageLockedAsync<T>(this ArrayView1D<T, Stride1D.Dense> target, PageLockedArray<T> pageLockedArray) where T : unmanaged =>
-        target.CopyFromPageLockedAsync(Stream(target.BaseView), pageLockedArray);
+    public static void CopyFromPageLockedAsync<T, TView>(this TView target, PageLockedArray<T> pageLockedArray)
+        where T : unmanaged where TView : IContiguousArrayView<T> =>
+        target.CopyFromPageLockedAsync(target.Buffer.Accelerator.DefaultStream, pageLockedArray);
 
     private static void CopyFromCPU<T>(this ArrayView<T> view, AcceleratorStream stream, ReadOnlySpan<T> data) where T : unmanaged
     {

@@ -1,0 +1,282 @@
+using System.Runtime.InteropServices;
+
+namespace OllmNative.Model;
+
+/// <summary>How a <see cref="DecodeEngine"/> works.</summary>
+public sealed record DecodeEngineOptions
+{
+    /// <summary>Sequences that are decoded together.</summary>
+    public required int Slots { get; init; }
+
+    /// <summary>Tokens of the longest sequence, prompt and completion.</summary>
+    public required int Capacity { get; init; }
+
+    /// <summary>Ids that may be generated: those below this number. Models pad their vocabulary past what the tokenizer can print.</summary>
+    public int Vocabulary { get; init; } = int.MaxValue;
+
+    /// <summary>
+    /// Keep the keys and values of finished sequences and begin a new one from the longest prefix that any slot holds. What a
+    /// sequence yields then depends, within the rounding of logits, on what was generated before.
+    /// </summary>
+    public bool KeepPrefixes { get; init; }
+
+    /// <summary>Forward passes for prompts in one step: 1 lets running sequences go on while a long prompt is read.</summary>
+    public int PrefillPasses { get; init; } = int.MaxValue;
+
+    /// <summary>Sequences with <see cref="GenerationRequest.Explain"/> that may run at a time.</summary>
+    public int ExplainSlots { get; init; }
+}
+
+/// <summary>
+/// Generates many sequences together, step by step: each step reads prompts that have come and gives every running sequence
+/// one token; sequences come and go between steps. One thread uses an engine at a time.
+/// </summary>
+public sealed class DecodeEngine : IDisposable
+{
+    // A prompt waits for another one that is being read when it saves at least this many tokens.
+    private const int WorthWaiting = 64;
+
+    private readonly QwenBackbone _backbone;
+    private readonly DecodeEngineOptions _settings;
+    private readonly KvCache _cache;
+    private readonly TokenBatch _batch;
+    private readonly ForwardBuffers _buffers;
+    private readonly DeviceBuffer<float> _hidden;
+    private readonly DecodeHead _head;
+    private readonly DecodeSlot[] _slots;
+    private readonly List<GenerationRequest> _arrived = [];
+    private readonly List<DecodeSlot> _running = [];
+    private readonly List<DecodeSlot> _ready = [];
+    private readonly List<GenerationRequest> _finished = [];
+    private readonly int _options;
+    private long _clock;
+
+    /// <summary>Allocates all memory that decoding needs.</summary>
+    /// <param name="backbone">The model.</param>
+    /// <param name="ollm">Its OLLM modules; null generates with the backbone alone.</param>
+    /// <param name="options">Sizes and habits.</param>
+    public DecodeEngine(QwenBackbone backbone, OllmModel? ollm, DecodeEngineOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(backbone);
+        ArgumentNullException.ThrowIfNull(options);
+        (_backbone, _settings, _options) = (backbone, options, ollm?.Shape.Options ?? 0);
+        ComputeDevice device = backbone.Device;
+        // A prompt longer than the batch is read in pieces.
+        int rows = Math.Max(options.Slots, (int)Math.Min(512, (long)options.Capacity * options.Slots));
+        _cache = new KvCache(device, backbone.Config, checked(options.Slots * options.Capacity));
+        _batch = new TokenBatch(device, rows);
+        _buffers = new ForwardBuffers(device, backbone.Config, rows);
+        _hidden = device.Allocate<float>((long)rows * backbone.Config.HiddenSize);
+        _head = new DecodeHead(backbone, ollm, options.Slots, options.ExplainSlots, options.Vocabulary);
+        _slots = [.. Enumerable.Range(0, options.Slots).Select(i => new DecodeSlot(i * options.Capacity))];
+    }
+
+    /// <summary>Sequences that have been added and not ended.</summary>
+    public int Active => _arrived.Count + _running.Count;
+
+    /// <summary>Forward passes since the start.</summary>
+    public long ForwardPasses { get; private set; }
+
+    /// <summary>Prompt tokens that were taken from kept or shared prefixes instead of being read.</summary>
+    public long ReusedTokens { get; private set; }
+
+    /// <summary>Whether <see cref="Add"/> has room for the request now.</summary>
+    public bool CanAdd(GenerationRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return Active < _slots.Length && (!request.Explain || Explaining < _settings.ExplainSlots);
+    }
+
+    /// <summary>Checks a request without adding it.</summary>
+    /// <exception cref="OllmException">The prompt is empty, has ids outside the vocabulary or does not fit; or a setting is out of range.</exception>
+    public void Check(GenerationRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (request.Prompt.Length == 0) throw new OllmException("the prompt is empty: expected at least one token");
+        foreach (int token in request.Prompt)
+        {
+            if ((uint)token >= (uint)_backbone.Config.VocabSize)
+                throw new OllmException($"the prompt has token id {token}, but the model's vocabulary has {_backbone.Config.VocabSize} entries");
+        }
+        if (request.Prompt.Length >= _settings.Capacity)
+            throw new OllmException($"the prompt has {request.Prompt.Length} tokens, but there is room for {_settings.Capacity} in all, prompt and answer");
+        if (request.MaxTokens < 1) throw new OllmException($"max-tokens {request.MaxTokens}: expected at least 1");
+        if (request.NeedsOptions && _options == 0) throw new ArgumentException("a latent choice needs OLLM modules");
+        if (request.Latent == LatentChoice.Force) CheckOption(request.ForcedOption);
+        foreach (int option in request.OptionsPrefix) CheckOption(option);
+        request.Sampler.Validate();
+    }
+
+    /// <summary>Adds a sequence; the next <see cref="Step"/> begins with it.</summary>
+    /// <exception cref="OllmException">As <see cref="Check"/> says.</exception>
+    public void Add(GenerationRequest request)
+    {
+        Check(request);
+        if (!CanAdd(request)) throw new InvalidOperationException("all slots are taken");
+        _arrived.Add(request);
+    }
+
+    /// <summary>Takes a sequence out; one that has ended already is no error.</summary>
+    public void Remove(GenerationRequest request)
+    {
+        if (_arrived.Remove(request)) return;
+        int at = _running.FindIndex(slot => slot.Owner == request);
+        if (at >= 0) Release(at);
+    }
+
+    /// <summary>Takes all sequences out and forgets kept prefixes.</summary>
+    public void Clear()
+    {
+        _arrived.Clear();
+        _running.Clear();
+        foreach (DecodeSlot slot in _slots) slot.Clear();
+    }
+
+    /// <summary>Reads prompts that have come, then gives every sequence that is ready a token. Returns those that have ended.</summary>
+    public IReadOnlyList<GenerationRequest> Step()
+    {
+        _finished.Clear();
+        Prefill();
+        _ready.Clear();
+        foreach (DecodeSlot slot in _running)
+        {
+            if (slot.Unread == 0) _ready.Add(slot);
+        }
+        if (_ready.Count == 0) return _finished;
+        Decode();
+        for (int i = _running.Count - 1; i >= 0; i--)
+        {
+            if (!_running[i].Done) continue;
+            _finished.Add(_running[i].Owner!);
+            Release(i);
+        }
+        return _finished;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _cache.Dispose();
+        _batch.Dispose();
+        _buffers.Dispose();
+        _hidden.Dispose();
+        _head.Dispose();
+    }
+
+    private int Explaining => _arrived.Count(request => request.Explain) + _running.Count(slot => slot.Owner!.Explain);
+
+    private void CheckOption(int option)
+    {
+        if ((uint)option >= (uint)_options) throw new OllmException($"latent force:{option}: expected an option from 0 to {_options - 1}");
+    }
+
+    private void Release(int at)
+    {
+        DecodeSlot slot = _running[at];
+        (slot.Owner, slot.Done, slot.LastUse) = (null, false, ++_clock);
+        _running.RemoveAt(at);
+    }
+
+    /// <summary>Reads prompts, all but their last tokens, which the first decoding step takes.</summary>
+    private void Prefill()
+    {
+        for (int pass = 0; pass < _settings.PrefillPasses; pass++)
+        {
+            if (_arrived.Count > 0) Place();
+            _batch.Clear();
+            _ready.Clear();
+            foreach (DecodeSlot slot in _running)
+            {
+                int count = Math.Min(slot.Unread, _batch.Capacity - _batch.Rows);
+                if (count == 0) continue;
+                _batch.Add(slot.Owner!.Prompt.AsSpan(slot.Cached.Count, count), slot.Cached.Count, slot.FirstRow);
+                _ready.Add(slot);
+            }
+            if (_batch.Rows == 0) return;
+            Forward();
+            for (int i = 0; i < _ready.Count; i++)
+            {
+                DecodeSlot slot = _ready[i];
+                slot.Cached.AddRange(slot.Owner!.Prompt.AsSpan(slot.Cached.Count, _batch.Spans[i].Count));
+            }
+        }
+    }
+
+    /// <summary>Gives arrived sequences slots, except those that will find most of their prompt read by another one soon.</summary>
+    private void Place()
+    {
+        int kept = 0;
+        for (int i = 0; i < _arrived.Count; i++)
+        {
+            GenerationRequest request = _arrived[i];
+            (DecodeSlot? source, int shared) = LongestPrefix(request, planned: false);
+            int soon = LongestPrefix(request, planned: true).Length;
+            if (soon > shared && (soon == request.Prompt.Length - 1 || soon - shared >= WorthWaiting)) _arrived[kept++] = request;
+            else _running.Add(Occupy(request, source, shared));
+        }
+        _arrived.RemoveRange(kept, _arrived.Count - kept);
+    }
+
+    /// <summary>The slot that holds most of a prompt: now, or once it has read its own.</summary>
+    private (DecodeSlot? Slot, int Length) LongestPrefix(GenerationRequest request, bool planned)
+    {
+        (DecodeSlot? best, int length) = (null, 0);
+        ReadOnlySpan<int> wanted = request.Prompt.AsSpan(0, request.Prompt.Length - 1);
+        foreach (DecodeSlot slot in _slots)
+        {
+            if (planned && slot.Unread == 0) continue;
+            bool same = slot.Owner is { Generated.Count: 0 } owner && owner.Prompt.AsSpan().SequenceEqual(request.Prompt);
+            if (!_settings.KeepPrefixes && !same) continue;
+            int common = wanted.CommonPrefixLength(planned ? slot.Owner!.Prompt : CollectionsMarshal.AsSpan(slot.Cached));
+            if (common > length) (best, length) = (slot, common);
+        }
+        return (best, length);
+    }
+
+    /// <summary>Takes the free slot that was not used for longest, or the source itself where nothing is lost by it.</summary>
+    private DecodeSlot Occupy(GenerationRequest request, DecodeSlot? source, int shared)
+    {
+        DecodeSlot? slot = source is { Owner: null } && source.Cached.Count == shared ? source : null;
+        slot ??= _slots.Where(s => s.Owner is null && s != source).MinBy(s => s.LastUse) ?? source!;
+        if (slot != source)
+        {
+            slot.Cached.Clear();
+            if (source is not null)
+            {
+                _cache.CopyRows(_backbone.Device, source.FirstRow, slot.FirstRow, shared);
+                slot.Cached.AddRange(CollectionsMarshal.AsSpan(source.Cached)[..shared]);
+            }
+        }
+        slot.Cached.RemoveRange(shared, slot.Cached.Count - shared);
+        slot.Owner = request;
+        ReusedTokens += shared;
+        return slot;
+    }
+
+    private void Forward()
+    {
+        _batch.Upload();
+        _backbone.Forward(_batch, _cache, _buffers, _hidden.First((long)_batch.Rows * _backbone.Config.HiddenSize));
+        ForwardPasses++;
+    }
+
+    /// <summary>One token for every sequence that is ready.</summary>
+    private void Decode()
+    {
+        _batch.Clear();
+        foreach (DecodeSlot slot in _ready) _batch.Add([slot.LastToken], slot.Cached.Count, slot.FirstRow);
+        Forward();
+        foreach (DecodeSlot slot in _ready) slot.Cached.Add(slot.LastToken);
+        _head.Begin(_hidden.First((long)_ready.Count * _backbone.Config.HiddenSize), _ready);
+        for (int i = 0; i < _ready.Count; i++)
+        {
+            DecodeSlot slot = _ready[i];
+            GenerationRequest request = slot.Owner!;
+            int token = _head.Pick(request, i);
+            request.Generated.Add(token);
+            request.Stopped = request.StopTokens.Contains(token);
+            bool wanted = request.OnToken?.Invoke(token) ?? true;
+            slot.Done = request.Stopped || !wanted || request.Generated.Count >= request.MaxTokens || slot.Cached.Count + 1 >= _settings.Capacity;
+        }
+    }
+}

@@ -1,0 +1,34 @@
+namespace OllmNative.Model;
+
+/// <summary>Rows of the cache for one sequence.</summary>
+/// <param name="firstRow">Where they begin.</param>
+internal sealed class DecodeSlot(int firstRow)
+{
+    /// <summary>First cache row.</summary>
+    public int FirstRow { get; } = firstRow;
+
+    /// <summary>Tokens whose keys and values the rows hold.</summary>
+    public List<int> Cached { get; } = [];
+
+    /// <summary>The sequence that runs here; null when the slot is free.</summary>
+    public GenerationRequest? Owner { get; set; }
+
+    /// <summary>The sequence ends with this step.</summary>
+    public bool Done { get; set; }
+
+    /// <summary>When the slot became free.</summary>
+    public long LastUse { get; set; }
+
+    /// <summary>Prompt tokens to read before the first token can be generated.</summary>
+    public int Unread => Owner is null ? 0 : Math.Max(0, Owner.Prompt.Length - 1 - Cached.Count);
+
+    /// <summary>The token that the next one follows.</summary>
+    public int LastToken => Owner!.Generated.Count > 0 ? Owner.Generated[^1] : Owner.Prompt[^1];
+
+    /// <summary>Frees the slot and forgets what it holds.</summary>
+    public void Clear()
+    {
+        (Owner, Done, LastUse) = (null, false, 0);
+        Cached.Clear();
+    }
+}
