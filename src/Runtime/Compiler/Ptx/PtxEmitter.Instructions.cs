@@ -11,19 +11,28 @@ internal sealed partial class PtxEmitter
         if (value.Op is Op.Extract) return;
         if (MemoryInstruction(value) || GroupInstruction(value)) return;
         string d = _registers.Of(value);
-        string[] args = [.. value.Args.Select(_registers.Operand)];
+        string[] args = [.. value.Args.Select(arg => value.Args.Length == 1 || arg.Type == IrType.I1 ? InRegister(arg) : _registers.Operand(arg))];
         if (Conversion(value, d, args)) return;
         string all = string.Join(", ", args);
         switch (value.Op)
         {
             case Op.Compare: Line($"setp.{CompareName(value)} {d}, {all}"); break;
             case Op.Select when value.Type == IrType.I1: SelectPredicate(d, args); break;
-            case Op.Select: Line($"selp.{Bits(value.Type)} {d}, {args[1]}, {args[2]}, {args[0]}"); break;
+            case Op.Select: Line($"selp.{(value.Type.IsFloat() ? Signed(value.Type) : Bits(value.Type))} {d}, {args[1]}, {args[2]}, {args[0]}"); break;
             case Op.PtrAdd: Line($"add.s64 {d}, {all}"); break;
             case Op.PtrToInt: Line($"mov.u64 {d}, {all}"); break;
             case Op.ToGeneric: Line($"cvta.{value.Args[0].Space.ToString().ToLowerInvariant()}.u64 {d}, {all}"); break;
             default: Line($"{Name(value)} {d}, {all}"); break;
         }
+    }
+
+    /// <summary>An operand where PTX takes no constant: predicates, warp operations, lists of registers.</summary>
+    private string InRegister(Value value)
+    {
+        if (!value.IsConst && value.Op != Op.Undefined) return _registers.Of(value);
+        string register = _registers.New(value.Type);
+        Move(value.Type, register, _registers.Operand(value));
+        return register;
     }
 
     private string Name(Value value)

@@ -17,7 +17,7 @@ internal sealed partial class PtxEmitter
                 Line($"ld{Space(value.Args[0])}{Width(value)}.{MemoryType(value.Memory)} {target}, [{_registers.Operand(value.Args[0])}{Offset(value.Bits)}]");
                 return true;
             case Op.Store:
-                string[] stored = [.. value.Args[1..].Select(_registers.Operand)];
+                string[] stored = [.. value.Args[1..].Select(item => value.Count > 1 ? InRegister(item) : _registers.Operand(item))];
                 string source = value.Count > 1 ? $"{{{string.Join(", ", stored)}}}" : stored[0];
                 Line($"st{Space(value.Args[0])}{Width(value)}.{MemoryType(value.Memory).Replace('s', 'u')} [{_registers.Operand(value.Args[0])}{Offset(value.Bits)}], {source}");
                 return true;
@@ -108,7 +108,9 @@ internal sealed partial class PtxEmitter
 
     private bool GroupInstruction(Value value)
     {
-        string[] args = [.. value.Args.Select(_registers.Operand)];
+        if (value.Op is not (Op.Barrier or Op.WarpBarrier or Op.BarrierReduce or Op.Fence or Op.Shuffle or Op.Vote or Op.LoadMatrix or Op.Mma)) return false;
+        // What is exchanged must be a register; which lane, and the like, may be a constant.
+        string[] args = [.. value.Args.Select((arg, i) => i == 0 || value.Op == Op.Mma ? InRegister(arg) : _registers.Operand(arg))];
         switch (value.Op)
         {
             case Op.Barrier: Line("bar.sync 0"); return true;
