@@ -5,8 +5,6 @@ namespace OllmNative.Runtime.Compiler.Frontend;
 /// <summary>Group, Grid and Warp.</summary>
 internal static class GroupIntrinsics
 {
-    private const int FullWarp = -1;
-
     public static void Add(Dictionary<string, Func<IntrinsicCall, StackValue?>> table)
     {
         (string Name, SpecialRegister First)[] axes =
@@ -98,6 +96,7 @@ internal static class GroupIntrinsics
         TypeLayout layout = TypeLayout.Of(type);
         IrBuilder b = call.B;
         Value cell = b.Emit(Op.SharedAlloc, IrType.Ptr, call.Kernel.Int(layout.Size));
+        cell.Space = AddressSpace.Shared;
         Value chosen = b.Compare(CompareKind.Eq, LinearThread(call), call.Arg(1));
         Block write = call.Kernel.NewBlock(), after = call.Kernel.NewBlock();
         b.Block.BranchTo(chosen, write, after);
