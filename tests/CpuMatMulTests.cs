@@ -31,15 +31,17 @@ public sealed class CpuMatMulTests
     [Fact]
     public void MatMul_FewRows_EachEqualsItselfAloneToTheBit()
     {
+        // What every machine computes row by row; with AVX-512 it is up to 8.
+        int rows = System.Runtime.Intrinsics.X86.Avx512F.IsSupported ? 7 : 4;
         using var c = new CpuCase(12);
         foreach ((int inputs, int outputs) in (ReadOnlySpan<(int, int)>)[(96, 294), (300, 31), (15, 3), (32, 4)])
         {
             foreach (DType type in CpuCase.WeightTypes)
             {
                 (DeviceMatrix w, _) = c.Weight(type, outputs, inputs);
-                CpuTensor x = c.Random(4 * inputs), bias = c.Random(outputs), together = c.Random(4 * outputs), alone = c.Random(outputs);
+                CpuTensor x = c.Random(rows * inputs), bias = c.Random(outputs), together = c.Random(rows * outputs), alone = c.Random(outputs);
                 c.Device.MatMul(x.View, w, bias.View, together.View);
-                for (int n = 0; n < 4; n++)
+                for (int n = 0; n < rows; n++)
                 {
                     c.Device.MatMul(x.View.Slice(n * inputs, inputs), w, bias.View, alone.View);
                     Assert.Equal(alone.View.ToArray(), together.View.Slice(n * outputs, outputs).ToArray());
@@ -90,10 +92,10 @@ public sealed class CpuMatMulTests
     {
         using var c = new CpuCase(6);
         (DeviceMatrix w, _) = c.Weight(DType.F16, 70, 270);
-        CpuTensor x = c.Random(40 * 270), all = c.Random(40 * 70), few = c.Random(7 * 70);
+        CpuTensor x = c.Random(40 * 270), all = c.Random(40 * 70), few = c.Random(9 * 70);
         c.Device.MatMul(x.View, w, default, all.View);
-        c.Device.MatMul(x.View.Slice(11 * 270, 7 * 270), w, default, few.View);
-        Assert.Equal(all.Now()[(11 * 70)..(18 * 70)], few.Now());
+        c.Device.MatMul(x.View.Slice(11 * 270, 9 * 270), w, default, few.View);
+        Assert.Equal(all.Now()[(11 * 70)..(20 * 70)], few.Now());
     }
 
     private static void ForAllShapes(Action<CpuCase, int, int, int, DType> check)

@@ -197,7 +197,7 @@ public sealed class ServerFaultTests
             await Task.Delay(5);
         }
         Assert.Contains("data: [DONE]", text.ToString(), StringComparison.Ordinal);
-        // Each piece of the answer stands in a line of its own, whatever the chunks of the transfer look like.
+        // HTTP 1.0 has no chunks: each piece of the answer stands in a line of its own.
         string joined = string.Concat(text.ToString().Split('\n').Where(line => line.StartsWith("data: {", StringComparison.Ordinal))
             .Select(line => JsonDocument.Parse(line[6..]).RootElement.GetProperty("choices")[0].GetProperty("text").GetString()));
         Assert.Equal(expected, joined);
@@ -207,7 +207,7 @@ public sealed class ServerFaultTests
     {
         await socket.ConnectAsync(IPAddress.Loopback, host.Address.Port);
         NetworkStream stream = socket.GetStream();
-        string head = string.Create(CultureInfo.InvariantCulture, $"POST {Text} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {body.Length}\r\n\r\n");
+        string head = string.Create(CultureInfo.InvariantCulture, $"POST {Text} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: {body.Length}\r\n\r\n");
         await stream.WriteAsync(Encoding.ASCII.GetBytes(head + body));
         return stream;
     }

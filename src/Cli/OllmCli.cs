@@ -30,8 +30,8 @@ public static class OllmCli
         ("diagnose", DiagnoseCommand.Create),
         ("grade", GradeCommand.Create),
         ("forward", ForwardCommand.Create),
-        ("kernels", KernelsCommand.Create),
         ("bench", BenchCommand.Create),
+        ("kernels", KernelsCommand.Create),
         ("devices", DevicesCommand.Create),
         ("init-backbone", InitBackboneCommand.Create),
     ];
