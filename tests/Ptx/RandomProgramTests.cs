@@ -15,6 +15,8 @@ public sealed class RandomProgramTests
     [InlineData(2)]
     [InlineData(3)]
     [InlineData(4)]
+    [InlineData(5)]
+    [InlineData(6)]
     public void Compile_RandomPrograms_GiveDotNetsBits(int seed)
     {
         const int count = 500;
