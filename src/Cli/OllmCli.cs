@@ -31,6 +31,7 @@ public static class OllmCli
         ("grade", GradeCommand.Create),
         ("forward", ForwardCommand.Create),
         ("bench", BenchCommand.Create),
+        ("kernels", KernelsCommand.Create),
         ("devices", DevicesCommand.Create),
         ("init-backbone", InitBackboneCommand.Create),
     ];

@@ -1,0 +1,52 @@
+using OllmNative.Runtime.Compiler.Ir;
+
+namespace OllmNative.Runtime.Compiler.Passes;
+
+/// <summary>A computation that was already made in a dominating place is not made again.</summary>
+internal static class CommonSubexpressions
+{
+    private readonly record struct Key(Op Op, IrType Type, int Sub, long Bits, int A, int B, int C);
+
+    public static bool Run(KernelIr kernel)
+    {
+        bool changed = false;
+        var known = new Dictionary<Key, List<(Value Value, Block Block)>>();
+        foreach (Block block in kernel.Blocks)
+        {
+            var kept = new List<Value>(block.Body.Count);
+            foreach (Value value in block.Body)
+            {
+                for (int i = 0; i < value.Args.Length; i++) value.Args[i] = value.Args[i].Resolve();
+                if (value.Op.IsPure() && value.Args.Length <= 3 && Earlier(known, value, block) is { } earlier)
+                {
+                    value.Forward = earlier;
+                    changed = true;
+                    continue;
+                }
+                kept.Add(value);
+            }
+            block.Body = kept;
+        }
+        if (changed) kernel.ResolveOperands();
+        return changed;
+    }
+
+    private static Value? Earlier(Dictionary<Key, List<(Value Value, Block Block)>> known, Value value, Block block)
+    {
+        Key key = KeyOf(value);
+        if (!known.TryGetValue(key, out List<(Value Value, Block Block)>? candidates)) known[key] = candidates = [];
+        foreach ((Value candidate, Block place) in candidates)
+            if (ControlFlow.Dominates(place, block)) return candidate;
+        candidates.Add((value, block));
+        return null;
+    }
+
+    private static Key KeyOf(Value value)
+    {
+        int a = Id(value, 0), b = Id(value, 1);
+        if (value.Op.IsCommutative() && a > b) (a, b) = (b, a);
+        return new Key(value.Op, value.Type, value.Sub, value.Bits, a, b, Id(value, 2));
+    }
+
+    private static int Id(Value value, int index) => index < value.Args.Length ? value.Args[index].Id : -1;
+}

@@ -1,0 +1,44 @@
+using OllmNative.Runtime.Compiler.Ir;
+
+namespace OllmNative.Runtime.Compiler.Passes;
+
+/// <summary>Applies <see cref="Simplifier"/> to every instruction, and moves constant address parts into the accesses' offsets.</summary>
+internal static class Simplification
+{
+    public static bool Run(KernelIr kernel)
+    {
+        bool changed = false;
+        foreach (Block block in kernel.Blocks)
+        {
+            var kept = new List<Value>(block.Body.Count);
+            foreach (Value value in block.Body)
+            {
+                for (int i = 0; i < value.Args.Length; i++) value.Args[i] = value.Args[i].Resolve();
+                (Op op, Value? first, Value? second) = (value.Op, value.Args.FirstOrDefault(), value.Args.ElementAtOrDefault(1));
+                if (Simplifier.Simplify(kernel, value) is { } simpler)
+                {
+                    value.Forward = simpler.Resolve();
+                    changed = true;
+                    continue;
+                }
+                changed |= op != value.Op || first != value.Args.FirstOrDefault() || second != value.Args.ElementAtOrDefault(1);
+                changed |= FoldOffset(value);
+                kept.Add(value);
+            }
+            block.Body = kept;
+        }
+        kernel.ResolveOperands();
+        return changed;
+    }
+
+    /// <summary>access [p + c] becomes access [p] + c.</summary>
+    private static bool FoldOffset(Value access)
+    {
+        if (access.Op is not (Op.Load or Op.Store) || access.Args[0] is not { Op: Op.PtrAdd } address || !address.Args[1].IsConst) return false;
+        long offset = access.Bits + address.Args[1].Bits;
+        if (offset is < int.MinValue or > int.MaxValue) return false;
+        access.Args[0] = address.Args[0];
+        access.Bits = offset;
+        return true;
+    }
+}

@@ -1,0 +1,158 @@
+using System.Reflection;
+
+namespace OllmNative.Runtime.Language;
+
+/// <summary>
+/// An open device: memory, streams, kernels. A backend derives from it and gives raw memory, streams and kernels;
+/// everything else is common.
+/// </summary>
+public abstract class Accelerator : IDisposable
+{
+    private AcceleratorStream? _defaultStream;
+
+    protected Accelerator(Context context, Device device)
+    {
+        Context = context;
+        Device = device;
+    }
+
+    public Context Context { get; }
+    public Device Device { get; }
+    public AcceleratorStream DefaultStream => _defaultStream ??= CreateStreamCore();
+    public AcceleratorType AcceleratorType => Device.AcceleratorType;
+    public string Name => Device.Name;
+    public long MemorySize => Device.MemorySize;
+    public Index3D MaxGridSize => Device.MaxGridSize;
+    public Index3D MaxGroupSize => Device.MaxGroupSize;
+    public int MaxNumThreadsPerGroup => Device.MaxNumThreadsPerGroup;
+    public int MaxSharedMemoryPerGroup => Device.MaxSharedMemoryPerGroup;
+    public int MaxConstantMemory => Device.MaxConstantMemory;
+    public int WarpSize => Device.WarpSize;
+    public int NumMultiprocessors => Device.NumMultiprocessors;
+    public int MaxNumThreadsPerMultiprocessor => Device.MaxNumThreadsPerMultiprocessor;
+    public int MaxNumThreads => Device.MaxNumThreads;
+
+    /// <summary>Memory for <paramref name="length"/> elements; contents are undefined.</summary>
+    public MemoryBuffer1D<T, Stride1D.Dense> Allocate1D<T>(long length) where T : unmanaged => Allocate1D<T, Stride1D.Dense>(length, default);
+
+    public MemoryBuffer1D<T, TStride> Allocate1D<T, TStride>(long length, TStride stride) where T : unmanaged where TStride : struct, IStride1D
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        MemoryBuffer raw = AllocateRaw(stride.ComputeBufferLength(new LongIndex1D(length)), Interop.SizeOf<T>());
+        return new(raw, new(new ArrayView<T>(raw, 0, raw.Length), length, stride));
+    }
+
+    public MemoryBuffer2D<T, Stride2D.DenseX> Allocate2DDenseX<T>(in LongIndex2D extent) where T : unmanaged =>
+        Allocate2D<T, Stride2D.DenseX>(extent, Stride2D.DenseX.FromExtent(extent));
+
+    public MemoryBuffer2D<T, Stride2D.DenseY> Allocate2DDenseY<T>(in LongIndex2D extent) where T : unmanaged =>
+        Allocate2D<T, Stride2D.DenseY>(extent, Stride2D.DenseY.FromExtent(extent));
+
+    private MemoryBuffer2D<T, TStride> Allocate2D<T, TStride>(LongIndex2D extent, TStride stride) where T : unmanaged where TStride : struct, IStride2D
+    {
+        MemoryBuffer raw = AllocateRaw(stride.ComputeBufferLength(extent), Interop.SizeOf<T>());
+        return new(raw, new(new ArrayView<T>(raw, 0, raw.Length), extent, stride));
+    }
+
+    public MemoryBuffer AllocateRaw(long length, int elementSize) => AllocateRawCore(length, elementSize);
+
+    public AcceleratorStream CreateStream() => CreateStreamCore();
+
+    /// <summary>Waits for everything that was started on this device. Throws what a kernel failed with.</summary>
+    public abstract void Synchronize();
+
+    public Kernel LoadKernel(MethodInfo method) => LoadKernel(method, KernelSpecialization.Empty);
+
+    public Kernel LoadKernel(MethodInfo method, KernelSpecialization specialization) =>
+        LoadKernelCore(new KernelEntry(method, IndexType.KernelConfig, 0, specialization));
+
+    public void PrintInformation(TextWriter writer) => Device.PrintInformation(writer);
+
+    /// <summary>Raw memory of the device.</summary>
+    protected abstract MemoryBuffer AllocateRawCore(long length, int elementSize);
+
+    protected abstract AcceleratorStream CreateStreamCore();
+
+    /// <summary>Memory of the host that copies need not stage, and its release.</summary>
+    protected internal virtual nint AllocatePageLocked(long bytes) => System.Runtime.InteropServices.Marshal.AllocHGlobal(checked((nint)bytes));
+
+    protected internal virtual void FreePageLocked(nint address) => System.Runtime.InteropServices.Marshal.FreeHGlobal(address);
+
+    /// <summary>Makes a kernel ready to launch: compiles it where there is something to compile.</summary>
+    protected internal abstract Kernel LoadKernelCore(KernelEntry entry);
+
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    protected virtual void Dispose(bool disposing)
+    {
+        if (disposing) _defaultStream?.Dispose();
+    }
+}
+
+/// <summary>What a kernel is made from.</summary>
+/// <param name="Method">The static method, generic arguments filled in.</param>
+/// <param name="IndexType">KernelConfig where the launch lays out groups; otherwise the kind of index that is its first parameter, and the runtime lays them out.</param>
+/// <param name="GroupSize">Threads of a group for an indexed kernel; 0 lets the runtime choose.</param>
+/// <param name="Specialization">What launches keep to.</param>
+public sealed record KernelEntry(MethodInfo Method, IndexType IndexType, int GroupSize, KernelSpecialization Specialization)
+{
+    /// <summary>Whether the launch gives an extent instead of a grid.</summary>
+    public bool IsIndexed => IndexType != IndexType.KernelConfig;
+    public string Name => $"{Method.DeclaringType?.Name}.{Method.Name}";
+}
+
+/// <summary>Something that belongs to an accelerator.</summary>
+public abstract class AcceleratorObject : IDisposable
+{
+    protected AcceleratorObject(Accelerator accelerator) => Accelerator = accelerator;
+
+    public Accelerator Accelerator { get; }
+    public AcceleratorType AcceleratorType => Accelerator.AcceleratorType;
+
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    protected virtual void Dispose(bool disposing) { }
+}
+
+/// <summary>An order of launches and copies.</summary>
+public abstract class AcceleratorStream : AcceleratorObject
+{
+    protected AcceleratorStream(Accelerator accelerator) : base(accelerator) { }
+
+    /// <summary>Waits for what this stream has been given. Throws what a kernel failed with.</summary>
+    public abstract void Synchronize();
+
+    public Task SynchronizeAsync() => Task.Run(Synchronize);
+
+    /// <summary>A point of this stream's time.</summary>
+    public ProfilingMarker AddProfilingMarker() => AddProfilingMarkerCore();
+
+    protected abstract ProfilingMarker AddProfilingMarkerCore();
+}
+
+/// <summary>A point of a stream's time.</summary>
+public abstract class ProfilingMarker : AcceleratorObject
+{
+    protected ProfilingMarker(Accelerator accelerator) : base(accelerator) { }
+
+    public abstract void Synchronize();
+
+    /// <summary>Time since another marker.</summary>
+    public abstract TimeSpan MeasureFrom(ProfilingMarker marker);
+
+    public static TimeSpan operator -(ProfilingMarker end, ProfilingMarker start) => end.MeasureFrom(start);
+}
+
+/// <summary>Markers on the default stream.</summary>
+public static class ProfilingMarkers
+{
+    public static ProfilingMarker AddProfilingMarker(this Accelerator accelerator) => accelerator.DefaultStream.AddProfilingMarker();
+}

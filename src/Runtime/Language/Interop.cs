@@ -1,0 +1,27 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+
+namespace OllmNative.Runtime.Language;
+
+/// <summary>Bits, sizes, and printing from kernels.</summary>
+public static class Interop
+{
+    public static int SizeOf<T>() where T : unmanaged => Unsafe.SizeOf<T>();
+    public static int SizeOf<T>(T structure) where T : unmanaged => Unsafe.SizeOf<T>();
+
+    public static uint FloatAsInt(float value) => BitConverter.SingleToUInt32Bits(value);
+    public static ulong FloatAsInt(double value) => BitConverter.DoubleToUInt64Bits(value);
+    public static float IntAsFloat(uint value) => BitConverter.UInt32BitsToSingle(value);
+    public static double IntAsFloat(ulong value) => BitConverter.UInt64BitsToDouble(value);
+
+    public static void Write(string expression) => Console.Error.Write(expression);
+    public static void WriteLine(string expression) => Console.Error.WriteLine(expression);
+    public static void Write<T1>(string format, T1 arg1) where T1 : unmanaged =>
+        Console.Error.Write(string.Format(CultureInfo.InvariantCulture, format, arg1));
+    public static void WriteLine<T1>(string format, T1 arg1) where T1 : unmanaged =>
+        Console.Error.WriteLine(string.Format(CultureInfo.InvariantCulture, format, arg1));
+    public static void WriteLine<T1, T2>(string format, T1 arg1, T2 arg2) where T1 : unmanaged where T2 : unmanaged =>
+        Console.Error.WriteLine(string.Format(CultureInfo.InvariantCulture, format, arg1, arg2));
+    public static void WriteLine<T1, T2, T3>(string format, T1 arg1, T2 arg2, T3 arg3) where T1 : unmanaged where T2 : unmanaged where T3 : unmanaged =>
+        Console.Error.WriteLine(string.Format(CultureInfo.InvariantCulture, format, arg1, arg2, arg3));
+}
