@@ -55,7 +55,7 @@ internal static class TensorIntrinsics
         return null;
     }
 
-    private static StackValue MultiplyAdd(IntrinsicCall call, int form)
+    private static StructValue MultiplyAdd(IntrinsicCall call, int form)
     {
         Value[] inputs = [.. call.Args.SelectMany(arg => ((StructValue)arg).Leaves).Select(leaf => leaf.Resolve())];
         Value mma = call.Kernel.New(Op.Mma, IrType.F32, inputs);
@@ -64,7 +64,7 @@ internal static class TensorIntrinsics
         return Parts(call, mma);
     }
 
-    private static StackValue LoadMatrix(IntrinsicCall call, int count, int transposed)
+    private static StructValue LoadMatrix(IntrinsicCall call, int count, int transposed)
     {
         Value load = call.Kernel.New(Op.LoadMatrix, IrType.I32, MemoryIntrinsics.Element(call, 0, 1, call.SizeOf(call.TypeArgument)));
         load.Sub = transposed;
