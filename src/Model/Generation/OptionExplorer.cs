@@ -130,11 +130,7 @@ public sealed class OptionExplorer : IDisposable
 
     private static (int Token, float Probability) Top(ReadOnlySpan<float> logits)
     {
-        int best = 0;
-        for (int i = 1; i < logits.Length; i++)
-        {
-            if (logits[i] > logits[best]) best = i;
-        }
+        int best = LogitMath.IndexOfMax(logits);
         double sum = 0;
         foreach (float logit in logits) sum += Math.Exp(logit - logits[best]);
         return (best, (float)(1 / sum));

@@ -53,20 +53,10 @@ public sealed class Sampler
             Penalize(logits, prompt, options.RepetitionPenalty);
             Penalize(logits, generated, options.RepetitionPenalty);
         }
-        if (options.Temperature <= 0) return IndexOfMax(logits);
+        if (options.Temperature <= 0) return LogitMath.IndexOfMax(logits);
         if (_order.Length < logits.Length) (_order, _probabilities) = (new int[logits.Length], new float[logits.Length]);
         int count = Candidates(logits, options);
         return Draw(count, Counter.Uniform(key, 0));
-    }
-
-    private static int IndexOfMax(ReadOnlySpan<float> logits)
-    {
-        int best = 0;
-        for (int i = 1; i < logits.Length; i++)
-        {
-            if (logits[i] > logits[best]) best = i;
-        }
-        return best;
     }
 
     /// <summary>A token that occurs twice is penalised once.</summary>
