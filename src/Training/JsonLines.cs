@@ -97,7 +97,7 @@ public sealed class JsonLines : IDisposable
         {
             write();
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (DurableFiles.IsRefusal(e))
         {
             throw new OllmException($"{_file.Name}: cannot be written: {e.Message}", e);
         }

@@ -8,7 +8,7 @@ public class DiskTests
     [SkippableFact]
     public void Train_DiskFillsUp_KeepsWholeCheckpointsAndResumesOnceThereIsRoom()
     {
-        using var disk = SmallDisk.Mount(kilobytes: 400);
+        using var disk = SmallDisk.Mount(kilobytes: 200);
         var run = new TrainingRun(steps: 40, checkpointEvery: 4);
         string whole = run.At("whole"), full = disk.At("out");
         Assert.Equal(0, CliRun.Of(run.Arguments(whole, "--keep", "2")).Code);
@@ -30,7 +30,7 @@ public class DiskTests
     [SkippableFact]
     public void Train_FolderBecomesReadOnly_KeepsCheckpointsAndSaysWhy()
     {
-        using var disk = SmallDisk.Mount(kilobytes: 4000);
+        using var disk = SmallDisk.Mount(kilobytes: 2000);
         var run = new TrainingRun(steps: 12, checkpointEvery: 4);
         Assert.Equal(0, CliRun.Of(run.Arguments(disk.At("out"))).Code);
         string[] before = Directory.GetDirectories(disk.At("out/checkpoints"));

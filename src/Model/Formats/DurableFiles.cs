@@ -31,10 +31,16 @@ public static partial class DurableFiles
         catch (Exception e)
         {
             TryDelete(temporary);
-            if (e is IOException or UnauthorizedAccessException) throw new OllmException($"{path}: cannot be written: {e.Message}", e);
+            if (IsRefusal(e)) throw new OllmException($"{path}: cannot be written: {e.Message}", e);
             throw;
         }
     }
+
+    /// <summary>
+    /// Whether the file system has refused to write: no room, no permission, a failing disk. .NET reports a file beyond the
+    /// limit of the file system or of the user as an argument out of range.
+    /// </summary>
+    public static bool IsRefusal(Exception error) => error is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException { ParamName: "value" };
 
     /// <summary>Flushes the names in a folder to the disk. Does nothing on Windows, whose file systems log renames themselves.</summary>
     /// <exception cref="IOException">The disk fails.</exception>

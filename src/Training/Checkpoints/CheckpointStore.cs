@@ -82,7 +82,7 @@ public sealed class CheckpointStore
             DurableFiles.FlushFolder(_output);
             Prune(Math.Max(1, keep));
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or OllmException)
+        catch (Exception error) when (error is OllmException || DurableFiles.IsRefusal(error))
         {
             TryDeleteFolder(temporary);
             string rest = Folders().Select(folder => Path.GetFileName(folder.Location)).LastOrDefault() is { } last ? $"the newest one there is {last}" : "there is none yet";

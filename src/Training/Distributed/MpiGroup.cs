@@ -48,11 +48,16 @@ public sealed unsafe class MpiGroup : ProcessGroup
     /// MPICH's Hydra and PMIx launchers set, else <see cref="ProcessGroup.Single"/>.
     /// </summary>
     /// <exception cref="OllmException">Started by mpirun, but no MPI library is installed.</exception>
-    public static ProcessGroup Join()
+    public static ProcessGroup Join() => IsLaunched ? new MpiGroup(MpiLibrary.Load()) : Single;
+
+    /// <summary>Whether this process is one of several that mpirun has started, as far as the environment says.</summary>
+    public static bool IsLaunched
     {
-        string? size = Environment.GetEnvironmentVariable("OMPI_COMM_WORLD_SIZE") ?? Environment.GetEnvironmentVariable("PMI_SIZE");
-        bool launched = size is not null || Environment.GetEnvironmentVariable("PMIX_RANK") is not null;
-        return launched && size != "1" ? new MpiGroup(MpiLibrary.Load()) : Single;
+        get
+        {
+            string? size = Environment.GetEnvironmentVariable("OMPI_COMM_WORLD_SIZE") ?? Environment.GetEnvironmentVariable("PMI_SIZE");
+            return size is not null ? size != "1" : Environment.GetEnvironmentVariable("PMIX_RANK") is not null;
+        }
     }
 
     /// <inheritdoc/>
