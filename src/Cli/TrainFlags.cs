@@ -26,6 +26,8 @@ internal sealed class TrainFlags
     private readonly Option<bool> _noShuffle = new("--no-shuffle") { Description = "Take rows in the order of the file." };
     private readonly Option<int> _checkpointEvery = CommonOptions.Number(
         "--checkpoint-every", "Steps between checkpoints; 0 writes one only at the end or on Ctrl-C.", Defaults.CheckpointEvery, 0, int.MaxValue);
+    private readonly Option<int> _keep = CommonOptions.Number(
+        "--keep", "Newest checkpoints to keep; the one with the lowest cross-entropy stays besides.", Defaults.KeepCheckpoints, 1, int.MaxValue);
 
     /// <summary>Adds the options to a command.</summary>
     public TrainFlags(Command command)
@@ -33,14 +35,14 @@ internal sealed class TrainFlags
         Option[] all =
         [
             _latent, _steps, _epochs, _batchSize, _gradAccum, _rate, _warmup, _schedule, _weightDecay, _clip, _klTarget, _klAdapt, _beta, _seed, _noShuffle,
-            _checkpointEvery,
+            _checkpointEvery, _keep,
         ];
         foreach (Option option in all) command.Add(option);
     }
 
     /// <summary>What the command line says.</summary>
     /// <exception cref="OllmException">A value is out of range.</exception>
-    public TrainOptions Read(ParseResult parsed)
+    public TrainOptions Read(ParseResult parsed, int ranks = 1)
     {
         var options = new TrainOptions
         {
@@ -60,6 +62,8 @@ internal sealed class TrainFlags
             Seed = parsed.GetValue(_seed),
             Shuffle = !parsed.GetValue(_noShuffle),
             CheckpointEvery = parsed.GetValue(_checkpointEvery),
+            KeepCheckpoints = parsed.GetValue(_keep),
+            Ranks = ranks,
         };
         options.Validate();
         return options;

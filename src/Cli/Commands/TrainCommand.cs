@@ -23,29 +23,36 @@ internal static class TrainCommand
         foreach (Option option in (Option[])[output, resume, force, options, width]) command.Add(option);
         var flags = new TrainFlags(command);
 
-        command.SetAction(parsed =>
+        command.SetAction(parsed => Job.Run(ui, group =>
         {
             string folder = parsed.GetValue(output)!;
-            TrainOptions settings = flags.Read(parsed);
-            TrainingCheckpoint? checkpoint = CheckFolder(folder, parsed.GetValue(resume), parsed.GetValue(force));
-            using ModelSession session = model.Open(parsed);
+            TrainOptions settings = flags.Read(parsed, group.Size);
+            TrainingCheckpoint? checkpoint = CheckFolder(folder, parsed.GetValue(resume), parsed.GetValue(force), group, ui);
+            using ModelSession session = model.Open(parsed, group);
             using OllmModel ollm = OpenOllm(parsed, session, checkpoint, options, width, settings.Seed);
             DataSource source = data.Open(parsed, session, ui);
             List<TokenRow> rows = source.ReadTokenRows();
-            using var trainer = new Trainer(session.Backbone, ollm, rows, settings);
-            Prepare(trainer, folder, checkpoint);
+            using var trainer = new Trainer(session.Backbone, ollm, rows, settings, group);
+            using RunLock? held = Prepare(trainer, folder, checkpoint, ui);
             double seconds = Run(trainer, folder, ui);
-            Finish(parsed, folder, trainer, rows.Count, source.Skipped, seconds, ui);
-        });
+            if (group.IsFirst) Finish(parsed, folder, trainer, rows.Count, source.Skipped, seconds, ui);
+        }));
         return command;
     }
 
-    /// <summary>The checkpoint to go on from; null for a new run into a folder that holds none.</summary>
-    private static TrainingCheckpoint? CheckFolder(string folder, bool resume, bool force)
+    /// <summary>The checkpoint to go on from; null for a run that starts at its first step.</summary>
+    private static TrainingCheckpoint? CheckFolder(string folder, bool resume, bool force, ProcessGroup group, Output ui)
     {
         if (resume && force) throw new OllmException("--resume and --force exclude each other");
         if (resume)
-            return TrainingCheckpoint.Newest(folder) ?? throw new OllmException($"--out {folder}: nothing to resume, expected checkpoints of an earlier run in it");
+        {
+            if (TrainingCheckpoint.Newest(folder, ui.Log) is { } newest) return newest;
+            if (!File.Exists(Path.Combine(folder, MetricsLog.FileName)))
+                throw new OllmException($"--out {folder}: nothing to resume, expected checkpoints of an earlier run in it");
+            ui.Log($"{folder}: the run ended before its first checkpoint; starting from the first step");
+            return null;
+        }
+        if (!group.IsFirst) return null; // The first process may have begun to write already.
         string? found = ((string[])[Checkpoints, MetricsLog.FileName, OllmManifest.FileName]).FirstOrDefault(name => Path.Exists(Path.Combine(folder, name)));
         if (found is not null && !force) throw new OllmException($"--out {folder}: holds {found} already; --resume continues that run, --force replaces it");
         return null;
@@ -77,16 +84,30 @@ internal static class TrainCommand
         return ollm;
     }
 
-    private static void Prepare(Trainer trainer, string folder, TrainingCheckpoint? checkpoint)
+    /// <summary>Makes the folder ready and the trainer stand where the run goes on; the first process holds the folder's lock.</summary>
+    private static RunLock? Prepare(Trainer trainer, string folder, TrainingCheckpoint? checkpoint, Output ui)
     {
-        if (checkpoint is not null)
+        trainer.Group.RequireSame("their run or their checkpoint", FormattableString.Invariant($"{trainer.RunKey} {trainer.TotalSteps} {checkpoint?.State}"));
+        RunLock? held = null;
+        try
         {
-            trainer.TryResume(folder);
-            return;
+            if (trainer.Group.IsFirst)
+            {
+                Files.PrepareFolder("--out", folder);
+                held = RunLock.Take(folder);
+                var store = new CheckpointStore(folder);
+                store.Sweep();
+                // Checkpoints of a run that is replaced must not be taken for this one's.
+                if (checkpoint is null) store.Clear();
+            }
+            if (checkpoint is not null) trainer.Resume(checkpoint, folder, ui.Log);
+            return held;
         }
-        Files.PrepareFolder("--out", folder);
-        // Checkpoints of a run that is replaced must not be taken for this one's.
-        if (Directory.Exists(Path.Combine(folder, Checkpoints))) Directory.Delete(Path.Combine(folder, Checkpoints), recursive: true);
+        catch
+        {
+            held?.Dispose();
+            throw;
+        }
     }
 
     private static double Run(Trainer trainer, string folder, Output ui)
@@ -123,9 +144,12 @@ internal static class TrainCommand
         ui.Line(FormattableString.Invariant(
             $"{trainer.TotalSteps} steps over {rows} rows: loss {metrics.Last("loss"):F4}, ce {metrics.Last("ce"):F4}, kl {metrics.Last("kl"):F4}, token accuracy {metrics.Last("token_accuracy"):F4}"));
         ui.Line(FormattableString.Invariant($"{metrics.Mean("tokens_per_second"):F0} tokens/s, {seconds:F1} s; the OLLM is in {folder}, the report in {report}"));
+        double? efficiency = Scaling(trainer, ui);
         ui.Result(new
         {
             @out = folder,
+            ranks = trainer.Group.Size,
+            scaling_efficiency = efficiency,
             steps = trainer.TotalSteps,
             rows,
             skipped_rows = skipped,
@@ -138,7 +162,22 @@ internal static class TrainCommand
             tokens = metrics.Last("tokens"),
             tokens_per_second = metrics.Mean("tokens_per_second"),
             seconds,
+            best_checkpoint = new CheckpointStore(folder).Best(),
             report,
         });
+    }
+
+    /// <summary>
+    /// Weak-scaling efficiency as one job can know it: the share of a step that goes into the process' own rows. The rest is
+    /// adding up gradients and waiting for slower processes, which one process alone would not do.
+    /// </summary>
+    private static double? Scaling(Trainer trainer, Output ui)
+    {
+        (double all, double reducing) = trainer.StepSeconds;
+        if (!trainer.Group.IsDistributed || all == 0) return null;
+        double efficiency = 1 - reducing / all, steps = Math.Max(1, trainer.StepsMade);
+        ui.Line(FormattableString.Invariant(
+            $"{trainer.Group.Size} processes: weak-scaling efficiency {100 * efficiency:F1} % ({1000 * reducing / steps:F2} of {1000 * all / steps:F2} ms a step added up {trainer.ReducedBytes / 1e6:F2} MB of gradients and waited)"));
+        return efficiency;
     }
 }

@@ -32,7 +32,9 @@ public static class JsonFiles
         return reason.TrimEnd('.');
     }
 
-    private static ReadOnlyMemory<byte> ReadBytes(string path, long maxBytes)
+    /// <summary>A small file's bytes, without a byte order mark.</summary>
+    /// <exception cref="OllmException">Missing, unreadable or too large.</exception>
+    internal static ReadOnlyMemory<byte> ReadBytes(string path, long maxBytes)
     {
         using FileStream stream = InputFile.Open(path);
         try

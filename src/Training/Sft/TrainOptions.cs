@@ -53,11 +53,14 @@ public sealed record TrainOptions
     /// <summary>Steps between checkpoints; 0: only when the run ends or is interrupted.</summary>
     public int CheckpointEvery { get; init; } = 100;
 
-    /// <summary>Checkpoints that are kept.</summary>
+    /// <summary>Newest checkpoints that are kept; the best one stays besides.</summary>
     public int KeepCheckpoints { get; init; } = 2;
 
-    /// <summary>Rows of one step.</summary>
-    public int RowsPerStep => BatchSize * GradAccum;
+    /// <summary>Processes that share each step.</summary>
+    public int Ranks { get; init; } = 1;
+
+    /// <summary>Rows of one step, all processes together.</summary>
+    public int RowsPerStep => BatchSize * GradAccum * Ranks;
 
     /// <summary>Steps of the run over <paramref name="rows"/> rows.</summary>
     public int TotalSteps(int rows) => Steps ?? Math.Max(1, (int)Math.Ceiling(Epochs * rows / RowsPerStep));
@@ -74,6 +77,8 @@ public sealed record TrainOptions
         Require(Warmup >= 0, "--warmup", Warmup, "0 or more steps");
         Require(WeightDecay >= 0, "--weight-decay", WeightDecay, "0 or more");
         Require(Clip >= 0, "--clip", Clip, "0 (off) or more");
+        Require(KeepCheckpoints >= 1, "--keep", KeepCheckpoints, "at least 1 checkpoint");
+        Require((long)BatchSize * GradAccum * Ranks <= 1 << 26, "--batch-size x --grad-accum x processes", (long)BatchSize * GradAccum * Ranks, $"at most {1 << 26} rows in a step");
         Require(CheckpointEvery >= 0, "--checkpoint-every", CheckpointEvery, "0 or more steps");
     }
 

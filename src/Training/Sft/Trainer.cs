@@ -15,16 +15,19 @@ public sealed class Trainer : IDisposable
     private readonly TrainOptions _options;
     private readonly OllmTensors _gradients, _first, _second;
     private readonly TrainStep _step;
+    private readonly StepReducer _reducer;
+    private readonly CheckpointScore _score = new();
     private readonly KlControl _kl;
     private readonly RowOrder _order;
     private readonly LearningRate _rate;
     private readonly long _tokensBefore;
     private int _done;
     private long _tokens;
+    private double _seconds;
 
     /// <summary>Prepares a run; nothing is written yet.</summary>
     /// <exception cref="OllmException">An option is out of range, or no row has a target.</exception>
-    public Trainer(QwenBackbone backbone, OllmModel ollm, IReadOnlyList<TokenRow> rows, TrainOptions options)
+    public Trainer(QwenBackbone backbone, OllmModel ollm, IReadOnlyList<TokenRow> rows, TrainOptions options, ProcessGroup? group = null)
     {
         ArgumentNullException.ThrowIfNull(backbone);
         ArgumentNullException.ThrowIfNull(ollm);
@@ -35,11 +38,16 @@ public sealed class Trainer : IDisposable
         _rows = [.. rows.Where(r => r.Targets > 0)];
         (_gradients, _first, _second) = (new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape));
         _step = new TrainStep(backbone, ollm.Parameters, _gradients, options.Latent, _rows.Max(r => r.Tokens.Length));
+        Group = group ?? ProcessGroup.Single;
+        _reducer = new StepReducer(Group, _gradients);
         _kl = new KlControl(options.KlAdapt, options.KlTarget, options.Beta);
         _order = new RowOrder(_rows.Count, options.Shuffle ? Counter.Key(options.Seed, 1) : null);
         TotalSteps = options.TotalSteps(_rows.Count);
         _rate = new LearningRate(options.LearningRate, options.Warmup, TotalSteps, options.Schedule);
     }
+
+    /// <summary>The processes that share each step.</summary>
+    public ProcessGroup Group { get; }
 
     /// <summary>Steps of the whole run.</summary>
     public int TotalSteps { get; }
@@ -47,21 +55,39 @@ public sealed class Trainer : IDisposable
     /// <summary>Steps done so far.</summary>
     public int StepsDone => _done;
 
-    /// <summary>Continues from the newest checkpoint of the folder. Returns false when it has none.</summary>
-    /// <exception cref="OllmException">The checkpoint is damaged, or belongs to another run.</exception>
-    public bool TryResume(string folder)
+    /// <summary>Steps that this process has made, those before a resumption not counted.</summary>
+    public int StepsMade { get; private set; }
+
+    /// <summary>Bytes of gradients that a step adds up over the processes.</summary>
+    public long ReducedBytes => sizeof(float) * _gradients.All.Length;
+
+    /// <summary>Seconds that steps took, and the part of them that went into adding up gradients over the processes.</summary>
+    public (double All, double Reducing) StepSeconds => (_seconds, _reducer.Seconds);
+
+    /// <summary>Continues from the newest whole checkpoint of the folder. Returns false when it has none.</summary>
+    /// <exception cref="OllmException">All checkpoints are damaged, or belong to another run.</exception>
+    public bool TryResume(string folder, Action<string>? warn = null)
     {
-        TrainingCheckpoint? checkpoint = TrainingCheckpoint.Newest(folder);
-        if (checkpoint is null) return false;
+        TrainingCheckpoint? checkpoint = TrainingCheckpoint.Newest(folder, warn);
+        if (checkpoint is not null) Resume(checkpoint, folder, warn);
+        return checkpoint is not null;
+    }
+
+    /// <summary>Continues from a checkpoint: takes its tensors and cuts metrics.jsonl back to its step.</summary>
+    /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="folder">The output folder.</param>
+    /// <param name="warn">Takes a line when metrics.jsonl lacks lines.</param>
+    /// <exception cref="OllmException">The checkpoint belongs to another run, or metrics.jsonl cannot be written.</exception>
+    public void Resume(TrainingCheckpoint checkpoint, string folder, Action<string>? warn = null)
+    {
+        ArgumentNullException.ThrowIfNull(checkpoint);
         checkpoint.Restore(_ollm.Parameters, _first, _second, RunKey);
         (_done, _tokens, _kl.Beta) = (checkpoint.State.Step, checkpoint.State.Tokens, checkpoint.State.Beta);
+        if (!Group.IsFirst) return;
         string metrics = Path.Combine(folder, MetricsFile);
-        if (File.Exists(metrics))
-        {
-            using FileStream stream = File.Open(metrics, FileMode.Open, FileAccess.Write);
-            if (stream.Length > checkpoint.State.MetricsLength) stream.SetLength(checkpoint.State.MetricsLength);
-        }
-        return true;
+        long length = JsonLines.CutTo(metrics, checkpoint.State.MetricsLength);
+        if (length < checkpoint.State.MetricsLength)
+            warn?.Invoke($"warning: {metrics} has {length} bytes, the checkpoint knows {checkpoint.State.MetricsLength}: lines of earlier steps are missing");
     }
 
     /// <summary>
@@ -70,27 +96,26 @@ public sealed class Trainer : IDisposable
     /// <exception cref="OllmException">The loss is not a number; the last checkpoint stays.</exception>
     public void Run(string folder, Action<TrainMetrics>? onStep = null, CancellationToken cancellation = default)
     {
-        Directory.CreateDirectory(folder);
-        string metricsPath = Path.Combine(folder, MetricsFile);
-        if (_done == 0) File.Delete(metricsPath);
-        using var metrics = new JsonLines(metricsPath);
+        using JsonLines? metrics = Group.IsFirst ? OpenMetrics(folder) : null;
         while (_done < TotalSteps)
         {
-            if (cancellation.IsCancellationRequested)
+            if (Group.Any(cancellation.IsCancellationRequested))
             {
-                Save(folder, metricsPath);
-                cancellation.ThrowIfCancellationRequested();
+                Save(folder, metrics);
+                Group.Barrier(); // The process that writes must not be ended by another one's leaving.
+                throw new OperationCanceledException(cancellation);
             }
             TrainMetrics line = Step();
-            metrics.Write(
+            metrics?.Write(
                 ("step", line.Step), ("loss", line.Loss), ("ce", line.Ce), ("kl", line.Kl), ("beta", line.Beta), ("policy_ce", line.PolicyCe),
                 ("token_accuracy", line.TokenAccuracy), ("grad_norm", line.GradNorm), ("lr", line.LearningRate), ("tokens", line.Tokens),
                 ("tokens_per_second", line.TokensPerSecond));
+            _score.Add(line);
             onStep?.Invoke(line);
-            if (_options.CheckpointEvery > 0 && _done % _options.CheckpointEvery == 0 && _done < TotalSteps) Save(folder, metricsPath);
+            if (_options.CheckpointEvery > 0 && _done % _options.CheckpointEvery == 0 && _done < TotalSteps) Save(folder, metrics);
         }
-        Save(folder, metricsPath);
-        _ollm.Save(folder);
+        Save(folder, metrics);
+        if (Group.IsFirst) _ollm.Save(folder);
     }
 
     /// <summary>One optimizer step.</summary>
@@ -105,7 +130,9 @@ public sealed class Trainer : IDisposable
 
         ComputeDevice device = _backbone.Device;
         device.Clear(_gradients.All);
-        LossSums sums = _step.Accumulate(rows, 0, _kl.Beta, targets, Counter.Key(Counter.Key(_options.Seed, 2), (ulong)step));
+        (int first, int count) = Group.ShareOf(rows.Length);
+        ulong key = Counter.Key(Counter.Key(_options.Seed, 2), (ulong)step);
+        LossSums sums = _reducer.Reduce(_step.Accumulate(new ArraySegment<TokenRow>(rows, first, count), first, _kl.Beta, targets, key));
         double ce = sums.Ce / targets, kl = sums.Kl / targets, policy = sums.Policy / targets, beta = _kl.Beta;
         double loss = ce + beta * kl + policy, norm = Math.Sqrt(device.SquaredNorm(_gradients.All)), rate = _rate.At(step);
         if (!double.IsFinite(loss) || !double.IsFinite(norm))
@@ -121,6 +148,8 @@ public sealed class Trainer : IDisposable
         _done = step;
         _tokens += targets;
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        _seconds += seconds;
+        StepsMade++;
         return new TrainMetrics(step, loss, ce, kl, beta, policy, (double)sums.Hits / targets, norm, rate, _tokens, rows.Sum(r => r.Tokens.Length) / seconds);
     }
 
@@ -136,14 +165,25 @@ public sealed class Trainer : IDisposable
     private const string MetricsFile = "metrics.jsonl";
 
     /// <summary>What must agree between a run and its continuation.</summary>
-    private string RunKey => string.Create(
+    public string RunKey => string.Create(
         System.Globalization.CultureInfo.InvariantCulture,
         $"{_ollm.Shape.Options}/{_ollm.Shape.LatentWidth}/{_backbone.Fingerprint}/{_options.Latent}/{_options.RowsPerStep}/{_options.Seed}/{_options.Shuffle}/{_rows.Count}");
 
-    private void Save(string folder, string metricsPath)
+    private JsonLines OpenMetrics(string folder)
     {
+        string path = Path.Combine(folder, MetricsFile);
+        if (_done == 0) JsonLines.CutTo(path, 0);
+        return new JsonLines(path);
+    }
+
+    private void Save(string folder, JsonLines? metrics)
+    {
+        Group.RequireClose("the squared norm of the parameters", _backbone.Device.SquaredNorm(_ollm.Parameters.All));
+        double? score = _score.Take();
+        if (metrics is null) return;
         (_ollm.LatentMode, _ollm.TrainedTokens) = (_options.Latent, _tokensBefore + _tokens);
-        var state = new TrainingState(_done, _tokens, _kl.Beta, new FileInfo(metricsPath).Length, RunKey);
-        TrainingCheckpoint.Write(folder, _ollm, _first, _second, state, _options.KeepCheckpoints);
+        // The checkpoint says how long metrics.jsonl is, so those lines must be on the disk before it.
+        var state = new TrainingState(_done, _tokens, _kl.Beta, metrics.Flush(), RunKey);
+        TrainingCheckpoint.Write(folder, _ollm, _first, _second, state, _options.KeepCheckpoints, score);
     }
 }
