@@ -26,13 +26,14 @@ internal static class TrainCommand
         command.SetAction(parsed =>
         {
             string folder = parsed.GetValue(output)!;
-            TrainOptions settings = flags.Read(parsed);
+            TrainOptions settings = flags.Read(parsed, folder);
             TrainingCheckpoint? checkpoint = CheckFolder(folder, parsed.GetValue(resume), parsed.GetValue(force));
             using ModelSession session = model.Open(parsed);
             using OllmModel ollm = OpenOllm(parsed, session, checkpoint, options, width, settings.Seed);
             DataSource source = data.Open(parsed, session, ui);
             List<TokenRow> rows = source.ReadTokenRows();
-            using var trainer = new Trainer(session.Backbone, ollm, rows, settings);
+            if (settings.CacheHidden is { } cache) Files.PrepareFolder("--cache-hidden", cache);
+            using var trainer = new Trainer(session.Backbone, ollm, rows, settings, ui.Log);
             Prepare(trainer, folder, checkpoint);
             double seconds = Run(trainer, folder, ui);
             Finish(parsed, folder, trainer, rows.Count, source.Skipped, seconds, ui);

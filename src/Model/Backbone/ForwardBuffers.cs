@@ -3,7 +3,7 @@ namespace OllmNative.Model;
 /// <summary>Activations of one forward pass, allocated once for the largest batch.</summary>
 public sealed class ForwardBuffers : IDisposable
 {
-    private readonly ModelConfig _config;
+    private readonly int[] _widths;
     private readonly DeviceBuffer<float> _memory;
 
     /// <summary>Allocates for up to <paramref name="maxRows"/> rows.</summary>
@@ -11,9 +11,10 @@ public sealed class ForwardBuffers : IDisposable
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(config);
-        _config = config;
         MaxRows = maxRows;
-        _memory = device.Allocate<float>(maxRows * (long)Widths(config).Sum());
+        int d = config.HiddenSize, q = config.Heads * config.HeadDim, kv = config.KvHeads * config.HeadDim, f = config.IntermediateSize;
+        _widths = [d, d, q, kv, kv, q, f, f];
+        _memory = device.Allocate<float>(maxRows * (long)_widths.Sum());
     }
 
     /// <summary>Largest batch.</summary>
@@ -25,22 +26,17 @@ public sealed class ForwardBuffers : IDisposable
     internal Views For(int rows)
     {
         if (rows > MaxRows) throw new ArgumentException($"a batch of {rows} rows does not fit buffers of {MaxRows}");
-        int[] widths = Widths(_config);
-        var views = new DeviceView<float>[widths.Length];
         long offset = 0;
-        for (int i = 0; i < widths.Length; i++)
+        int next = 0;
+        DeviceView<float> Next()
         {
-            views[i] = _memory.View.Slice(offset, (long)rows * widths[i]);
-            offset += (long)MaxRows * widths[i];
+            int width = _widths[next++];
+            DeviceView<float> view = _memory.View.Slice(offset, (long)rows * width);
+            offset += (long)MaxRows * width;
+            return view;
         }
-        return new Views(views[0], views[1], views[2], views[3], views[4], views[5], views[6], views[7]);
+        return new Views(Next(), Next(), Next(), Next(), Next(), Next(), Next(), Next());
     }
-
-    private static int[] Widths(ModelConfig c) =>
-    [
-        c.HiddenSize, c.HiddenSize, c.Heads * c.HeadDim, c.KvHeads * c.HeadDim, c.KvHeads * c.HeadDim, c.Heads * c.HeadDim,
-        c.IntermediateSize, c.IntermediateSize,
-    ];
 
     internal readonly record struct Views(
         DeviceView<float> X, DeviceView<float> Normed, DeviceView<float> Q, DeviceView<float> K, DeviceView<float> V,

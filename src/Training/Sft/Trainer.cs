@@ -11,8 +11,10 @@ public sealed class Trainer : IDisposable
 {
     private readonly QwenBackbone _backbone;
     private readonly OllmModel _ollm;
-    private readonly IReadOnlyList<TokenRow> _rows;
+    private readonly TokenRow[] _rows, _stepRows;
+    private readonly int[] _stepNumbers;
     private readonly TrainOptions _options;
+    private readonly HiddenCache? _cache;
     private readonly OllmTensors _gradients, _first, _second;
     private readonly TrainStep _step;
     private readonly KlControl _kl;
@@ -22,9 +24,14 @@ public sealed class Trainer : IDisposable
     private int _done;
     private long _tokens;
 
-    /// <summary>Prepares a run; nothing is written yet.</summary>
-    /// <exception cref="OllmException">An option is out of range, or no row has a target.</exception>
-    public Trainer(QwenBackbone backbone, OllmModel ollm, IReadOnlyList<TokenRow> rows, TrainOptions options)
+    /// <summary>Prepares a run; nothing is written yet but the empty file of a hidden-state cache.</summary>
+    /// <param name="backbone">The frozen model.</param>
+    /// <param name="ollm">The modules to train.</param>
+    /// <param name="rows">The data; rows without a target are left out.</param>
+    /// <param name="options">Settings.</param>
+    /// <param name="log">Is told what happens to the hidden-state cache.</param>
+    /// <exception cref="OllmException">An option is out of range, no row has a target, or the hidden-state cache cannot be made.</exception>
+    public Trainer(QwenBackbone backbone, OllmModel ollm, IReadOnlyList<TokenRow> rows, TrainOptions options, Action<string>? log = null)
     {
         ArgumentNullException.ThrowIfNull(backbone);
         ArgumentNullException.ThrowIfNull(ollm);
@@ -33,11 +40,13 @@ public sealed class Trainer : IDisposable
         if (!rows.Any(r => r.Targets > 0)) throw new OllmException("no row has a token to learn: expected completions after the prompts (see --max-length)");
         (_backbone, _ollm, _options, _tokensBefore) = (backbone, ollm, options, ollm.TrainedTokens);
         _rows = [.. rows.Where(r => r.Targets > 0)];
-        (_gradients, _first, _second) = (new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape));
-        _step = new TrainStep(backbone, ollm.Parameters, _gradients, options.Latent, _rows.Max(r => r.Tokens.Length));
+        (_stepRows, _stepNumbers) = (new TokenRow[options.RowsPerStep], new int[options.RowsPerStep]);
         _kl = new KlControl(options.KlAdapt, options.KlTarget, options.Beta);
-        _order = new RowOrder(_rows.Count, options.Shuffle ? Counter.Key(options.Seed, 1) : null);
-        TotalSteps = options.TotalSteps(_rows.Count);
+        _cache = OpenCache(log);
+        (_gradients, _first, _second) = (new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape));
+        _step = new TrainStep(backbone, ollm.Parameters, _gradients, options.Latent, _rows.Max(r => r.Tokens.Length), _cache, options.RoundsHidden);
+        _order = new RowOrder(_rows.Length, options.Shuffle ? Counter.Key(options.Seed, 1) : null);
+        TotalSteps = options.TotalSteps(_rows.Length);
         _rate = new LearningRate(options.LearningRate, options.Warmup, TotalSteps, options.Schedule);
     }
 
@@ -53,6 +62,7 @@ public sealed class Trainer : IDisposable
     {
         TrainingCheckpoint? checkpoint = TrainingCheckpoint.Newest(folder);
         if (checkpoint is null) return false;
+        RunAgreement.Require(checkpoint.Location, checkpoint.State.Run, RunKey);
         checkpoint.Restore(_ollm.Parameters, _first, _second, RunKey);
         (_done, _tokens, _kl.Beta) = (checkpoint.State.Step, checkpoint.State.Tokens, checkpoint.State.Beta);
         string metrics = Path.Combine(folder, MetricsFile);
@@ -74,6 +84,7 @@ public sealed class Trainer : IDisposable
         string metricsPath = Path.Combine(folder, MetricsFile);
         if (_done == 0) File.Delete(metricsPath);
         using var metrics = new JsonLines(metricsPath);
+        RefillCache(cancellation);
         while (_done < TotalSteps)
         {
             if (cancellation.IsCancellationRequested)
@@ -99,13 +110,14 @@ public sealed class Trainer : IDisposable
     {
         long start = Stopwatch.GetTimestamp();
         int step = _done + 1;
-        var rows = new TokenRow[_options.RowsPerStep];
-        for (int i = 0; i < rows.Length; i++) rows[i] = _rows[_order.At((long)_done * rows.Length + i)];
-        long targets = rows.Sum(r => (long)r.Targets);
+        TakeRows(_done);
+        long targets = 0, tokens = 0;
+        foreach (TokenRow row in _stepRows) (targets, tokens) = (targets + row.Targets, tokens + row.Tokens.Length);
 
         ComputeDevice device = _backbone.Device;
         device.Clear(_gradients.All);
-        LossSums sums = _step.Accumulate(rows, 0, _kl.Beta, targets, Counter.Key(Counter.Key(_options.Seed, 2), (ulong)step));
+        LossSums sums = _step.Accumulate(
+            _stepRows, 0, _kl.Beta, targets, Counter.Key(Counter.Key(_options.Seed, 2), (ulong)step), _stepNumbers);
         double ce = sums.Ce / targets, kl = sums.Kl / targets, policy = sums.Policy / targets, beta = _kl.Beta;
         double loss = ce + beta * kl + policy, norm = Math.Sqrt(device.SquaredNorm(_gradients.All)), rate = _rate.At(step);
         if (!double.IsFinite(loss) || !double.IsFinite(norm))
@@ -121,13 +133,14 @@ public sealed class Trainer : IDisposable
         _done = step;
         _tokens += targets;
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        return new TrainMetrics(step, loss, ce, kl, beta, policy, (double)sums.Hits / targets, norm, rate, _tokens, rows.Sum(r => r.Tokens.Length) / seconds);
+        return new TrainMetrics(step, loss, ce, kl, beta, policy, (double)sums.Hits / targets, norm, rate, _tokens, tokens / seconds);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
         _step.Dispose();
+        _cache?.Dispose();
         _gradients.Dispose();
         _first.Dispose();
         _second.Dispose();
@@ -135,10 +148,45 @@ public sealed class Trainer : IDisposable
 
     private const string MetricsFile = "metrics.jsonl";
 
-    /// <summary>What must agree between a run and its continuation.</summary>
-    private string RunKey => string.Create(
-        System.Globalization.CultureInfo.InvariantCulture,
-        $"{_ollm.Shape.Options}/{_ollm.Shape.LatentWidth}/{_backbone.Fingerprint}/{_options.Latent}/{_options.RowsPerStep}/{_options.Seed}/{_options.Shuffle}/{_rows.Count}");
+    private string RunKey => RunAgreement.Of(_backbone, _ollm.Shape, _rows, _options);
+
+    private HiddenCache? OpenCache(Action<string>? log)
+    {
+        if (_options.CacheHidden is not { } folder) return null;
+        try
+        {
+            return HiddenCache.Open(folder, _backbone, _rows, log);
+        }
+        catch (OllmException e) when (!_options.RequireCache)
+        {
+            log?.Invoke($"{e.Message}; without it the backbone runs in every epoch");
+            return null;
+        }
+    }
+
+    private void TakeRows(int stepsDone)
+    {
+        for (int i = 0; i < _stepRows.Length; i++)
+        {
+            _stepNumbers[i] = _order.At((long)stepsDone * _stepRows.Length + i);
+            _stepRows[i] = _rows[_stepNumbers[i]];
+        }
+    }
+
+    /// <summary>
+    /// A run that goes on finds the rows of its earlier steps in the cache; where the cache is gone, they are computed in the
+    /// same groups as then, so that every later step has the numbers of an uninterrupted run.
+    /// </summary>
+    private void RefillCache(CancellationToken cancellation)
+    {
+        for (int done = 0; done < _done && _cache is { IsUsable: true, IsComplete: false } && (long)done * _stepRows.Length < _rows.Length; done++)
+        {
+            // Ctrl-C here leaves the checkpoint that is there already.
+            cancellation.ThrowIfCancellationRequested();
+            TakeRows(done);
+            _step.Fill(_stepRows, _stepNumbers);
+        }
+    }
 
     private void Save(string folder, string metricsPath)
     {
