@@ -4,8 +4,11 @@ namespace OllmNative.Model.Cpu;
 
 public sealed unsafe partial class CpuDevice
 {
-    /// <summary>Rows of one item, and vocabulary entries whose logits exist at one time.</summary>
-    private const int HeadRows = 96, HeadChunk = 256;
+    /// <summary>
+    /// Most rows of one item, and vocabulary entries whose logits exist at one time. The weights of a chunk are widened and
+    /// packed twice for every item (logits, gradient), which many rows have to pay for.
+    /// </summary>
+    private const int HeadRows = 384, HeadChunk = 256;
 
     /// <summary>
     /// Takes every vocabulary entry into the gradient of <see cref="HeadCrossEntropy"/>, however unlikely: what the filter is
@@ -36,17 +39,18 @@ public sealed unsafe partial class CpuDevice
         }
         if (n == 0) return;
 
-        // Few rows leave threads idle, so the vocabulary is cut as well; the cut depends on the sizes alone.
-        int rowBlocks = Items(n, HeadRows);
-        int perSplit = RoundUp(Items(m.Rows, Math.Clamp(8 / rowBlocks, 1, Math.Max(1, m.Rows / (4 * HeadChunk)))), HeadChunk);
+        // Rows in blocks of one size, and the vocabulary cut as well, so that all threads have the same work; the cut depends on
+        // the sizes alone.
+        int rowsPerItem = RoundUp(Items(n, Items(n, HeadRows)), 12), rowBlocks = Items(n, rowsPerItem);
+        int perSplit = RoundUp(Items(m.Rows, Math.Clamp(Items(8, rowBlocks), 1, Math.Max(1, m.Rows / (4 * HeadChunk)))), HeadChunk);
         int splits = Items(m.Rows, perSplit);
-        long partSize = n * (5L + (withGradient ? d : 0)), perThread = (long)HeadRows * (HeadChunk + (filter ? d : 0));
+        long partSize = n * (5L + (withGradient ? d : 0)), perThread = (long)rowsPerItem * (HeadChunk + (filter ? d : 0));
         float* work = Work(splits * partSize + n + Threads * perThread), targetLogits = work + splits * partSize;
         if (filter) _pool.For(n, new TargetLogitBody { X = P(x), W = m.Data, Type = m.DType, Targets = P(targets), D = d, Logits = targetLogits });
         _pool.For(rowBlocks * splits, new HeadBody
         {
             X = P(x), W = m.Data, Type = m.DType, Targets = P(targets), WithGradient = withGradient, N = n, D = d, Vocabulary = m.Rows,
-            Splits = splits, PerSplit = perSplit, Parts = work, PartSize = partSize, Logits = targetLogits + n, PerThread = perThread, Scratch = _scratch,
+            RowsPerItem = rowsPerItem, Splits = splits, PerSplit = perSplit, Parts = work, PartSize = partSize, Logits = targetLogits + n, PerThread = perThread, Scratch = _scratch,
             TargetLogits = filter ? targetLogits : null,
         });
         _pool.For(n, new HeadMergeBody
@@ -76,14 +80,14 @@ public sealed unsafe partial class CpuDevice
         public byte* W;
         public DType Type;
         public int* Targets;
-        public int N, D, Vocabulary, Splits, PerSplit;
+        public int N, D, Vocabulary, RowsPerItem, Splits, PerSplit;
         public long PartSize, PerThread;
         public bool WithGradient;
         public GemmScratch* Scratch;
 
         public readonly void Run(int index, int thread)
         {
-            int split = index % Splits, first = index / Splits * HeadRows, rows = Math.Min(HeadRows, N - first);
+            int split = index % Splits, first = index / Splits * RowsPerItem, rows = Math.Min(RowsPerItem, N - first);
             var part = new HeadPart(Parts + split * PartSize, N);
             float* logits = Logits + thread * PerThread, gradient = part.Gradient + (long)first * D;
             for (int r = first; r < first + rows; r++)
@@ -140,7 +144,7 @@ public sealed unsafe partial class CpuDevice
         /// <summary>gradient += e W for some rows: they move together, are multiplied, and their products go back to where they belong.</summary>
         private readonly void MultiplySome(GemmScratch scratch, int* dense, int full, float* e, int count, byte* w, float* gradient)
         {
-            float* product = e + HeadRows * HeadChunk;
+            float* product = e + (long)RowsPerItem * HeadChunk;
             for (int i = 0; i < full; i++)
             {
                 if (dense[i] != i) Buffer.MemoryCopy(e + (long)dense[i] * HeadChunk, e + (long)i * HeadChunk, count * sizeof(float), count * sizeof(float));
