@@ -13,6 +13,8 @@ public sealed class Trainer : IDisposable
     private readonly OllmModel _ollm;
     private readonly TokenRow[] _rows, _stepRows;
     private readonly int[] _stepNumbers;
+    private readonly IReadOnlyList<TokenRow> _ownRows; // This process' part of _stepRows.
+    private readonly int _firstOwn;
     private readonly TrainOptions _options;
     private readonly HiddenCache? _cache;
     private readonly OllmTensors _gradients, _first, _second;
@@ -47,6 +49,8 @@ public sealed class Trainer : IDisposable
         _rows = [.. rows.Where(r => r.Targets > 0)];
         Group = group ?? ProcessGroup.Single;
         (_stepRows, _stepNumbers) = (new TokenRow[options.RowsPerStep], new int[options.RowsPerStep]);
+        (_firstOwn, int own) = Group.ShareOf(_stepRows.Length);
+        _ownRows = new ArraySegment<TokenRow>(_stepRows, _firstOwn, own);
         RunKey = RunAgreement.Of(backbone, ollm.Shape, _rows, options);
         _kl = new KlControl(options.KlAdapt, options.KlTarget, options.Beta);
         _cache = OpenCache(log);
@@ -147,8 +151,7 @@ public sealed class Trainer : IDisposable
         ComputeDevice device = _backbone.Device;
         device.Clear(_gradients.All);
         ulong key = Counter.Key(Counter.Key(_options.Seed, 2), (ulong)step);
-        (ArraySegment<TokenRow> mine, ArraySegment<int> numbers) = Share();
-        LossSums sums = _reducer.Reduce(_step.Accumulate(mine, mine.Offset, _kl.Beta, targets, key, numbers));
+        LossSums sums = _reducer.Reduce(_step.Accumulate(_ownRows, _firstOwn, _kl.Beta, targets, key, OwnNumbers));
         double ce = sums.Ce / targets, kl = sums.Kl / targets, policy = sums.Policy / targets, beta = _kl.Beta;
         double loss = ce + beta * kl + policy, norm = Math.Sqrt(device.SquaredNorm(_gradients.All)), rate = _rate.At(step);
         if (!double.IsFinite(loss) || !double.IsFinite(norm))
@@ -197,11 +200,7 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    private (ArraySegment<TokenRow> Rows, ArraySegment<int> Numbers) Share()
-    {
-        (int first, int count) = Group.ShareOf(_stepRows.Length);
-        return (new(_stepRows, first, count), new(_stepNumbers, first, count));
-    }
+    private ReadOnlySpan<int> OwnNumbers => _stepNumbers.AsSpan(_firstOwn, _ownRows.Count);
 
     private void TakeRows(int stepsDone)
     {
@@ -223,8 +222,7 @@ public sealed class Trainer : IDisposable
             // Ctrl-C here leaves the checkpoint that is there already.
             cancellation.ThrowIfCancellationRequested();
             TakeRows(done);
-            (ArraySegment<TokenRow> mine, ArraySegment<int> numbers) = Share();
-            _step.Fill(mine, numbers);
+            _step.Fill(_ownRows, OwnNumbers);
         }
     }
 
