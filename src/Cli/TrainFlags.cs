@@ -27,13 +27,17 @@ internal sealed class TrainFlags
     private readonly Option<int> _checkpointEvery = CommonOptions.Number(
         "--checkpoint-every", "Steps between checkpoints; 0 writes one only at the end or on Ctrl-C.", Defaults.CheckpointEvery, 0, int.MaxValue);
 
+    private readonly Option<int> _validationRows = CommonOptions.Number("--validation-rows", "Rows held out to measure the losses on; --seed names the split.", 0, 0, int.MaxValue);
+    private readonly Option<int> _validationEvery = CommonOptions.Number(
+        "--validation-every", "Steps between measurements on the validation rows; 0 measures only after the last step.", Defaults.ValidationEvery, 0, int.MaxValue);
+
     /// <summary>Adds the options to a command.</summary>
     public TrainFlags(Command command)
     {
         Option[] all =
         [
             _latent, _steps, _epochs, _batchSize, _gradAccum, _rate, _warmup, _schedule, _weightDecay, _clip, _klTarget, _klAdapt, _beta, _seed, _noShuffle,
-            _checkpointEvery,
+            _checkpointEvery, _validationRows, _validationEvery,
         ];
         foreach (Option option in all) command.Add(option);
     }
@@ -60,10 +64,14 @@ internal sealed class TrainFlags
             Seed = parsed.GetValue(_seed),
             Shuffle = !parsed.GetValue(_noShuffle),
             CheckpointEvery = parsed.GetValue(_checkpointEvery),
+            ValidationEvery = parsed.GetValue(_validationEvery),
         };
         options.Validate();
         return options;
     }
+
+    /// <summary>How many rows are held out.</summary>
+    public int ValidationRows(ParseResult parsed) => parsed.GetValue(_validationRows);
 
     /// <summary>A number of at least 0.</summary>
     private static Option<double> Real(string name, string description, double fallback) => CommonOptions.Number(name, description, fallback, 0, double.MaxValue);

@@ -28,7 +28,7 @@ internal static class DiagnoseCommand
         {
             using ModelSession session = model.Open(parsed);
             DataSource source = data.Open(parsed, session, ui);
-            List<TokenRow> rows = source.ReadTokenRows();
+            using TokenRowStore rows = source.ReadTokenRows();
             IReadOnlyList<PositionEntropy> positions = Measure(session, rows, ui);
             if (positions.Count == 0) throw new OllmException($"{source.Path}: no row has a target, expected completions after the prompts (see --max-length)");
             double limit = parsed.GetValue(deterministic);
@@ -40,9 +40,9 @@ internal static class DiagnoseCommand
         return command;
     }
 
-    private static IReadOnlyList<PositionEntropy> Measure(ModelSession session, List<TokenRow> rows, Output ui)
+    private static IReadOnlyList<PositionEntropy> Measure(ModelSession session, TokenRowStore rows, Output ui)
     {
-        using var diagnosis = new EntropyDiagnosis(session.Backbone, rows.Max(row => row.Tokens.Length));
+        using var diagnosis = new EntropyDiagnosis(session.Backbone, rows.Longest);
         using Progress bar = ui.Progress("diagnose", rows.Count);
         return diagnosis.Measure(rows, done => bar.Report(done), ui.Cancellation);
     }

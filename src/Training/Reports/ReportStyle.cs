@@ -39,6 +39,8 @@ internal static class ReportStyle
         .axis { stroke: var(--soft); stroke-width: 1; }
         .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
         .bar { fill: var(--c0); }
+        .fill0 { fill: var(--c0); } .fill1 { fill: var(--c1); } .fill2 { fill: var(--c2); } .fill3 { fill: var(--c3); } .fill4 { fill: var(--c4); } .fill5 { fill: var(--c5); } .fill6 { fill: var(--c6); }
+        .whisker { fill: none; stroke: var(--fg); stroke-width: 1.5; }
         .dot { stroke: none; }
         .s0 { stroke: var(--c0); } .s1 { stroke: var(--c1); stroke-dasharray: 7 3; } .s2 { stroke: var(--c2); stroke-dasharray: 2 3; }
         .s3 { stroke: var(--c3); stroke-dasharray: 9 3 2 3; } .s4 { stroke: var(--c4); } .s5 { stroke: var(--c5); stroke-dasharray: 7 3; } .s6 { stroke: var(--c6); stroke-dasharray: 2 3; }

@@ -11,7 +11,8 @@ public sealed class Trainer : IDisposable
 {
     private readonly QwenBackbone _backbone;
     private readonly OllmModel _ollm;
-    private readonly IReadOnlyList<TokenRow> _rows;
+    private readonly ITokenRows _rows;
+    private readonly Validation? _validation;
     private readonly TrainOptions _options;
     private readonly OllmTensors _gradients, _first, _second;
     private readonly TrainStep _step;
@@ -24,17 +25,23 @@ public sealed class Trainer : IDisposable
 
     /// <summary>Prepares a run; nothing is written yet.</summary>
     /// <exception cref="OllmException">An option is out of range, or no row has a target.</exception>
-    public Trainer(QwenBackbone backbone, OllmModel ollm, IReadOnlyList<TokenRow> rows, TrainOptions options)
+    /// <param name="backbone">The frozen model.</param>
+    /// <param name="ollm">What is trained.</param>
+    /// <param name="rows">Rows to learn; those without a target are left out.</param>
+    /// <param name="options">Hyper-parameters.</param>
+    /// <param name="validation">Rows to measure the losses on, without learning them.</param>
+    public Trainer(QwenBackbone backbone, OllmModel ollm, IReadOnlyList<TokenRow> rows, TrainOptions options, ITokenRows? validation = null)
     {
         ArgumentNullException.ThrowIfNull(backbone);
         ArgumentNullException.ThrowIfNull(ollm);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        if (!rows.Any(r => r.Targets > 0)) throw new OllmException("no row has a token to learn: expected completions after the prompts (see --max-length)");
+        _rows = rows as ITokenRows ?? TokenRowStore.Of(rows);
+        if (_rows.Count == 0) throw new OllmException("no row has a token to learn: expected completions after the prompts (see --max-length)");
         (_backbone, _ollm, _options, _tokensBefore) = (backbone, ollm, options, ollm.TrainedTokens);
-        _rows = [.. rows.Where(r => r.Targets > 0)];
         (_gradients, _first, _second) = (new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape));
-        _step = new TrainStep(backbone, ollm.Parameters, _gradients, options.Latent, _rows.Max(r => r.Tokens.Length));
+        _step = new TrainStep(backbone, ollm.Parameters, _gradients, options.Latent, Math.Max(_rows.Longest, validation?.Longest ?? 0));
+        _validation = validation is { Count: > 0 } ? new Validation(_step, validation, Counter.Key(options.Seed, 3)) : null;
         _kl = new KlControl(options.KlAdapt, options.KlTarget, options.Beta);
         _order = new RowOrder(_rows.Count, options.Shuffle ? Counter.Key(options.Seed, 1) : null);
         TotalSteps = options.TotalSteps(_rows.Count);
@@ -82,10 +89,9 @@ public sealed class Trainer : IDisposable
                 cancellation.ThrowIfCancellationRequested();
             }
             TrainMetrics line = Step();
-            metrics.Write(
-                ("step", line.Step), ("loss", line.Loss), ("ce", line.Ce), ("kl", line.Kl), ("beta", line.Beta), ("policy_ce", line.PolicyCe),
-                ("token_accuracy", line.TokenAccuracy), ("grad_norm", line.GradNorm), ("lr", line.LearningRate), ("tokens", line.Tokens),
-                ("tokens_per_second", line.TokensPerSecond));
+            if (_validation is not null && (_done == TotalSteps || (_options.ValidationEvery > 0 && _done % _options.ValidationEvery == 0)))
+                line = line with { Validation = _validation.Measure(_kl.Beta, cancellation) };
+            metrics.Write(line.Fields());
             onStep?.Invoke(line);
             if (_options.CheckpointEvery > 0 && _done % _options.CheckpointEvery == 0 && _done < TotalSteps) Save(folder, metricsPath);
         }
