@@ -131,8 +131,11 @@ internal sealed class DataSource(string path, RowEncoder encoder, Tokenizer? tok
             if (rows == limit) break;
         }
         if (Skipped > 0) ui.Log($"{Skipped} bad rows skipped");
-        if (LeftOut > 0) ui.Log($"{LeftOut} rows left out by --problem-type, --inference-mode or the pass rate");
-        if (rows > 0) return;
+        if (rows > 0)
+        {
+            if (LeftOut > 0) ui.Log($"{LeftOut} rows left out by --problem-type, --inference-mode or the pass rate");
+            return;
+        }
         string why = (Skipped > 0 ? $" ({Skipped} bad ones skipped)" : "") + (LeftOut > 0 ? $" ({LeftOut} left out by --problem-type, --inference-mode or the pass rate)" : "");
         throw new OllmException($"{Path}: no usable row{why}, expected at least one");
     }

@@ -19,6 +19,9 @@ internal sealed class EvalCommand
     private readonly Option<string?> _judgeTemplate = CommonOptions.OptionalPath("--judge-template", "Omni-MATH's gpt_evaluation_template.txt: --judge-export then writes each prompt too.");
     private readonly Option<string?> _judgeImport = CommonOptions.OptionalPath("--judge-import", "Read a judge's verdicts and report its accuracies beside ours.");
 
+    private string? _template;
+    private IReadOnlyDictionary<(string Problem, string Output), bool>? _verdicts;
+
     private EvalCommand(Command command)
     {
         Option[] all = [_samples, _maxTokens, _temperature, _seed, _bootstrap, _output, _resume, _force, _judgeExport, _judgeTemplate, _judgeImport];
@@ -46,7 +49,7 @@ internal sealed class EvalCommand
         return command;
     }
 
-    /// <summary>Refuses what cannot end well before hours of work.</summary>
+    /// <summary>Reads the small inputs and refuses what cannot end well, before hours of work.</summary>
     private void CheckOutputs(ParseResult parsed)
     {
         bool resume = parsed.GetValue(_resume), force = parsed.GetValue(_force);
@@ -63,10 +66,8 @@ internal sealed class EvalCommand
         }
         if (parsed.GetValue(_judgeExport) is { } export) Files.PrepareFile("--judge-export", export);
         else if (parsed.GetValue(_judgeTemplate) is not null) throw new OllmException("--judge-template: expected --judge-export with it");
-        foreach (Option<string?> input in (Option<string?>[])[_judgeTemplate, _judgeImport])
-        {
-            if (parsed.GetValue(input) is { } path && !File.Exists(path)) throw new OllmException($"{input.Name} {path}: no such file");
-        }
+        _template = parsed.GetValue(_judgeTemplate) is { } template ? JudgeFile.ReadTemplate(template) : null;
+        _verdicts = parsed.GetValue(_judgeImport) is { } import ? JudgeFile.Import(import) : null;
     }
 
     private void Run(ParseResult parsed, EvalRun run, string? ollmFolder, int rows, Output ui)
@@ -88,14 +89,11 @@ internal sealed class EvalCommand
     {
         if (parsed.GetValue(_judgeExport) is { } export)
         {
-            string? template = parsed.GetValue(_judgeTemplate) is { } path ? File.ReadAllText(path) : null;
-            ui.Log($"{JudgeFile.Export(export, run.Problems, template)} outputs written to {export}");
+            ui.Log($"{JudgeFile.Export(export, run.Problems, _template)} outputs written to {export}");
         }
         int resamples = parsed.GetValue(_bootstrap);
         var summary = new EvalSummary(run.Results, withOllm, run.Settings.Samples, new Bootstrap(resamples, parsed.GetValue(_seed)));
-        JudgeComparison? judge = parsed.GetValue(_judgeImport) is { } import
-            ? new JudgeComparison(import, JudgeFile.Import(import), run.Problems, summary.AnswerNames)
-            : null;
+        JudgeComparison? judge = _verdicts is null ? null : new JudgeComparison(parsed.GetValue(_judgeImport)!, _verdicts, run.Problems, summary.AnswerNames);
         var report = new EvalReport(run, summary, ProblemGroups.Of(run.Problems), judge, resamples);
         string? folder = parsed.GetValue(_output);
         if (folder is not null) report.Save(Path.Combine(folder, "report.html"), parsed);

@@ -43,7 +43,7 @@ public sealed class Bootstrap(int resamples, ulong seed)
     }
 
     /// <summary>Linear interpolation between the two nearest of sorted values.</summary>
-    internal static double Percentile(double[] sorted, double share)
+    private static double Percentile(double[] sorted, double share)
     {
         double at = share * (sorted.Length - 1);
         int below = (int)at;

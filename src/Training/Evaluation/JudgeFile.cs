@@ -13,6 +13,8 @@ public static class JudgeFile
 {
     private const string Expected = "expected problem and model_generation, and a verdict: judgement TRUE or FALSE, or a report in omni_judge, gen or gpt4o_report";
 
+    private const string ProblemPlace = "{{Problem}}", AnswerPlace = "{{Reference Answer}}", SolutionPlace = "{{Solution}}";
+
     private static readonly string[] VerdictNames = ["judgement", "correctness"], ReportNames = ["omni_judge", "gen", "gpt4o_report"];
 
     /// <summary>What a judge is shown as the problem: that of the row, or its prompt, or the last message.</summary>
@@ -22,19 +24,35 @@ public static class JudgeFile
         return row.Problem ?? row.Prompt ?? row.Messages?[^1].Content ?? "";
     }
 
+    /// <summary>Reads Omni-MATH's gpt_evaluation_template.txt.</summary>
+    /// <exception cref="OllmException">It cannot be read, or has no place for the problem, the answer or the solution.</exception>
+    public static string ReadTemplate(string path)
+    {
+        string template;
+        try
+        {
+            template = File.ReadAllText(path);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new OllmException($"{path}: cannot be read ({error.Message}); expected Omni-MATH's gpt_evaluation_template.txt", error);
+        }
+        foreach (string place in (string[])[ProblemPlace, AnswerPlace, SolutionPlace])
+        {
+            if (!template.Contains(place, StringComparison.Ordinal)) throw new OllmException($"{path}: the text has no {place}; expected Omni-MATH's gpt_evaluation_template.txt");
+        }
+        return template;
+    }
+
     /// <summary>Writes one line for each different output of each problem.</summary>
     /// <param name="path">The file; it is replaced.</param>
     /// <param name="problems">Results and the rows that they belong to.</param>
-    /// <param name="template">Omni-MATH's gpt_evaluation_template.txt, or null.</param>
+    /// <param name="template">What <see cref="ReadTemplate"/> has read, or null.</param>
     /// <returns>Lines written.</returns>
-    /// <exception cref="OllmException">The file cannot be written, or the template has no place for the problem, the answer or the solution.</exception>
+    /// <exception cref="OllmException">The file cannot be written.</exception>
     public static int Export(string path, IEnumerable<(EvalResult Result, DataRow Row)> problems, string? template)
     {
         ArgumentNullException.ThrowIfNull(problems);
-        foreach (string place in template is null ? [] : (string[])["{{Problem}}", "{{Reference Answer}}", "{{Solution}}"])
-        {
-            if (!template!.Contains(place, StringComparison.Ordinal)) throw new OllmException($"--judge-template: the text has no {place}, expected Omni-MATH's gpt_evaluation_template.txt");
-        }
         File.Delete(path);
         using var lines = new JsonLines(path);
         int written = 0;
@@ -110,8 +128,8 @@ public static class JudgeFile
         ];
         var line = new List<KeyValuePair<string, object?>>(original) { new("model", model), new("row", result.Row) };
         if (template is null) return line;
-        string prompt = template.Replace("{{Problem}}", problem, StringComparison.Ordinal)
-            .Replace("{{Reference Answer}}", result.ExpectedAnswer, StringComparison.Ordinal).Replace("{{Solution}}", text, StringComparison.Ordinal);
+        string prompt = template.Replace(ProblemPlace, problem, StringComparison.Ordinal)
+            .Replace(AnswerPlace, result.ExpectedAnswer, StringComparison.Ordinal).Replace(SolutionPlace, text, StringComparison.Ordinal);
         line.AddRange([new("original_json", JsonLines.Text(original)), new("prompt", prompt)]);
         return line;
     }
