@@ -92,6 +92,12 @@ public sealed class ReportPage
     /// <summary>Adds a strip with one column per step: the token taken and the options it was taken from, the chosen one marked.</summary>
     public void AddOptionSteps(string title, IReadOnlyList<OptionStep> steps) => _body.Append(OptionStrip.Draw(title, steps));
 
+    /// <summary>Adds a text whose tokens are marked, each by its own strength; the hint says by what.</summary>
+    public void AddTokenStrip(string title, string hint, IReadOnlyList<MarkedToken> tokens) => _body.Append(TokenStrip.Draw(title, hint, tokens));
+
+    /// <summary>Adds a tree of texts, whose branches open and close; the hint says what the figures are.</summary>
+    public void AddTree(string title, string hint, IReadOnlyList<TreeNode> roots) => _body.Append(TreeView.Draw(title, hint, roots));
+
     private string NextChart() => "chart" + (++_charts).ToString(CultureInfo.InvariantCulture);
 
     private void AddFigure(string title, string svg, string[] legend, bool bars = false)
