@@ -87,6 +87,8 @@ public class CliEvalTests
 
         // Once more: everything is kept, other options are refused, and so is starting anew without being told.
         Assert.Equal(30, CliRun.Of([.. Args(parts, "--resume"), "--json"]).Json.GetProperty("kept_rows").GetInt32());
+        Assert.Equal(4, CliRun.Of([.. Args(parts, "--resume", "--limit", "4"), "--json"]).Json.GetProperty("rows").GetInt32());
+        Assert.Equal(30, File.ReadAllLines(results).Length);
         CliRun.Of(Args(parts, "--resume", "--seed", "9")).AssertRefused("--seed 0, this run has 9");
         CliRun.Of(Args(parts)).AssertRefused("--resume", "--force", parts);
         model.WriteRows(31);

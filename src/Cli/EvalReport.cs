@@ -105,8 +105,12 @@ internal sealed class EvalReport(EvalRun run, EvalSummary summary, IReadOnlyList
     {
         page.AddHeading(char.ToUpperInvariant(title[0]) + title[1..]);
         page.AddTable(["name", "share", Interval], figures.Select(Cells));
-        page.AddGroupedBars(title, "name", "share", [.. figures.Keys], [new BarSeries("share", [.. figures.Values])]);
+        string[] measures = [.. figures.Keys.Select(MeasureOf).Distinct()], methods = [.. figures.Keys.Select(name => name[..^MeasureOf(name).Length].TrimEnd('_')).Distinct()];
+        page.AddGroupedBars(title, "", "share", measures, [.. methods.Select(method => new BarSeries(method.Length == 0 ? "share" : method, [.. measures.Select(measure => figures[method.Length == 0 ? measure : $"{method}_{measure}"])]))]);
     }
+
+    /// <summary>backbone_greedy is the greedy figure of the backbone; names without a method are measures alone.</summary>
+    private static string MeasureOf(string name) => name[(name.IndexOf('_', StringComparison.Ordinal) + 1)..];
 
     private void AddTable(ReportPage page, string column, List<(ProblemGroup Group, IReadOnlyDictionary<string, Estimate> Figures)> rows)
     {

@@ -145,7 +145,7 @@ internal static class DiagnoseCommand
         private IEnumerable<string[]> ContextRows(IEnumerable<PositionInContext> found, int length) => found.Select(one => new[]
         {
             Shown(one.Token), one.Position.Entropy.ToString("F3", CultureInfo.InvariantCulture),
-            Output.Shown($"{(one.Before.Length > length ? "…" + one.Before[^length..] : one.Before)}[{source.Tokenizer.TokenText(one.Token)}]{one.After}"),
+            OneLine($"{(one.Before.Length > length ? "…" + one.Before[^length..] : one.Before)}[{source.Tokenizer.TokenText(one.Token)}]{one.After}"),
             FormattableString.Invariant($"{Shown(one.Position.Likeliest)} {100 * one.Position.LikeliestProbability:F0} %, {Shown(one.Position.Second)} {100 * one.Position.SecondProbability:F0} %"),
         });
 
@@ -162,6 +162,8 @@ internal static class DiagnoseCommand
             likeliest = new { token = one.Position.Likeliest, text = Shown(one.Position.Likeliest), probability = one.Position.LikeliestProbability },
             second = new { token = one.Position.Second, text = Shown(one.Position.Second), probability = one.Position.SecondProbability },
         };
+
+        private static string OneLine(string text) => Output.Shown(text.Replace("\n", "↵", StringComparison.Ordinal));
 
         private int? Known(int token) => token < source.Tokenizer.VocabularySize ? token : null;
 

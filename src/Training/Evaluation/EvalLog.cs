@@ -68,7 +68,7 @@ public sealed class EvalLog : IDisposable
         (_lines ?? throw new InvalidOperationException("the log is finished")).Write(result.Fields(_withOllm));
     }
 
-    /// <summary>Brings the rows into their order; the file is replaced as a whole.</summary>
+    /// <summary>Brings the rows into their order, kept rows beyond a smaller --limit too; the file is replaced as a whole.</summary>
     public void Finish(IEnumerable<EvalResult> results)
     {
         ArgumentNullException.ThrowIfNull(results);
@@ -78,7 +78,7 @@ public sealed class EvalLog : IDisposable
         File.Delete(temporary);
         using (var lines = new JsonLines(temporary))
         {
-            foreach (EvalResult result in results.OrderBy(result => result.Row)) lines.Write(result.Fields(_withOllm));
+            foreach (EvalResult result in results.UnionBy(_kept.Values, result => result.Row).OrderBy(result => result.Row)) lines.Write(result.Fields(_withOllm));
         }
         File.Move(temporary, _path, overwrite: true);
     }

@@ -19,7 +19,10 @@ internal static class GroupedBarChart
         string description = $"{yLabel} by {xLabel}. " + string.Join(" ", series.Select(one => $"{one.Name}: {string.Join(", ", groups.Zip(one.Values, (group, v) => $"{group} {ChartAxes.Number(v.Value)}"))}."));
         StringBuilder svg = axes.Open(id, title, description, xLabel, yLabel, xNumbers: false);
         double width = 0.76 / series.Count;
-        int labelLength = Math.Max(4, 95 / groups.Count);
+        // Labels that do not fit side by side stand in two lines in turn.
+        int fit = 85 / groups.Count;
+        bool staggered = groups.Any(group => group.Length > fit);
+        int labelLength = Math.Max(4, staggered ? 2 * fit : fit);
         for (int g = 0; g < groups.Count; g++)
         {
             for (int s = 0; s < series.Count; s++)
@@ -27,7 +30,7 @@ internal static class GroupedBarChart
                 if (g < series[s].Values.Count) DrawBar(svg, axes, g + 0.12 + s * width, width, series[s].Values[g], s % ChartAxes.Colours, $"{groups[g]}, {series[s].Name}");
             }
             string label = groups[g].Length <= labelLength ? groups[g] : groups[g][..(labelLength - 1)] + "…";
-            svg.Append(CultureInfo.InvariantCulture, $"<text class=\"tick\" text-anchor=\"middle\" x=\"{axes.X(g + 0.5):0.#}\" y=\"{axes.Y(axes.MinY) + 20:0.#}\">{ReportPage.Encode(label)}</text>\n");
+            svg.Append(CultureInfo.InvariantCulture, $"<text class=\"tick\" text-anchor=\"middle\" x=\"{axes.X(g + 0.5):0.#}\" y=\"{axes.Y(axes.MinY) + (staggered && g % 2 == 1 ? 31 : 17):0.#}\">{ReportPage.Encode(label)}</text>\n");
         }
         return svg.Append("</svg>\n").ToString();
     }
