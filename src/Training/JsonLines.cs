@@ -46,18 +46,7 @@ public sealed class JsonLines : IDisposable
     public void Write(IEnumerable<KeyValuePair<string, object?>> row)
     {
         _buffer.ResetWrittenCount();
-        using (var json = new Utf8JsonWriter(_buffer))
-        {
-            json.WriteStartObject();
-            foreach ((string name, object? value) in row)
-            {
-                json.WritePropertyName(name);
-                WriteValue(json, value);
-            }
-
-            json.WriteEndObject();
-        }
-
+        WriteObject(_buffer, row);
         _buffer.Write("\n"u8);
         Guard(() =>
         {
@@ -109,6 +98,27 @@ public sealed class JsonLines : IDisposable
         var pairs = new List<KeyValuePair<string, object?>>(row.Length);
         foreach ((string name, object? value) in row) pairs.Add(new(name, value));
         Write(pairs);
+    }
+
+    /// <summary>The object of a row as text, without a line end.</summary>
+    /// <exception cref="ArgumentException">A value of a type that <see cref="Write(IEnumerable{KeyValuePair{string, object?}})"/> does not take.</exception>
+    public static string Text(IEnumerable<KeyValuePair<string, object?>> row)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        WriteObject(buffer, row);
+        return System.Text.Encoding.UTF8.GetString(buffer.WrittenSpan);
+    }
+
+    private static void WriteObject(ArrayBufferWriter<byte> buffer, IEnumerable<KeyValuePair<string, object?>> row)
+    {
+        using var json = new Utf8JsonWriter(buffer);
+        json.WriteStartObject();
+        foreach ((string name, object? value) in row)
+        {
+            json.WritePropertyName(name);
+            WriteValue(json, value);
+        }
+        json.WriteEndObject();
     }
 
     private static void WriteValue(Utf8JsonWriter json, object? value)

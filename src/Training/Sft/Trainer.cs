@@ -11,16 +11,18 @@ public sealed class Trainer : IDisposable
 {
     private readonly QwenBackbone _backbone;
     private readonly OllmModel _ollm;
-    private readonly TokenRow[] _rows, _stepRows;
+    private readonly ITokenRows _rows;
+    private readonly TokenRow[] _stepRows;
     private readonly int[] _stepNumbers;
     private readonly IReadOnlyList<TokenRow> _ownRows; // This process' part of _stepRows.
     private readonly int _firstOwn;
+    private readonly Validation? _validation;
     private readonly TrainOptions _options;
     private readonly HiddenCache? _cache;
     private readonly OllmTensors _gradients, _first, _second;
     private readonly TrainStep _step;
     private readonly StepReducer _reducer;
-    private readonly CheckpointScore _score = new();
+    private readonly CheckpointScore _score;
     private readonly KlControl _kl;
     private readonly RowOrder _order;
     private readonly LearningRate _rate;
@@ -32,21 +34,23 @@ public sealed class Trainer : IDisposable
     /// <summary>Prepares a run; nothing is written yet but the empty file of a hidden-state cache.</summary>
     /// <param name="backbone">The frozen model.</param>
     /// <param name="ollm">The modules to train.</param>
-    /// <param name="rows">The data; rows without a target are left out.</param>
+    /// <param name="rows">Rows to learn; those without a target are left out.</param>
     /// <param name="options">Settings.</param>
-    /// <param name="log">Is told what happens to the hidden-state cache.</param>
+    /// <param name="validation">Rows to measure the losses on, without learning them.</param>
     /// <param name="group">The processes that share each step; this one alone by default.</param>
+    /// <param name="log">Is told what happens to the hidden-state cache.</param>
     /// <exception cref="OllmException">An option is out of range, no row has a target, or the hidden-state cache cannot be made.</exception>
     public Trainer(
-        QwenBackbone backbone, OllmModel ollm, IReadOnlyList<TokenRow> rows, TrainOptions options, Action<string>? log = null, ProcessGroup? group = null)
+        QwenBackbone backbone, OllmModel ollm, IReadOnlyList<TokenRow> rows, TrainOptions options, ITokenRows? validation = null,
+        ProcessGroup? group = null, Action<string>? log = null)
     {
         ArgumentNullException.ThrowIfNull(backbone);
         ArgumentNullException.ThrowIfNull(ollm);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        if (!rows.Any(r => r.Targets > 0)) throw new OllmException("no row has a token to learn: expected completions after the prompts (see --max-length)");
+        _rows = rows as ITokenRows ?? TokenRowStore.Of(rows);
+        if (_rows.Count == 0) throw new OllmException("no row has a token to learn: expected completions after the prompts (see --max-length)");
         (_backbone, _ollm, _options, _tokensBefore) = (backbone, ollm, options, ollm.TrainedTokens);
-        _rows = [.. rows.Where(r => r.Targets > 0)];
         Group = group ?? ProcessGroup.Single;
         (_stepRows, _stepNumbers) = (new TokenRow[options.RowsPerStep], new int[options.RowsPerStep]);
         (_firstOwn, int own) = Group.ShareOf(_stepRows.Length);
@@ -56,9 +60,12 @@ public sealed class Trainer : IDisposable
         _cache = OpenCache(log);
         (_gradients, _first, _second) = (new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape));
         _reducer = new StepReducer(Group, _gradients);
-        _step = new TrainStep(backbone, ollm.Parameters, _gradients, options.Latent, _rows.Max(r => r.Tokens.Length), _cache, options.RoundsHidden);
-        _order = new RowOrder(_rows.Length, options.Shuffle ? Counter.Key(options.Seed, 1) : null);
-        TotalSteps = options.TotalSteps(_rows.Length);
+        int longest = Math.Max(_rows.Longest, validation?.Longest ?? 0);
+        _step = new TrainStep(backbone, ollm.Parameters, _gradients, options.Latent, longest, _cache, options.RoundsHidden);
+        _validation = validation is { Count: > 0 } ? new Validation(_step, validation, Counter.Key(options.Seed, 3)) : null;
+        _score = new CheckpointScore(_validation is not null);
+        _order = new RowOrder(_rows.Count, options.Shuffle ? Counter.Key(options.Seed, 1) : null);
+        TotalSteps = options.TotalSteps(_rows.Count);
         _rate = new LearningRate(options.LearningRate, options.Warmup, TotalSteps, options.Schedule);
     }
 
@@ -126,10 +133,10 @@ public sealed class Trainer : IDisposable
                 throw new OperationCanceledException(cancellation);
             }
             TrainMetrics line = Step();
-            metrics?.Write(
-                ("step", line.Step), ("loss", line.Loss), ("ce", line.Ce), ("kl", line.Kl), ("beta", line.Beta), ("policy_ce", line.PolicyCe),
-                ("token_accuracy", line.TokenAccuracy), ("grad_norm", line.GradNorm), ("lr", line.LearningRate), ("tokens", line.Tokens),
-                ("tokens_per_second", line.TokensPerSecond));
+            // One process speaks for all; the others wait for it at the next step.
+            if (_validation is not null && Group.IsFirst && (_done == TotalSteps || (_options.ValidationEvery > 0 && _done % _options.ValidationEvery == 0)))
+                line = line with { Validation = _validation.Measure(_kl.Beta, cancellation) };
+            metrics?.Write(line.Fields());
             _score.Add(line);
             onStep?.Invoke(line);
             if (_options.CheckpointEvery > 0 && _done % _options.CheckpointEvery == 0 && _done < TotalSteps) Save(folder, metrics);
@@ -217,7 +224,7 @@ public sealed class Trainer : IDisposable
     /// </summary>
     private void RefillCache(CancellationToken cancellation)
     {
-        for (int done = 0; done < _done && _cache is { IsUsable: true, IsComplete: false } && (long)done * _stepRows.Length < _rows.Length; done++)
+        for (int done = 0; done < _done && _cache is { IsUsable: true, IsComplete: false } && (long)done * _stepRows.Length < _rows.Count; done++)
         {
             // Ctrl-C here leaves the checkpoint that is there already.
             cancellation.ThrowIfCancellationRequested();
