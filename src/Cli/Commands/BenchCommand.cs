@@ -48,6 +48,7 @@ internal static class BenchCommand
             Work work = setup(session, n, parsed);
             using IDisposable owned = work.Owned;
             Cost cost = work.Run();
+            session.Device.Synchronize();
             var rates = new double[count];
             using (Progress bar = ui.Progress($"bench {name}", count))
             {
@@ -56,6 +57,7 @@ internal static class BenchCommand
                     ui.Cancellation.ThrowIfCancellationRequested();
                     long start = Stopwatch.GetTimestamp();
                     work.Run();
+                    session.Device.Synchronize();
                     rates[i] = n / Stopwatch.GetElapsedTime(start).TotalSeconds;
                     bar.Report(i + 1, string.Create(CultureInfo.InvariantCulture, $"{rates[i]:F1} tokens/s"));
                 }
