@@ -93,6 +93,13 @@ public sealed class OllmModel : IDisposable
                 + $"{Short(manifest.Fingerprint)}); {config.Path} has hidden_size {config.HiddenSize}, vocab_size {config.VocabSize}, fingerprint {Short(backbone.Fingerprint)}");
         }
         var shape = new OllmShape(config.HiddenSize, manifest.LatentWidth, manifest.Options, config.RmsNormEps);
+        // Sizes are the file's claim until its tensors have them: nothing is allocated before.
+        using Checkpoint checkpoint = Checkpoint.Open(Path.Combine(folder, "ollm.safetensors"));
+        foreach ((string name, int[] extents) in shape.Tensors)
+        {
+            MappedTensor tensor = checkpoint.Get(name, [.. extents.Select(e => (long)e)]);
+            if (tensor.DType != DType.F32) throw new OllmException($"{tensor.File}: tensor '{name}' is {tensor.DType.Name()}, expected F32");
+        }
         var model = new OllmModel(backbone.Device, shape, config.VocabSize, backbone.Fingerprint)
         {
             LatentMode = manifest.LatentMode,
@@ -100,13 +107,7 @@ public sealed class OllmModel : IDisposable
         };
         try
         {
-            using Checkpoint checkpoint = Checkpoint.Open(Path.Combine(folder, "ollm.safetensors"));
-            foreach ((string name, int[] extents) in shape.Tensors)
-            {
-                MappedTensor tensor = checkpoint.Get(name, [.. extents.Select(e => (long)e)]);
-                if (tensor.DType != DType.F32) throw new OllmException($"{tensor.File}: tensor '{name}' is {tensor.DType.Name()}, expected F32");
-                model.Parameters[name].Upload(tensor.AsSpan<float>());
-            }
+            foreach ((string name, _) in shape.Tensors) model.Parameters[name].Upload(checkpoint.Get(name).AsSpan<float>());
         }
         catch
         {

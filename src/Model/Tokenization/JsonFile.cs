@@ -5,20 +5,12 @@ namespace OllmNative.Model;
 /// <summary>Reads small JSON files of a model folder with errors a user can act on.</summary>
 internal static class JsonFile
 {
+    // Four times the largest tokenizer.json of this family.
+    private const long MaxBytes = 64L << 20;
+
     /// <summary>The bytes of a file, without a byte order mark.</summary>
-    /// <exception cref="OllmException">It cannot be read.</exception>
-    public static ReadOnlyMemory<byte> ReadBytes(string path)
-    {
-        try
-        {
-            ReadOnlyMemory<byte> bytes = File.ReadAllBytes(path);
-            return bytes.Span.StartsWith("\uFEFF"u8) ? bytes[3..] : bytes;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
-        {
-            throw new OllmException($"{path}: cannot be read: {e.Message}", e);
-        }
-    }
+    /// <exception cref="OllmException">It cannot be read, or is too large.</exception>
+    public static ReadOnlyMemory<byte> ReadBytes(string path) => JsonFiles.ReadBytes(path, MaxBytes);
 
     /// <summary>Parses a file that must hold one JSON object; null when there is no such file.</summary>
     /// <exception cref="OllmException">It is no JSON, or not an object.</exception>
@@ -27,7 +19,7 @@ internal static class JsonFile
         if (!File.Exists(path)) return null;
         try
         {
-            JsonDocument document = JsonDocument.Parse(ReadBytes(path));
+            JsonDocument document = JsonDocument.Parse(ReadBytes(path), new JsonDocumentOptions { AllowDuplicateProperties = false });
             return document.RootElement.ValueKind == JsonValueKind.Object
                 ? document
                 : throw new OllmException($"{path}: expected a JSON object, found {document.RootElement.ValueKind}");
@@ -35,6 +27,10 @@ internal static class JsonFile
         catch (JsonException e)
         {
             throw Malformed(path, e);
+        }
+        catch (InvalidOperationException e) // A key with half of a surrogate pair.
+        {
+            throw new OllmException($"{path}: a key in it is not valid Unicode", e);
         }
     }
 
