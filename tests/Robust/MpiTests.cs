@@ -157,6 +157,7 @@ public class MpiTests
         public override void Sum(Span<float> values) => throw new NotSupportedException();
         public override void Sum(Span<double> values) => throw new NotSupportedException();
         public override void Max(Span<double> values) => throw new NotSupportedException();
+        public override void Broadcast(Span<byte> bytes, int from) => throw new NotSupportedException();
         public override void Abort(int exitCode) => throw new NotSupportedException();
     }
 }

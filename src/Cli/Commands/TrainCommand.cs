@@ -26,13 +26,14 @@ internal static class TrainCommand
         command.SetAction(parsed => Job.Run(ui, group =>
         {
             string folder = parsed.GetValue(output)!;
-            TrainOptions settings = flags.Read(parsed, group.Size);
+            TrainOptions settings = flags.Read(parsed, folder, group.Size);
             TrainingCheckpoint? checkpoint = CheckFolder(folder, parsed.GetValue(resume), parsed.GetValue(force), group, ui);
             using ModelSession session = model.Open(parsed, group);
             using OllmModel ollm = OpenOllm(parsed, session, checkpoint, options, width, settings.Seed);
             DataSource source = data.Open(parsed, session, ui);
             List<TokenRow> rows = source.ReadTokenRows();
-            using var trainer = new Trainer(session.Backbone, ollm, rows, settings, group);
+            if (settings.CacheHidden is { } cache) Files.PrepareFolder("--cache-hidden", cache);
+            using var trainer = new Trainer(session.Backbone, ollm, rows, settings, ui.Log, group);
             using RunLock? held = Prepare(trainer, folder, checkpoint, ui);
             double seconds = Run(trainer, folder, ui);
             if (group.IsFirst) Finish(parsed, folder, trainer, rows.Count, source.Skipped, seconds, ui);

@@ -56,6 +56,18 @@ public sealed record TrainOptions
     /// <summary>Newest checkpoints that are kept; the best one stays besides.</summary>
     public int KeepCheckpoints { get; init; } = 2;
 
+    /// <summary>
+    /// Folder of the hidden-state cache; null computes hidden states in every epoch and keeps them in f32. With it they are
+    /// rounded to bf16, in the first epoch too, so that a run's numbers do not depend on what the cache held.
+    /// </summary>
+    public string? CacheHidden { get; init; }
+
+    /// <summary>Whether a cache that cannot be made (no room, no permission) ends the run; otherwise it is reported, and the backbone runs in every epoch.</summary>
+    public bool RequireCache { get; init; } = true;
+
+    /// <summary>Whether hidden states are rounded to bf16.</summary>
+    public bool RoundsHidden => CacheHidden is not null;
+
     /// <summary>Processes that share each step.</summary>
     public int Ranks { get; init; } = 1;
 
@@ -100,6 +112,6 @@ public sealed record TrainOptions
 /// <param name="LearningRate">Learning rate of this step.</param>
 /// <param name="Tokens">Target tokens so far.</param>
 /// <param name="TokensPerSecond">Tokens of this step, prompts included, over its time.</param>
-public sealed record TrainMetrics(
+public readonly record struct TrainMetrics(
     int Step, double Loss, double Ce, double Kl, double Beta, double PolicyCe, double TokenAccuracy, double GradNorm,
     double LearningRate, long Tokens, double TokensPerSecond);

@@ -11,8 +11,12 @@ public sealed class Trainer : IDisposable
 {
     private readonly QwenBackbone _backbone;
     private readonly OllmModel _ollm;
-    private readonly IReadOnlyList<TokenRow> _rows;
+    private readonly TokenRow[] _rows, _stepRows;
+    private readonly int[] _stepNumbers;
+    private readonly IReadOnlyList<TokenRow> _ownRows;
+    private readonly int _firstOwn;
     private readonly TrainOptions _options;
+    private readonly HiddenCache? _cache;
     private readonly OllmTensors _gradients, _first, _second;
     private readonly TrainStep _step;
     private readonly StepReducer _reducer;
@@ -25,9 +29,15 @@ public sealed class Trainer : IDisposable
     private long _tokens;
     private double _seconds;
 
-    /// <summary>Prepares a run; nothing is written yet.</summary>
-    /// <exception cref="OllmException">An option is out of range, or no row has a target.</exception>
-    public Trainer(QwenBackbone backbone, OllmModel ollm, IReadOnlyList<TokenRow> rows, TrainOptions options, ProcessGroup? group = null)
+    /// <summary>Prepares a run; nothing is written yet but the empty file of a hidden-state cache.</summary>
+    /// <param name="backbone">The frozen model.</param>
+    /// <param name="ollm">The modules to train.</param>
+    /// <param name="rows">The data; rows without a target are left out.</param>
+    /// <param name="options">Settings.</param>
+    /// <param name="log">Is told what happens to the hidden-state cache.</param>
+    /// <param name="group">The processes that share each step; null for this one alone.</param>
+    /// <exception cref="OllmException">An option is out of range, no row has a target, or the hidden-state cache cannot be made.</exception>
+    public Trainer(QwenBackbone backbone, OllmModel ollm, IReadOnlyList<TokenRow> rows, TrainOptions options, Action<string>? log = null, ProcessGroup? group = null)
     {
         ArgumentNullException.ThrowIfNull(backbone);
         ArgumentNullException.ThrowIfNull(ollm);
@@ -36,13 +46,17 @@ public sealed class Trainer : IDisposable
         if (!rows.Any(r => r.Targets > 0)) throw new OllmException("no row has a token to learn: expected completions after the prompts (see --max-length)");
         (_backbone, _ollm, _options, _tokensBefore) = (backbone, ollm, options, ollm.TrainedTokens);
         _rows = [.. rows.Where(r => r.Targets > 0)];
-        (_gradients, _first, _second) = (new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape));
-        _step = new TrainStep(backbone, ollm.Parameters, _gradients, options.Latent, _rows.Max(r => r.Tokens.Length));
+        (_stepRows, _stepNumbers) = (new TokenRow[options.RowsPerStep], new int[options.RowsPerStep]);
         Group = group ?? ProcessGroup.Single;
-        _reducer = new StepReducer(Group, _gradients);
+        (_firstOwn, int own) = Group.ShareOf(_stepRows.Length);
+        _ownRows = Group.IsDistributed ? new ArraySegment<TokenRow>(_stepRows, _firstOwn, own) : _stepRows;
         _kl = new KlControl(options.KlAdapt, options.KlTarget, options.Beta);
-        _order = new RowOrder(_rows.Count, options.Shuffle ? Counter.Key(options.Seed, 1) : null);
-        TotalSteps = options.TotalSteps(_rows.Count);
+        _cache = OpenCache(log);
+        (_gradients, _first, _second) = (new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape));
+        _step = new TrainStep(backbone, ollm.Parameters, _gradients, options.Latent, _rows.Max(r => r.Tokens.Length), _cache, options.RoundsHidden);
+        _reducer = new StepReducer(Group, _gradients);
+        _order = new RowOrder(_rows.Length, options.Shuffle ? Counter.Key(options.Seed, 1) : null);
+        TotalSteps = options.TotalSteps(_rows.Length);
         _rate = new LearningRate(options.LearningRate, options.Warmup, TotalSteps, options.Schedule);
     }
 
@@ -81,6 +95,7 @@ public sealed class Trainer : IDisposable
     public void Resume(TrainingCheckpoint checkpoint, string folder, Action<string>? warn = null)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
+        RunAgreement.Require(checkpoint.Location, checkpoint.State.Run, RunKey);
         checkpoint.Restore(_ollm.Parameters, _first, _second, RunKey);
         (_done, _tokens, _kl.Beta) = (checkpoint.State.Step, checkpoint.State.Tokens, checkpoint.State.Beta);
         if (!Group.IsFirst) return;
@@ -97,6 +112,7 @@ public sealed class Trainer : IDisposable
     public void Run(string folder, Action<TrainMetrics>? onStep = null, CancellationToken cancellation = default)
     {
         using JsonLines? metrics = Group.IsFirst ? OpenMetrics(folder) : null;
+        RefillCache(cancellation);
         while (_done < TotalSteps)
         {
             if (Group.Any(cancellation.IsCancellationRequested))
@@ -124,15 +140,14 @@ public sealed class Trainer : IDisposable
     {
         long start = Stopwatch.GetTimestamp();
         int step = _done + 1;
-        var rows = new TokenRow[_options.RowsPerStep];
-        for (int i = 0; i < rows.Length; i++) rows[i] = _rows[_order.At((long)_done * rows.Length + i)];
-        long targets = rows.Sum(r => (long)r.Targets);
+        TakeRows(_done);
+        long targets = 0, tokens = 0;
+        foreach (TokenRow row in _stepRows) (targets, tokens) = (targets + row.Targets, tokens + row.Tokens.Length);
 
         ComputeDevice device = _backbone.Device;
         device.Clear(_gradients.All);
-        (int first, int count) = Group.ShareOf(rows.Length);
         ulong key = Counter.Key(Counter.Key(_options.Seed, 2), (ulong)step);
-        LossSums sums = _reducer.Reduce(_step.Accumulate(new ArraySegment<TokenRow>(rows, first, count), first, _kl.Beta, targets, key));
+        LossSums sums = _reducer.Reduce(_step.Accumulate(_ownRows, _firstOwn, _kl.Beta, targets, key, _stepNumbers.AsSpan(_firstOwn, _ownRows.Count)));
         double ce = sums.Ce / targets, kl = sums.Kl / targets, policy = sums.Policy / targets, beta = _kl.Beta;
         double loss = ce + beta * kl + policy, norm = Math.Sqrt(device.SquaredNorm(_gradients.All)), rate = _rate.At(step);
         if (!double.IsFinite(loss) || !double.IsFinite(norm))
@@ -150,13 +165,14 @@ public sealed class Trainer : IDisposable
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         _seconds += seconds;
         StepsMade++;
-        return new TrainMetrics(step, loss, ce, kl, beta, policy, (double)sums.Hits / targets, norm, rate, _tokens, rows.Sum(r => r.Tokens.Length) / seconds);
+        return new TrainMetrics(step, loss, ce, kl, beta, policy, (double)sums.Hits / targets, norm, rate, _tokens, tokens / seconds);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
         _step.Dispose();
+        _cache?.Dispose();
         _gradients.Dispose();
         _first.Dispose();
         _second.Dispose();
@@ -165,9 +181,45 @@ public sealed class Trainer : IDisposable
     private const string MetricsFile = "metrics.jsonl";
 
     /// <summary>What must agree between a run and its continuation.</summary>
-    public string RunKey => string.Create(
-        System.Globalization.CultureInfo.InvariantCulture,
-        $"{_ollm.Shape.Options}/{_ollm.Shape.LatentWidth}/{_backbone.Fingerprint}/{_options.Latent}/{_options.RowsPerStep}/{_options.Seed}/{_options.Shuffle}/{_rows.Count}");
+    public string RunKey => RunAgreement.Of(_backbone, _ollm.Shape, _rows, _options);
+
+    private HiddenCache? OpenCache(Action<string>? log)
+    {
+        if (_options.CacheHidden is not { } folder) return null;
+        try
+        {
+            return HiddenCache.Open(folder, _backbone, _rows, log);
+        }
+        catch (OllmException e) when (!_options.RequireCache)
+        {
+            log?.Invoke($"{e.Message}; without it the backbone runs in every epoch");
+            return null;
+        }
+    }
+
+    private void TakeRows(int stepsDone)
+    {
+        for (int i = 0; i < _stepRows.Length; i++)
+        {
+            _stepNumbers[i] = _order.At((long)stepsDone * _stepRows.Length + i);
+            _stepRows[i] = _rows[_stepNumbers[i]];
+        }
+    }
+
+    /// <summary>
+    /// A run that goes on finds the rows of its earlier steps in the cache; where the cache is gone, they are computed in the
+    /// same groups as then, so that every later step has the numbers of an uninterrupted run.
+    /// </summary>
+    private void RefillCache(CancellationToken cancellation)
+    {
+        for (int done = 0; done < _done && _cache is { IsUsable: true, IsComplete: false } && (long)done * _stepRows.Length < _rows.Length; done++)
+        {
+            // Ctrl-C here leaves the checkpoint that is there already.
+            cancellation.ThrowIfCancellationRequested();
+            TakeRows(done);
+            _step.Fill(_ownRows, _stepNumbers.AsSpan(_firstOwn, _ownRows.Count));
+        }
+    }
 
     private JsonLines OpenMetrics(string folder)
     {
