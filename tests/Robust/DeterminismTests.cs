@@ -63,7 +63,8 @@ public partial class DeterminismTests
         CliRun run = CliRun.Of(writes ? [.. args, "--out", output, "--json"] : [.. args, "--json"]);
         Assert.True(run.Code == 0, run.Error);
         string text = run.Out;
-        foreach (string file in writes ? Directory.GetFiles(output).Order(StringComparer.Ordinal) : [])
+        string[] files = writes ? Directory.GetFiles(output) : [];
+        foreach (string file in files.Order(StringComparer.Ordinal))
         {
             if (file.EndsWith(".safetensors", StringComparison.Ordinal)) text += $"\n{Path.GetFileName(file)} {Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file)))}";
             if (file.EndsWith(".jsonl", StringComparison.Ordinal)) text += "\n" + File.ReadAllText(file);

@@ -79,10 +79,11 @@ public sealed class OllmModel : IDisposable
     }
 
     /// <summary>Reads an OLLM folder for the given backbone.</summary>
-    /// <exception cref="OllmException">A file is missing or malformed, or the folder was made for another backbone.</exception>
+    /// <exception cref="OllmException">A file is missing or malformed, the folder was made for another backbone, or is a damaged checkpoint.</exception>
     public static OllmModel Load(QwenBackbone backbone, string folder)
     {
         ArgumentNullException.ThrowIfNull(backbone);
+        if (File.Exists(Path.Combine(folder, SealedFolder.StateFile))) SealedFolder.Open(folder); // A training checkpoint says whether it is whole.
         OllmManifest manifest = OllmManifest.Load(folder);
         ModelConfig config = backbone.Config;
         if (manifest.HiddenSize != config.HiddenSize || manifest.VocabSize != config.VocabSize
