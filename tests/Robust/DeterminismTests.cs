@@ -11,7 +11,7 @@ public partial class DeterminismTests
     [InlineData("rl", "ollm rows", "--steps", "2", "--batch-size", "3", "--rollouts", "4", "--max-tokens", "6", "--seed", "4")]
     [InlineData("eval", "ollm rows", "--samples", "3", "--max-tokens", "6", "--seed", "4")]
     [InlineData("generate", "ollm", "--prompt", "1 + 2", "--max-tokens", "12", "--temp", "0.9", "--top-p", "0.9", "--seed", "4", "--latent", "sample")]
-    [InlineData("options", "ollm", "--prompt", "1 + 2", "--max-tokens", "4")]
+    [InlineData("options", "ollm", "--prompt", "1 + 2", "--steps", "4")]
     [InlineData("diagnose", "rows")]
     public void Command_AgainAndWithMoreThreads_GivesTheSameBits(string command, string needs, params string[] flags)
     {
