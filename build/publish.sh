@@ -6,10 +6,10 @@ cd "$(dirname "$0")/.."
 platforms=("$@")
 [ ${#platforms[@]} -gt 0 ] || platforms=(linux-x64 linux-arm64 win-x64 osx-arm64)
 for platform in "${platforms[@]}"; do
-    # Lock files list what every platform needs; the runtime of one platform comes on top.
+    # The lock files list what all platforms need; the runtime of one comes on top, so they are left out here.
     dotnet publish src/Cli/Cli.csproj -c Release -r "$platform" --self-contained -o "artifacts/$platform" \
         -p:PublishSingleFile=true -p:IncludeNativeLibrariesForSelfExtract=true -p:DebugType=embedded \
-        -p:RestorePackagesWithLockFile=false -p:GenerateDocumentationFile=false
+        -p:RestorePackagesWithLockFile=false -p:NuGetLockFilePath=none.lock.json -p:GenerateDocumentationFile=false
     echo "$platform: $(du -sh "artifacts/$platform" | cut -f1)"
 done
 if [ "$(uname -sm)" = "Linux x86_64" ] && [ -x artifacts/linux-x64/ollm ]; then
