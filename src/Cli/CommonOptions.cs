@@ -124,6 +124,6 @@ internal sealed class ModelOptions
     {
         int threads = parsed.GetValue(_threads);
         if (threads == 0 && group is { IsDistributed: true }) threads = group.FairThreads;
-        return ModelSession.Open(parsed.GetValue(_model)!, _ollm is null ? null : parsed.GetValue(_ollm), parsed.GetValue(_device)!, threads);
+        return ModelSession.Open(parsed.GetValue(_model)!, _ollm is null ? null : parsed.GetValue(_ollm), parsed.GetValue(_device)!, threads, group?.LocalRank ?? 0);
     }
 }
