@@ -10,7 +10,8 @@ namespace OllmNative.Training;
 /// <param name="Beta">Weight of the KL term in the next step.</param>
 /// <param name="MetricsLength">Bytes of metrics.jsonl at this step.</param>
 /// <param name="Run">What must agree between a run and its continuation.</param>
-public sealed record TrainingState(int Step, long Tokens, double Beta, long MetricsLength, string Run);
+/// <param name="Updates">Optimizer steps where they differ from <paramref name="Step"/>: latent RL makes several or none in a step.</param>
+public sealed record TrainingState(int Step, long Tokens, double Beta, long MetricsLength, string Run, int? Updates = null);
 
 /// <summary>
 /// <c>checkpoints/step-NNNNNNNN</c> inside the output folder: an OLLM folder of its own with the optimizer's moments and the
@@ -51,7 +52,7 @@ public sealed class TrainingCheckpoint
         }
         return new TrainingCheckpoint(newest, new TrainingState(
             json.RequiredInt("step", 0, int.MaxValue), json.OptionalCount("tokens") ?? 0, json.OptionalNumber("beta", 0, double.MaxValue) ?? 1,
-            json.OptionalCount("metrics_length") ?? 0, json.OptionalString("run") ?? ""));
+            json.OptionalCount("metrics_length") ?? 0, json.OptionalString("run") ?? "", json.OptionalInt("updates", 0, int.MaxValue)));
     }
 
     /// <summary>Reads parameters and moments.</summary>
@@ -81,7 +82,7 @@ public sealed class TrainingCheckpoint
         var sums = Checked.ToDictionary(file => file, file => Checksum(Path.Combine(temporary, file)));
         using (FileStream stream = File.Create(Path.Combine(temporary, StateFile)))
         {
-            JsonSerializer.Serialize(stream, new { step = state.Step, tokens = state.Tokens, beta = state.Beta, metrics_length = state.MetricsLength, run = state.Run, sha256 = sums });
+            JsonSerializer.Serialize(stream, new { step = state.Step, tokens = state.Tokens, beta = state.Beta, metrics_length = state.MetricsLength, run = state.Run, updates = state.Updates, sha256 = sums });
             stream.Flush(flushToDisk: true);
         }
         if (Directory.Exists(final)) Directory.Delete(final, recursive: true);
