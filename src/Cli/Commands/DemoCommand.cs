@@ -34,7 +34,7 @@ internal static class DemoCommand
         using ModelSession session = ModelSession.Open(model, threads: threads);
         ui.Log($"{session.Device.Description}; backbone of {Format.Count(session.Backbone.ParameterCount)} parameters, frozen");
         using var stages = new Stages(ui);
-        var demo = new DemoRun(session.Backbone, session.Tokenizer, options, folder) { OnProgress = stages.Report };
+        var demo = new DemoRun(session.Backbone, session.Tokenizer, options, folder) { OnProgress = (stage, done, total, note) => stages.Report(stage, done, total, note) };
         DemoResult result = demo.Run(ui.Cancellation);
         stages.Dispose();
 
@@ -63,29 +63,5 @@ internal static class DemoCommand
             string.Join("  ", step.Options.Select(o => o.TopToken).Where(token => token != step.Token).Distinct()),
         }), 1);
         ui.Line();
-    }
-
-    /// <summary>One progress bar at a time, a new one for each stage.</summary>
-    private sealed class Stages(Output ui) : IDisposable
-    {
-        private string _stage = "";
-        private Progress? _bar;
-
-        public void Report(string stage, long done, long total, string note)
-        {
-            if (stage != _stage)
-            {
-                _bar?.Dispose();
-                _bar = ui.Progress(stage, total);
-                _stage = stage;
-            }
-            _bar?.Report(done, note);
-        }
-
-        public void Dispose()
-        {
-            _bar?.Dispose();
-            _bar = null;
-        }
     }
 }
