@@ -28,6 +28,7 @@ public static class OllmCli
         ("options", OptionsCommand.Create),
         ("options-report", OptionsReportCommand.Create),
         ("search", SearchCommand.Create),
+        ("ablate", AblateCommand.Create),
         ("serve", ServeCommand.Create),
         ("diagnose", DiagnoseCommand.Create),
         ("grade", GradeCommand.Create),

@@ -26,7 +26,7 @@ internal static class DemoCommand
     }
 
     /// <summary>The tiny model beside the program.</summary>
-    private static string ShippedModel => Path.Combine(AppContext.BaseDirectory, "weights", "tiny-qwen2");
+    internal static string ShippedModel => Path.Combine(AppContext.BaseDirectory, "weights", "tiny-qwen2");
 
     private static void Run(Output ui, string model, string folder, int threads, DemoOptions options)
     {

@@ -150,6 +150,8 @@ internal static class RlCommand
         private readonly Option<int> _epochs = CommonOptions.Number("--rl-epochs", "Passes over the rollouts of each step.", Defaults.Epochs, 1, 1000);
         private readonly Option<double> _clip = CommonOptions.Number("--clip", "Largest global norm of the gradient; 0 does not clip.", Defaults.Clip, 0, double.MaxValue);
         private readonly Option<ulong> _seed = CommonOptions.Seed("Names the order of problems and the samples.");
+        private readonly Option<string> _credit = CommonOptions.Choice(
+            "--credit", "What latent RL credits with a reward: the option that was drawn, or all options that say the same token.", "option", "option", "token");
         private readonly Option<int> _checkpointEvery = CommonOptions.Number(
             "--checkpoint-every", "Updates between checkpoints; 0 writes one only at the end or on Ctrl-C.", Defaults.CheckpointEvery, 0, int.MaxValue);
         private readonly Option<int> _evaluateEvery = CommonOptions.Number("--eval-every", "Updates between evaluations on --validation.", Defaults.EvaluateEvery, 1, int.MaxValue);
@@ -158,7 +160,7 @@ internal static class RlCommand
         {
             Option[] all =
             [
-                Method, _steps, _problems, _rollouts, MaxTokens, _rate, _finalRate, _entropy, _clipRatio, _epochs, _clip, _seed, _checkpointEvery, _evaluateEvery,
+                Method, _credit, _steps, _problems, _rollouts, MaxTokens, _rate, _finalRate, _entropy, _clipRatio, _epochs, _clip, _seed, _checkpointEvery, _evaluateEvery,
             ];
             foreach (Option option in all) command.Add(option);
         }
@@ -180,6 +182,7 @@ internal static class RlCommand
             ClipRatio = parsed.GetValue(_clipRatio),
             Epochs = parsed.GetValue(_epochs),
             Clip = parsed.GetValue(_clip),
+            Credit = parsed.GetValue(_credit) == "token" ? RlCredit.Token : RlCredit.Option,
             Seed = parsed.GetValue(_seed),
             CheckpointEvery = parsed.GetValue(_checkpointEvery),
             EvaluateEvery = parsed.GetValue(_evaluateEvery),

@@ -119,7 +119,7 @@ public abstract class AnswerRl : IDisposable
             rewards[i] = problem.IsRight(text, out string? answer) ? 1 : 0;
             malformed += IsMalformed(problem, text, answer) ? 1 : 0;
         }
-        Experience experience = Collect(rollouts, rewards, out int active, out double entropy);
+        RlExperience experience = Collect(rollouts, rewards, out int active, out double entropy);
         double progress = (step - 1.0) / Math.Max(1, Options.Steps - 1);
         double rate = Options.FinalLearningRate + (Options.LearningRate - Options.FinalLearningRate) * 0.5 * (1 + Math.Cos(Math.PI * progress));
         double loss = 0, norm = 0;
@@ -163,6 +163,11 @@ public abstract class AnswerRl : IDisposable
     /// <summary>What a rollout chose at each token, and how likely it held that: log pi.</summary>
     protected abstract (IReadOnlyList<int> Choices, IReadOnlyList<float> LogProbabilities) ChoicesOf(GenerationRequest rollout);
 
+    /// <summary>Called once with the experience of an update, before the first pass; may change the rows' old log-probabilities or drop rows.</summary>
+    protected virtual void Prepare(RlExperience experience)
+    {
+    }
+
     /// <summary>Adds the gradient of the mean surrogate over these choices to <see cref="Gradients"/>; returns the sum of the losses.</summary>
     protected abstract double Pass(in RlBatch batch);
 
@@ -174,6 +179,7 @@ public abstract class AnswerRl : IDisposable
     }
 
     /// <summary>Choices that go through <see cref="Pass"/> together.</summary>
+    /// <param name="First">Place of the first choice among those of the update.</param>
     /// <param name="Hidden">h at each choice, [N, D].</param>
     /// <param name="Choices">What was chosen, [N].</param>
     /// <param name="Advantage">Advantage of the rollout, [N].</param>
@@ -181,17 +187,7 @@ public abstract class AnswerRl : IDisposable
     /// <param name="Entropy">Weight of the entropy bonus.</param>
     /// <param name="Scale">1 / (choices of the whole update).</param>
     protected readonly record struct RlBatch(
-        DeviceView<float> Hidden, DeviceView<int> Choices, DeviceView<float> Advantage, DeviceView<float> OldLog, float Entropy, float Scale);
-
-    /// <summary>What the rollouts of the informative groups say: one row for each generated token.</summary>
-    private sealed class Experience
-    {
-        public List<float> Hidden { get; } = [];
-        public List<int> Choices { get; } = [];
-        public List<float> Advantage { get; } = [];
-        public List<float> OldLog { get; } = [];
-        public int Rows => Choices.Count;
-    }
+        int First, DeviceView<float> Hidden, DeviceView<int> Choices, DeviceView<float> Advantage, DeviceView<float> OldLog, float Entropy, float Scale);
 
     private GenerationRequest[] Rollouts(int step, out AnswerProblem[] problems)
     {
@@ -208,9 +204,9 @@ public abstract class AnswerRl : IDisposable
     }
 
     /// <summary>The choices of all groups that teach; <paramref name="entropy"/> is the mean of -log pi over the choices of all.</summary>
-    private Experience Collect(GenerationRequest[] rollouts, double[] rewards, out int active, out double entropy)
+    private RlExperience Collect(GenerationRequest[] rollouts, double[] rewards, out int active, out double entropy)
     {
-        var experience = new Experience();
+        var experience = new RlExperience(_d);
         int g = Options.Rollouts;
         (active, entropy, long count) = (0, 0, 0);
         for (int first = 0; first < rollouts.Length; first += g)
@@ -228,18 +224,16 @@ public abstract class AnswerRl : IDisposable
                 count += logs.Count;
                 if (variance == 0) continue;
                 float advantage = (float)((group[i] - mean) / (Math.Sqrt(variance) + 1e-4));
-                experience.Hidden.AddRange(rollout.Hidden);
-                experience.Choices.AddRange(choices);
-                experience.OldLog.AddRange(logs);
-                for (int t = 0; t < choices.Count; t++) experience.Advantage.Add(advantage);
+                experience.Add(rollout.Hidden, choices, logs, advantage);
             }
         }
         entropy /= Math.Max(1, count);
+        if (experience.Rows > 0) Prepare(experience);
         return experience;
     }
 
     /// <summary>One pass over the experience and one optimizer step; returns the mean loss.</summary>
-    private double Update(Experience experience, double rate, double entropy, out double norm)
+    private double Update(RlExperience experience, double rate, double entropy, out double norm)
     {
         Device.Clear(_moduleGradients);
         double loss = 0;
@@ -248,20 +242,17 @@ public abstract class AnswerRl : IDisposable
             int n = Math.Min(_rowsPerPass, experience.Rows - first);
             DeviceView<float> hidden = _hidden.First((long)n * _d), advantage = _advantage.First(n), oldLog = _oldLog.First(n);
             DeviceView<int> choices = _choices.First(n);
-            hidden.Upload(Slice(experience.Hidden, first * _d, n * _d));
-            choices.Upload(Slice(experience.Choices, first, n));
-            advantage.Upload(Slice(experience.Advantage, first, n));
-            oldLog.Upload(Slice(experience.OldLog, first, n));
-            loss += Pass(new RlBatch(hidden, choices, advantage, oldLog, (float)entropy, 1f / experience.Rows));
+            hidden.Upload(RlExperience.Slice(experience.Hidden, first * _d, n * _d));
+            choices.Upload(RlExperience.Slice(experience.Choices, first, n));
+            advantage.Upload(RlExperience.Slice(experience.Advantage, first, n));
+            oldLog.Upload(RlExperience.Slice(experience.OldLog, first, n));
+            loss += Pass(new RlBatch(first, hidden, choices, advantage, oldLog, (float)entropy, 1f / experience.Total));
         }
         norm = Math.Sqrt(Device.SquaredNorm(_moduleGradients));
         if (!double.IsFinite(norm)) throw new OllmException($"step {_done + 1}: the gradient norm is {norm}; RL stops, and this update is not made");
         double scale = Options.Clip > 0 ? Math.Min(1, Options.Clip / (norm + 1e-6)) : 1;
         Device.AdamW(Ollm.Parameters.Module(_module), _moduleGradients, _first.Module(_module), _second.Module(_module),
             new AdamWStep(++_updates, (float)rate, 0.9f, 0.999f, 1e-8f, 0, (float)scale));
-        return loss / experience.Rows;
+        return loss / experience.Total;
     }
-
-    private static Span<T> Slice<T>(List<T> list, int start, int count) =>
-        System.Runtime.InteropServices.CollectionsMarshal.AsSpan(list).Slice(start, count);
 }

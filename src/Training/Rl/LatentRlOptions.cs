@@ -2,6 +2,16 @@ using OllmNative.Model;
 
 namespace OllmNative.Training;
 
+/// <summary>What latent RL credits with an answer's reward.</summary>
+public enum RlCredit
+{
+    /// <summary>The option that was drawn: log pi(z).</summary>
+    Option,
+
+    /// <summary>All options that would have said the same token: log of the sum of their pi.</summary>
+    Token,
+}
+
 /// <summary>Settings of RL on answers, of options or of tokens, with their defaults.</summary>
 public sealed record LatentRlOptions
 {
@@ -34,6 +44,9 @@ public sealed record LatentRlOptions
 
     /// <summary>Largest global norm of the gradient; 0 does not clip.</summary>
     public double Clip { get; init; } = 1;
+
+    /// <summary>What is credited with the reward; RL on tokens has no choice here.</summary>
+    public RlCredit Credit { get; init; } = RlCredit.Option;
 
     /// <summary>Seed of order and samples.</summary>
     public ulong Seed { get; init; }

@@ -102,6 +102,20 @@ public sealed class RlRun
         Save();
     }
 
+    /// <summary>The metrics in a run's folder.</summary>
+    public static IEnumerable<RlMetrics> ReadMetrics(string folder)
+    {
+        foreach (string line in File.ReadLines(Path.Combine(folder, MetricsFile)))
+        {
+            using JsonDocument json = JsonDocument.Parse(line);
+            JsonElement at = json.RootElement;
+            double Number(string name) => at.GetProperty(name) is { ValueKind: JsonValueKind.Number } value ? value.GetDouble() : double.NaN;
+            yield return new RlMetrics(
+                at.GetProperty("step").GetInt32(), Number("reward"), Number("active_groups"), Number("malformed"), Number("entropy"), Number("loss"), Number("grad_norm"),
+                Number("lr"), at.GetProperty("rollouts").GetInt64(), Number("tokens_per_second"));
+        }
+    }
+
     /// <summary>The evaluations in a run's folder.</summary>
     public static IReadOnlyList<RlEvaluation> ReadEvaluations(string folder)
     {

@@ -19,7 +19,7 @@ internal static class RlRunKey
             ("trained-module", module), ("model", backbone.Fingerprint), ("ollm", Digest(hash => hash.AppendData(MemoryMarshal.AsBytes<float>(ollm.Parameters.All.ToArray())))),
             ("data", Digest(hash => Append(hash, problems))), ("--steps", o.Steps), ("--batch-size", o.Problems), ("--rollouts", o.Rollouts), ("--max-tokens", o.MaxTokens),
             ("--lr", o.LearningRate), ("--final-lr", o.FinalLearningRate), ("--entropy", o.Entropy), ("--clip-ratio", o.ClipRatio), ("--rl-epochs", o.Epochs),
-            ("--clip", o.Clip), ("--seed", o.Seed),
+            ("--clip", o.Clip), ("--credit", o.Credit.ToString().ToLowerInvariant()), ("--seed", o.Seed),
         ];
         return string.Join(' ', pairs.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Name}={pair.Value}")));
     }
