@@ -77,15 +77,16 @@ internal static class AblateCommand
         private readonly Option<int> _steps = CommonOptions.Number("--steps", "Supervised steps of each run.", Defaults.TrainSteps, 1, 1_000_000);
         private readonly Option<int> _rlSteps = CommonOptions.Number("--rl-steps", "Updates of each RL run.", Defaults.RlSteps, 1, 1_000_000);
         private readonly Option<int> _rlProblems = CommonOptions.Number("--batch-size", "Problems of each RL update.", Defaults.RlProblems, 1, 1 << 20);
-        private readonly Option<double> _rate = CommonOptions.Number("--lr", "First learning rate of RL on options.", Defaults.LatentRate, 0, double.MaxValue);
-        private readonly Option<double> _tokenRate = CommonOptions.Number("--token-lr", "First learning rate of RL on tokens.", Defaults.TokenRate, 0, double.MaxValue);
+        private readonly Option<double> _optionsRate = CommonOptions.Number("--options-lr", "First learning rate of RL on options.", Defaults.OptionsRate, 0, double.MaxValue);
+        private readonly Option<double> _groupsRate = CommonOptions.Number("--groups-lr", "The same with credit by token.", Defaults.GroupsRate, 0, double.MaxValue);
+        private readonly Option<double> _tokensRate = CommonOptions.Number("--tokens-lr", "First learning rate of RL on tokens.", Defaults.TokensRate, 0, double.MaxValue);
         private readonly Option<int> _rows = CommonOptions.Number("--rows", "Rows that runs are trained on.", Defaults.TrainingRows, 1, 10_000_000);
         private readonly Option<int> _problems = CommonOptions.Number("--problems", "Held-out problems.", Defaults.Problems, 1, 300);
         private readonly Option<int> _samples = CommonOptions.Number("--samples", "N of sampled answers and of pass@N.", Defaults.Samples, 1, 1 << 10);
 
         public Flags(Command command)
         {
-            Option[] all = [_study, _seeds, _seed, _options, _targets, _betas, _quick, _steps, _rlSteps, _rlProblems, _rate, _tokenRate, _rows, _problems, _samples];
+            Option[] all = [_study, _seeds, _seed, _options, _targets, _betas, _quick, _steps, _rlSteps, _rlProblems, _optionsRate, _groupsRate, _tokensRate, _rows, _problems, _samples];
             foreach (Option option in all) command.Add(option);
         }
 
@@ -99,7 +100,7 @@ internal static class AblateCommand
                 Seeds = [.. Enumerable.Range(0, parsed.GetValue(_seeds)).Select(i => first + (ulong)i)],
                 Options = Numbers<int>(parsed, _options), KlTargets = Numbers<double>(parsed, _targets), Betas = Numbers<double>(parsed, _betas),
                 TrainSteps = Size(_steps, sizes.TrainSteps), RlSteps = Size(_rlSteps, sizes.RlSteps), Problems = Size(_problems, sizes.Problems),
-                RlProblems = parsed.GetValue(_rlProblems), LatentRate = parsed.GetValue(_rate), TokenRate = parsed.GetValue(_tokenRate),
+                RlProblems = parsed.GetValue(_rlProblems), OptionsRate = parsed.GetValue(_optionsRate), GroupsRate = parsed.GetValue(_groupsRate), TokensRate = parsed.GetValue(_tokensRate),
                 TrainingRows = parsed.GetValue(_rows), Samples = parsed.GetValue(_samples),
             };
             options.Validate();

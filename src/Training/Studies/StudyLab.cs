@@ -50,7 +50,7 @@ public sealed class StudyLab(QwenBackbone backbone, Tokenizer tokenizer, StudyOp
         bool tokens = arm == RlArm.Tokens;
         TrainSetup setup = tokens ? new TrainSetup(1, LatentWidth: MatchedWidth(backbone.Config.HiddenSize)) : new TrainSetup(10);
         string name = $"rl-{arm.ToString().ToLowerInvariant()}-seed{seed}";
-        double rate = tokens ? options.TokenRate : options.LatentRate;
+        double rate = arm switch { RlArm.Options => options.OptionsRate, RlArm.Groups => options.GroupsRate, _ => options.TokensRate };
         Dictionary<string, string> more = Settings(setup, seed);
         foreach ((string key, object value) in (ReadOnlySpan<(string, object)>)
             [("rl-steps", options.RlSteps), ("rl-problems", options.RlProblems), ("rl-rate", rate), ("eval-every", options.EvaluateEvery)])

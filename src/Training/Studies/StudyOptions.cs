@@ -39,10 +39,13 @@ public sealed record StudyOptions
     public int RlProblems { get; init; } = 48;
 
     /// <summary>First learning rate of RL on options.</summary>
-    public double LatentRate { get; init; } = 4e-3;
+    public double OptionsRate { get; init; } = 8e-3;
+
+    /// <summary>First learning rate of RL on options with credit by token.</summary>
+    public double GroupsRate { get; init; } = 4e-3;
 
     /// <summary>First learning rate of RL on tokens.</summary>
-    public double TokenRate { get; init; } = 4e-3;
+    public double TokensRate { get; init; } = 4e-3;
 
     /// <summary>A quarter of the work: for a first look.</summary>
     public StudyOptions Quick() => this with { TrainSteps = 150, RlSteps = 60, Problems = 100 };
