@@ -1,11 +1,12 @@
 using OllmNative.Model;
+using OllmNative.Training;
 
 namespace OllmNative.Tests;
 
 /// <summary>OLLMs whose options are known: option k makes the digit k + 1 the only likely token.</summary>
 internal static class DigitOptions
 {
-    /// <summary>With one option its bias makes the digits 1 to 4 about equally likely, and all else unlikely.</summary>
+    /// <summary>With one option the adapter has learned to say the digits 1 to 4 equally often after <c>a=</c>, <c>b=</c> and <c>c=</c>.</summary>
     public static OllmModel NewOllm(TinyBackbone tiny, int options, int width, ulong seed = 1)
     {
         OllmModel ollm = OllmModel.Create(tiny.Model, options, width, seed);
@@ -13,10 +14,9 @@ internal static class DigitOptions
         float[] head = tiny.Weights["lm_head.weight"];
         if (options == 1)
         {
-            var bias = new float[d];
-            for (int k = 0; k < 4; k++)
-                for (int i = 0; i < d; i++) bias[i] += 1.5f * head[('1' + k) * d + i];
-            ollm.Parameters["decoder.out.bias"].Upload(bias);
+            TokenRow[] rows = [.. Enumerable.Range(0, 12).Select(i => new TokenRow(['a' + i / 4, '=', '1' + i % 4], 2, i + 1))];
+            using var trainer = new Trainer(tiny.Model, ollm, rows, new TrainOptions { Steps = 120, BatchSize = 12, LearningRate = 0.02 });
+            for (int step = 0; step < 120; step++) trainer.Step();
             return ollm;
         }
         float[] output = new float[d * width], table = new float[options * width];

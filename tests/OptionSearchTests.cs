@@ -8,7 +8,7 @@ public sealed class OptionSearchTests : IDisposable
 {
     private const int Options = 3, Width = 16, Steps = 3;
     private readonly TinyBackbone _tiny = new(vocabulary: 303);
-    private readonly Tokenizer _tokenizer = TokenizerSamples.Load();
+    private readonly Tokenizer _tokenizer = Tokenizer.Load(new CliTextModel().Folder);
 
     public void Dispose() => _tiny.Dispose();
 

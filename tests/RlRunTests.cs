@@ -14,7 +14,7 @@ public sealed class RlRunTests : IDisposable
     };
 
     private readonly TinyBackbone _tiny = new(vocabulary: 303);
-    private readonly Tokenizer _tokenizer = TokenizerSamples.Load();
+    private readonly Tokenizer _tokenizer = Tokenizer.Load(new CliTextModel().Folder);
     private readonly string _folder = TestData.NewFolder();
 
     public void Dispose() => _tiny.Dispose();

@@ -41,15 +41,16 @@ internal static class AblateCommand
         var ablation = new Ablation(lab, options, kinds);
         var report = new StudyReport(options.Samples);
         string page = Path.Combine(folder, "report.html");
-        int total = ablation.Runs, done = 0;
+        int total = ablation.Runs;
         IReadOnlyList<StudyTable> tables = ablation.Run(
             soFar =>
             {
                 report.Page(soFar).Save(page);
-                ui.Log($"{++done} of {total} runs");
+                ui.Log($"{ablation.Done} of {total} runs");
             },
             ui.Cancellation);
         stages.Dispose();
+        report.Page(tables).Save(page);
         foreach (StudyTable table in tables)
         {
             ui.Line(StudyReport.Title(table.Kind));

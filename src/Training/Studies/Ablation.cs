@@ -64,14 +64,25 @@ public sealed class Ablation
     /// <summary>Runs in all; those of several studies count once.</summary>
     public int Runs => _options.Seeds.Count * Cases().Select(c => c.Key).Distinct().Count();
 
+    /// <summary>Runs that have a result, those of earlier calls included.</summary>
+    public int Done => _done.Count;
+
     /// <summary>Runs everything that has no result yet.</summary>
     /// <param name="onRun">Called after each run with the tables so far.</param>
     /// <param name="cancellation">Stops; what is done is kept, and the run that was going on has a checkpoint.</param>
+    /// <exception cref="OllmException">A result of an earlier call was made with other settings.</exception>
     public IReadOnlyList<StudyTable> Run(Action<IReadOnlyList<StudyTable>>? onRun = null, CancellationToken cancellation = default)
     {
+        Case[] cases = [.. Cases().DistinctBy(c => c.Key)];
+        // Before anything is run: a result that does not fit should not be found after an hour.
         foreach (ulong seed in _options.Seeds)
         {
-            foreach (Case one in Cases().DistinctBy(c => c.Key))
+            foreach (Case one in cases)
+                if (one.Find(seed) is { } before) _done[(one.Key, seed)] = before;
+        }
+        foreach (ulong seed in _options.Seeds)
+        {
+            foreach (Case one in cases.Where(one => !_done.ContainsKey((one.Key, seed))))
             {
                 cancellation.ThrowIfCancellationRequested();
                 _done[(one.Key, seed)] = one.Run(seed, cancellation);
@@ -81,7 +92,7 @@ public sealed class Ablation
         return Tables();
     }
 
-    private sealed record Case(StudyKind Kind, string Label, string Key, Func<ulong, CancellationToken, StudyResult> Run);
+    private sealed record Case(StudyKind Kind, string Label, string Key, Func<ulong, StudyResult?> Find, Func<ulong, CancellationToken, StudyResult> Run);
 
     private IEnumerable<Case> Cases() => _kinds.SelectMany(kind => kind switch
     {
@@ -94,9 +105,11 @@ public sealed class Ablation
         ],
     });
 
-    private Case Train(StudyKind kind, string label, TrainSetup setup) => new(kind, label, setup.Name, (seed, stop) => _lab.Train(setup, seed, stop));
+    private Case Train(StudyKind kind, string label, TrainSetup setup) =>
+        new(kind, label, setup.Name, seed => _lab.Find(setup, seed), (seed, stop) => _lab.Run(setup, seed, stop));
 
-    private Case Rl(string label, RlArm arm) => new(StudyKind.Rl, label, $"rl-{arm}", (seed, stop) => _lab.Rl(arm, seed, stop));
+    private Case Rl(string label, RlArm arm) =>
+        new(StudyKind.Rl, label, $"rl-{arm}", seed => _lab.Find(arm, seed), (seed, stop) => _lab.Run(arm, seed, stop));
 
     private StudyTable[] Tables() =>
     [

@@ -28,44 +28,47 @@ public sealed class StudyLab(QwenBackbone backbone, Tokenizer tokenizer, StudyOp
     /// <summary>Called with the run and its stage, the work done and the work in all.</summary>
     public Action<string, long, long>? OnProgress { get; init; }
 
-    /// <summary>Result of a supervised run with one seed.</summary>
-    public StudyResult Train(TrainSetup setup, ulong seed, CancellationToken cancellation)
+    /// <summary>The result of a supervised run that was made before; null when there is none.</summary>
+    /// <exception cref="OllmException">It was made with other settings, or its file is damaged.</exception>
+    public StudyResult? Find(TrainSetup setup, ulong seed)
+    {
+        ArgumentNullException.ThrowIfNull(setup);
+        return StudyResult.Find(PathOf($"{setup.Name}-seed{seed}"), Settings(setup, seed));
+    }
+
+    /// <summary>The result of an RL run that was made before; null when there is none.</summary>
+    /// <exception cref="OllmException">It was made with other settings, or its file is damaged.</exception>
+    public StudyResult? Find(RlArm arm, ulong seed) => StudyResult.Find(PathOf(NameOf(arm, seed)), Settings(arm, seed));
+
+    /// <summary>Makes a supervised run with one seed.</summary>
+    public StudyResult Run(TrainSetup setup, ulong seed, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(setup);
         string name = $"{setup.Name}-seed{seed}";
-        return Once(name, Settings(setup, seed), settings =>
-        {
-            TinyLab lab = Lab(seed);
-            using OllmModel ollm = Model(setup, lab, cancellation);
-            var figures = new Dictionary<string, double>();
-            TrainingFigures(Path.Combine(folder, "models", name), figures, out double[][] ce);
-            new TrainedFigures(lab, ollm, options.Samples, stage => OnProgress?.Invoke($"{name}: {stage}", 0, 1)).Measure(figures, cancellation);
-            return new StudyResult { Name = name, Settings = settings, Figures = figures, Curves = new Dictionary<string, double[][]> { ["ce"] = ce } };
-        });
+        TinyLab lab = Lab(seed);
+        using OllmModel ollm = Model(setup, lab, cancellation);
+        var figures = new Dictionary<string, double>();
+        TrainingFigures(Path.Combine(folder, "models", name), figures, out double[][] ce);
+        new TrainedFigures(lab, ollm, options.Samples, stage => OnProgress?.Invoke($"{name}: {stage}", 0, 1)).Measure(figures, cancellation);
+        return Saved(new StudyResult { Name = name, Settings = Settings(setup, seed), Figures = figures, Curves = new Dictionary<string, double[][]> { ["ce"] = ce } });
     }
 
-    /// <summary>Result of an RL run with one seed: on options from the default OLLM, or on tokens from an adapter with as many trained numbers.</summary>
-    public StudyResult Rl(RlArm arm, ulong seed, CancellationToken cancellation)
+    /// <summary>Makes an RL run with one seed: on options from the default OLLM, or on tokens from an adapter with as many trained numbers.</summary>
+    public StudyResult Run(RlArm arm, ulong seed, CancellationToken cancellation)
     {
-        bool tokens = arm == RlArm.Tokens;
-        TrainSetup setup = tokens ? new TrainSetup(1, LatentWidth: MatchedWidth(backbone.Config.HiddenSize)) : new TrainSetup(10);
-        string name = $"rl-{arm.ToString().ToLowerInvariant()}-seed{seed}";
-        double rate = arm switch { RlArm.Options => options.OptionsRate, RlArm.Groups => options.GroupsRate, _ => options.TokensRate };
-        Dictionary<string, string> more = Settings(setup, seed);
-        foreach ((string key, object value) in (ReadOnlySpan<(string, object)>)
-            [("rl-steps", options.RlSteps), ("rl-problems", options.RlProblems), ("rl-rate", rate), ("eval-every", options.EvaluateEvery)])
-            more[key] = Convert.ToString(value, CultureInfo.InvariantCulture)!;
-        return Once(name, more, settings =>
+        string name = NameOf(arm, seed);
+        TinyLab lab = Lab(seed);
+        using OllmModel ollm = Model(SetupOf(arm), lab, cancellation);
+        LatentRlOptions rl = lab.Rl(options.RlSteps) with
         {
-            TinyLab lab = Lab(seed);
-            using OllmModel ollm = Model(setup, lab, cancellation);
-            LatentRlOptions rl = lab.Rl(options.RlSteps) with { LearningRate = rate, Problems = options.RlProblems, EvaluateEvery = options.EvaluateEvery, CheckpointEvery = 25, Credit = arm == RlArm.Groups ? RlCredit.Token : RlCredit.Option };
-            var study = new RlStudyRun(lab, ollm, rl, options.Samples, Path.Combine(folder, "rl", name))
-            {
-                OnProgress = (stage, done, total) => OnProgress?.Invoke($"{name}: {stage}", done, total),
-            };
-            return study.Run(name, settings, cancellation);
-        });
+            LearningRate = RateOf(arm), Problems = options.RlProblems, EvaluateEvery = options.EvaluateEvery, CheckpointEvery = 25,
+            Credit = arm == RlArm.Groups ? RlCredit.Token : RlCredit.Option,
+        };
+        var study = new RlStudyRun(lab, ollm, rl, options.Samples, Path.Combine(folder, "rl", name))
+        {
+            OnProgress = (stage, done, total) => OnProgress?.Invoke($"{name}: {stage}", done, total),
+        };
+        return Saved(study.Run(name, Settings(arm, seed), cancellation));
     }
 
     /// <summary>The width at which <c>decoder.*</c> with K = 1 has about as many numbers as <c>policy.*</c> with K = 10 and the default width.</summary>
@@ -78,14 +81,28 @@ public sealed class StudyLab(QwenBackbone backbone, Tokenizer tokenizer, StudyOp
         return Math.Max(1, (int)Math.Round((policy - 2.0 * hidden) / (2.0 * hidden + 2)));
     }
 
-    private StudyResult Once(string name, Dictionary<string, string> settings, Func<Dictionary<string, string>, StudyResult> make)
+    private static string NameOf(RlArm arm, ulong seed) => $"rl-{arm.ToString().ToLowerInvariant()}-seed{seed}";
+
+    private TrainSetup SetupOf(RlArm arm) => arm == RlArm.Tokens ? new TrainSetup(1, LatentWidth: MatchedWidth(backbone.Config.HiddenSize)) : new TrainSetup(10);
+
+    private double RateOf(RlArm arm) => arm switch { RlArm.Options => options.OptionsRate, RlArm.Groups => options.GroupsRate, _ => options.TokensRate };
+
+    private string PathOf(string name) => Path.Combine(folder, "runs", name + ".json");
+
+    private StudyResult Saved(StudyResult result)
     {
-        string path = Path.Combine(folder, "runs", name + ".json");
-        if (StudyResult.Find(path, settings) is { } before) return before;
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        StudyResult result = make(settings);
-        result.Save(path);
+        Directory.CreateDirectory(Path.Combine(folder, "runs"));
+        result.Save(PathOf(result.Name));
         return result;
+    }
+
+    private Dictionary<string, string> Settings(RlArm arm, ulong seed)
+    {
+        Dictionary<string, string> settings = Settings(SetupOf(arm), seed);
+        foreach ((string key, object value) in (ReadOnlySpan<(string, object)>)
+            [("rl-steps", options.RlSteps), ("rl-problems", options.RlProblems), ("rl-rate", RateOf(arm)), ("eval-every", options.EvaluateEvery)])
+            settings[key] = Convert.ToString(value, CultureInfo.InvariantCulture)!;
+        return settings;
     }
 
     private Dictionary<string, string> Settings(TrainSetup setup, ulong seed) => new()
