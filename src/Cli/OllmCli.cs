@@ -33,6 +33,8 @@ public static class OllmCli
         ("bench", BenchCommand.Create),
         ("kernels", KernelsCommand.Create),
         ("devices", DevicesCommand.Create),
+        ("selftest", SelftestCommand.Create),
+        ("profile", ProfileCommand.Create),
         ("init-backbone", InitBackboneCommand.Create),
     ];
 

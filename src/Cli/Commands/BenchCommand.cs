@@ -12,10 +12,11 @@ internal static class BenchCommand
 {
     public static Command Create(Output ui)
     {
-        var command = new Command("bench", "Measure speed: prefill, decode or train, beside what the machine could do at best.");
+        var command = new Command("bench", "Measure speed: prefill, decode, train or kernels, beside what the machine could do at best.");
         command.Add(Part(ui, "prefill", "A prompt of N tokens through the backbone and the head of its last position.", 256, Prefill));
         command.Add(Part(ui, "decode", "N tokens one by one; with --ollm the policy picks the option of each.", 32, Decode));
         command.Add(Part(ui, "train", "One training step on N tokens, half of them targets; without --ollm on a fresh OLLM.", 512, Train));
+        command.Add(BenchKernelsCommand.Create(ui));
         return command;
     }
 
