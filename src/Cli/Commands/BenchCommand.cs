@@ -36,7 +36,7 @@ internal static class BenchCommand
         command.SetAction(parsed =>
         {
             using ModelSession session = model.Open(parsed);
-            int n = parsed.GetValue(tokens), count = parsed.GetValue(repeats), threads = session.Device is CpuDevice cpu ? cpu.Threads : 1;
+            int n = parsed.GetValue(tokens), count = parsed.GetValue(repeats), threads = (session.Device is ProfiledDevice profiled ? profiled.Inner : session.Device) is CpuDevice cpu ? cpu.Threads : 1;
             if (n >= session.Config.MaxPositions) throw new OllmException($"--tokens {n}: expected fewer than the model's context of {session.Config.MaxPositions}");
             Func<Cost> run = setup(session, n);
             Cost cost = run();

@@ -99,7 +99,8 @@ public sealed class ProfiledDevice : ComputeDevice
 
     /// <inheritdoc/>
     public override void Attention(
-        DeviceView<float> q, DeviceView<float> keys, DeviceView<float> values, ReadOnlySpan<SequenceSpan> sequences, DeviceView<float> output, int heads, int kvHeads, int headSize)
+        DeviceView<float> q, DeviceView<float> keys, DeviceView<float> values, ReadOnlySpan<SequenceSpan> sequences,
+        DeviceView<float> output, int heads, int kvHeads, int headSize)
     {
         using var timer = new Timer(_profile, nameof(Attention));
         _device.Attention(q, keys, values, sequences, output, heads, kvHeads, headSize);
@@ -209,7 +210,8 @@ public sealed class ProfiledDevice : ComputeDevice
 
     /// <inheritdoc/>
     public override void PolicyGradient(
-        DeviceView<float> logits, DeviceView<int> options, DeviceView<float> advantage, DeviceView<float> oldLogProbability, float clip, float entropyBonus, DeviceView<float> loss, DeviceView<float> logProbability, DeviceView<float> dLogits, int columns, float scale)
+        DeviceView<float> logits, DeviceView<int> options, DeviceView<float> advantage, DeviceView<float> oldLogProbability,
+        float clip, float entropyBonus, DeviceView<float> loss, DeviceView<float> logProbability, DeviceView<float> dLogits, int columns, float scale)
     {
         using var timer = new Timer(_profile, nameof(PolicyGradient));
         _device.PolicyGradient(logits, options, advantage, oldLogProbability, clip, entropyBonus, loss, logProbability, dLogits, columns, scale);
