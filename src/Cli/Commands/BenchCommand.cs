@@ -1,8 +1,10 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using OllmNative.Cli.Trials;
 using OllmNative.Model;
 using OllmNative.Model.Cpu;
+using OllmNative.Model.Cuda;
 using OllmNative.Training;
 
 namespace OllmNative.Cli.Commands;
@@ -55,7 +57,7 @@ internal static class BenchCommand
             Array.Sort(rates);
             // Before the limits are measured: that needs memory of its own.
             long peak = Process.GetCurrentProcess().PeakWorkingSet64;
-            double flops = MachineLimits.FlopsPerSecond(threads), bytes = MachineLimits.BytesPerSecond(threads);
+            (double flops, double bytes) = Limits(session.Device, threads);
             double limit = n / Math.Max(cost.Flops / flops, cost.Bytes / bytes), median = rates[count / 2];
             ui.Line(string.Create(CultureInfo.InvariantCulture,
                 $"{name}: {median:F1} tokens/s (min {rates[0]:F1}, max {rates[^1]:F1}), {100 * median / limit:F0} % of {limit:F1}; "
@@ -68,6 +70,12 @@ internal static class BenchCommand
         });
         return command;
     }
+
+    /// <summary>A GPU's by its clocks and units, the processor's as measured now.</summary>
+    private static (double Flops, double Bytes) Limits(ComputeDevice device, int threads) =>
+        (device is ProfiledDevice profiled ? profiled.Inner : device) is CudaDevice cuda && Roofline.Of(cuda.Accelerator) is { } limits
+            ? (limits.TensorFlopsPerSecond, limits.BytesPerSecond)
+            : (MachineLimits.FlopsPerSecond(threads), MachineLimits.BytesPerSecond(threads));
 
     private static Func<Cost> Prefill(ModelSession session, int tokens)
     {
