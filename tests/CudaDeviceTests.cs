@@ -4,6 +4,7 @@ using OllmNative.Model.Cpu;
 using OllmNative.Model.Cuda;
 using OllmNative.Runtime.Emulator;
 using OllmNative.Runtime.Language;
+using OllmNative.Tests.Cuda;
 using Xunit.Abstractions;
 
 namespace OllmNative.Tests;
@@ -20,9 +21,23 @@ public sealed class CudaDeviceTests(ITestOutputHelper output)
     {
         using CudaDevice device = NewDevice(new CudaDeviceOptions { Plain = plain, TensorCores = tensor, Bf16Parameters = tensor });
         using var cpu = new CpuDevice(2);
+        Check(device, cpu, tensor, kind);
+    }
+
+    [Fact]
+    public void Selftest_ThroughPtx_AgreesWithTheCpu()
+    {
+        using var gpu = new PtxGpu();
+        using var device = new CudaDevice(gpu.Accelerator, new CudaDeviceOptions { TensorCores = true, Bf16Parameters = true });
+        using var cpu = new CpuDevice(2);
+        Check(device, cpu, tensor: true, "PTX");
+    }
+
+    private void Check(CudaDevice device, CpuDevice cpu, bool tensor, string kind)
+    {
         var watch = Stopwatch.StartNew();
         List<SelftestResult> results = [];
-        foreach (SelftestResult result in DeviceSelftest.Run(device, cpu, 3))
+        foreach (SelftestResult result in DeviceSelftest.Run(device, cpu, 3, most: tensor ? 1 : 2e-5))
         {
             results.Add(result);
             output.WriteLine($"{watch.Elapsed.TotalSeconds,6:F2} s  {result.MaxError:E1}  {result.Operation}  ({result.Shape})");

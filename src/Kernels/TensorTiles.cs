@@ -139,7 +139,7 @@ internal static class TensorTiles
             : TensorCore.LoadMatrix4(shared, tileB + (n + lane / 16 * 8 + lane % 8) * (Depth + Spare) + k0 + lane / 8 % 2 * 8);
     }
 
-    private static void Multiply(ArrayView<float> sums, int at, FragmentA a, uint first, uint second)
+    public static void Multiply(ArrayView<float> sums, int at, FragmentA a, uint first, uint second)
     {
         FragmentB b = default;
         b.R0 = first;

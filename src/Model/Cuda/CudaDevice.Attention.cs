@@ -96,7 +96,4 @@ public sealed partial class CudaDevice
         foreach (SequenceSpan block in _blocks.AsSpan(0, _blockCount)) most = Math.Max(most, block.Count);
         return most;
     }
-
-    private bool PrefillOnTensorCores(
-        DeviceView<float> q, DeviceView<float> keys, DeviceView<float> values, ReadOnlySpan<SequenceSpan> sequences, DeviceView<float> output, in AttentionShape shape) => false;
 }

@@ -14,6 +14,9 @@ public sealed partial class CudaDevice
 
     private static bool FewRowsOfWords(DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate) => false;
 
+    private static bool PrefillOnTensorCores(
+        DeviceView<float> q, DeviceView<float> keys, DeviceView<float> values, ReadOnlySpan<SequenceSpan> sequences, DeviceView<float> output, in Kernels.AttentionShape shape) => false;
+
     private static Words ShadowOf(CudaMatrix m) => throw NoTensorCores();
 
     private static NotSupportedException NoTensorCores() => new("the ILGPU build has no tensor-core kernels");

@@ -2,6 +2,7 @@
 using ILGPU;
 using ILGPU.Runtime;
 #else
+using OllmNative.Runtime.Cuda;
 using OllmNative.Runtime.Language;
 #endif
 
@@ -40,7 +41,7 @@ public sealed partial class CudaDevice : ComputeDevice
     public Accelerator Accelerator => _accelerator;
 
     /// <inheritdoc/>
-    public override DeviceBuffer<T> Allocate<T>(long length) => new CudaBuffer<T>(_accelerator, _queue, length);
+    public override DeviceBuffer<T> Allocate<T>(long length) => NewBuffer<T>(length);
 
     /// <inheritdoc/>
     public override DeviceMatrix Matrix(MappedTensor tensor)
@@ -86,6 +87,9 @@ public sealed partial class CudaDevice : ComputeDevice
     }
 
     /// <inheritdoc/>
+    public override void Synchronize() => _queue.Synchronize();
+
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (!disposing) return;
@@ -95,10 +99,28 @@ public sealed partial class CudaDevice : ComputeDevice
         _owner?.Dispose();
     }
 
+    /// <summary>Zeroed memory.</summary>
+    /// <exception cref="OllmException">The GPU has not so much left; says how much was asked for and how much there is.</exception>
+    private CudaBuffer<T> NewBuffer<T>(long length) where T : unmanaged
+    {
+#if ILGPU
+        return new CudaBuffer<T>(_accelerator, _queue, length);
+#else
+        try
+        {
+            return new CudaBuffer<T>(_accelerator, _queue, length);
+        }
+        catch (CudaException error) when (error.Result == CuResult.OutOfMemory)
+        {
+            throw new OllmException($"the memory of {_accelerator.Name} is not enough: {error.Message}. A smaller --batch-size or --max-length needs less", error);
+        }
+#endif
+    }
+
     /// <summary>The tensor's bytes on the device; they live as long as the device.</summary>
     private CudaBuffer<T> Uploaded<T>(MappedTensor tensor) where T : unmanaged
     {
-        var buffer = new CudaBuffer<T>(_accelerator, _queue, tensor.ElementCount);
+        CudaBuffer<T> buffer = NewBuffer<T>(tensor.ElementCount);
         _scratch.Add(buffer);
         buffer.Upload(0, tensor.AsSpan<T>());
         return buffer;
@@ -123,7 +145,7 @@ public sealed partial class CudaDevice : ComputeDevice
                 _scratch.Remove(buffer);
                 buffer.Dispose();
             }
-            buffer = new CudaBuffer<T>(_accelerator, _queue, length);
+            buffer = NewBuffer<T>(length);
             _scratch.Add(buffer);
         }
         return buffer;

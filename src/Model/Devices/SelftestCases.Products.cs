@@ -90,12 +90,12 @@ internal static partial class SelftestCases
 
     private static string Attend(SelftestContext c, int size, bool decoding)
     {
-        (int kvHeads, int group, int count) = (c.Between(1, 2), c.Between(1, 6), c.Between(1, 3));
+        (int kvHeads, int group, int count) = (c.Between(1, 2), c.Between(1, decoding ? 6 : 2), c.Between(1, 2));
         int rows = 0, cacheRows = c.Between(0, 3);
         var spans = new SequenceSpan[count];
         for (int i = 0; i < count; i++)
         {
-            (int tokens, int past) = decoding ? (1, c.Between(0, i == 0 ? 600 : 40)) : (c.Between(1, 80), c.Between(0, 1) * c.Between(0, 30));
+            (int tokens, int past) = decoding ? (1, c.Between(0, i == 0 ? 600 : 40)) : (c.Between(1, 70), c.Between(0, 1) * c.Between(0, 30));
             spans[i] = new SequenceSpan(rows, tokens, past, cacheRows);
             rows += tokens;
             cacheRows += past + tokens + c.Between(0, 2);
