@@ -1,11 +1,13 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using OllmNative.Cli.Trials;
 using OllmNative.Model;
 using OllmNative.Model.Cpu;
 using OllmNative.Model.Cuda;
 using OllmNative.Training;
+#if !ILGPU
+using OllmNative.Cli.Trials;
+#endif
 
 namespace OllmNative.Cli.Commands;
 
@@ -18,7 +20,9 @@ internal static class BenchCommand
         command.Add(Part(ui, "prefill", "A prompt of N tokens through the backbone and the head of its last position.", 256, Prefill));
         command.Add(Part(ui, "decode", "N tokens one by one; with --ollm the policy picks the option of each.", 32, Decode));
         command.Add(Part(ui, "train", "One training step on N tokens, half of them targets; without --ollm on a fresh OLLM.", 512, Train));
+#if !ILGPU
         command.Add(BenchKernelsCommand.Create(ui));
+#endif
         return command;
     }
 
@@ -74,10 +78,14 @@ internal static class BenchCommand
     }
 
     /// <summary>A GPU's by its clocks and units, the processor's as measured now.</summary>
-    private static (double Flops, double Bytes) Limits(ComputeDevice device, int threads) =>
-        (device is ProfiledDevice profiled ? profiled.Inner : device) is CudaDevice cuda && Roofline.Of(cuda.Accelerator) is { } limits
-            ? (limits.TensorFlopsPerSecond, limits.BytesPerSecond)
-            : (MachineLimits.FlopsPerSecond(threads), MachineLimits.BytesPerSecond(threads));
+    private static (double Flops, double Bytes) Limits(ComputeDevice device, int threads)
+    {
+#if !ILGPU
+        if ((device is ProfiledDevice profiled ? profiled.Inner : device) is CudaDevice cuda && Roofline.Of(cuda.Accelerator) is { } limits)
+            return (limits.TensorFlopsPerSecond, limits.BytesPerSecond);
+#endif
+        return (MachineLimits.FlopsPerSecond(threads), MachineLimits.BytesPerSecond(threads));
+    }
 
     private static Func<Cost> Prefill(ModelSession session, int tokens)
     {

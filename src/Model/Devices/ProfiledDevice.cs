@@ -247,6 +247,13 @@ public sealed class ProfiledDevice : ComputeDevice
     }
 
     /// <inheritdoc/>
+    public override void Synchronize()
+    {
+        using var timer = new Timer(_profile, nameof(Synchronize));
+        _device.Synchronize();
+    }
+
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (disposing) _device.Dispose();
