@@ -182,6 +182,30 @@ public sealed class CudaFaultTests
     }
 
     [Fact]
+    public unsafe void TensorMap_BoxesThatTheHardwareCannotCopy_AreRefusedWithTheirSizes()
+    {
+        using var gpu = new PtxGpu();
+        using var values = gpu.Accelerator.Allocate1D<ushort>(128 * 64);
+        TensorMapBits map = TensorMapEncoder.Encode(gpu.Accelerator, values.NativePtr, 2, 128, 64, 256, 64, 64, 3);
+        Assert.Equal(128, sizeof(TensorMapBits));
+        Assert.Equal(values.NativePtr, *(nint*)&map);
+        var error = Assert.Throws<CudaException>(() => TensorMapEncoder.Encode(gpu.Accelerator, values.NativePtr, 2, 128, 64, 250, 64, 64, 3));
+        Assert.Contains("cuTensorMapEncodeTiled: CUDA_ERROR_INVALID_VALUE: boxes of 64 x 64 elements of 2 bytes", error.Message, StringComparison.Ordinal);
+        Assert.Throws<CudaException>(() => TensorMapEncoder.Encode(gpu.Accelerator, values.NativePtr, 2, 128, 64, 256, 64, 257, 0));
+        Assert.Throws<CudaException>(() => TensorMapEncoder.Encode(gpu.Accelerator, values.NativePtr + 2, 2, 128, 64, 256, 64, 64, 0));
+    }
+
+    [Fact]
+    public unsafe void Structs_OfTheDriver_HaveItsSizes()
+    {
+        LaunchConfig config = default;
+        LaunchAttribute attribute = default;
+        Assert.Equal((56, 72, 128, 24), (sizeof(LaunchConfig), sizeof(LaunchAttribute), sizeof(TensorMapBits), sizeof(GraphUpdateInfo)));
+        Assert.Equal((32, 40, 48), ((int)((byte*)&config.Stream - (byte*)&config), (int)((byte*)&config.Attributes - (byte*)&config), (int)((byte*)&config.AttributeCount - (byte*)&config)));
+        Assert.Equal(8, (int)((byte*)&attribute.X - (byte*)&attribute));
+    }
+
+    [Fact]
     public void Probe_EachWayToFail_IsAPlainMessage()
     {
         static string Message(PtxDriver driver)
