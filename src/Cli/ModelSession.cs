@@ -49,7 +49,7 @@ internal sealed class ModelSession : IDisposable
     {
         if (!Directory.Exists(model)) throw new OllmException($"--model {model}: no such folder");
         if (ollm is not null && !Directory.Exists(ollm)) throw new OllmException($"--ollm {ollm}: no such folder");
-        ComputeDevice compute = OpenDevice(device, threads, number);
+        ComputeDevice compute = ProfiledDevice.Wrap(OpenDevice(device, threads, number));
         QwenBackbone? backbone = null;
         try
         {
