@@ -112,9 +112,10 @@ public sealed class QwenBackbone : IDisposable
         {
             Layer w = _layers[i];
             device.RmsNorm(b.X, w.InputNorm, b.Normed, c.RmsNormEps);                       //      [N, D]
-            device.MatMul(b.Normed, w.Q, w.QBias, b.Q);                                     // q    [N, H * Dh]
-            device.MatMul(b.Normed, w.K, w.KBias, b.K);                                     // k    [N, Hkv * Dh]
-            device.MatMul(b.Normed, w.V, w.VBias, b.V);                                     // v    [N, Hkv * Dh]
+            device.MatMulEach(b.Normed,
+                new Projection(w.Q, w.QBias, b.Q),                                          // q    [N, H * Dh]
+                new Projection(w.K, w.KBias, b.K),                                          // k    [N, Hkv * Dh]
+                new Projection(w.V, w.VBias, b.V));                                         // v    [N, Hkv * Dh]
             if (c.QkNorm)
             {
                 device.RmsNorm(b.Q, w.QNorm, b.Q, c.RmsNormEps);                            // each head by itself
@@ -128,8 +129,7 @@ public sealed class QwenBackbone : IDisposable
             device.MatMul(b.Attended, w.O, w.OBias, b.X, accumulate: true);                 // x += o   [N, D]
 
             device.RmsNorm(b.X, w.PostNorm, b.Normed, c.RmsNormEps);                        //      [N, D]
-            device.MatMul(b.Normed, w.Gate, none, b.Gate);                                  //      [N, F]
-            device.MatMul(b.Normed, w.Up, none, b.Up);                                      //      [N, F]
+            device.MatMulEach(b.Normed, new Projection(w.Gate, none, b.Gate), new Projection(w.Up, none, b.Up)); // 2 x [N, F]
             device.SwiGlu(b.Gate, b.Up, b.Gate);                                            //      [N, F]
             device.MatMul(b.Gate, w.Down, none, b.X, accumulate: true);                     // x += mlp [N, D]
         }

@@ -28,6 +28,7 @@ public sealed unsafe partial class CpuDevice
         int perSplit = RoundUp(Items(m.Rows, Math.Clamp(8 / rowBlocks, 1, Math.Max(1, m.Rows / (4 * HeadChunk)))), HeadChunk);
         int splits = Items(m.Rows, perSplit);
         long partSize = n * (4L + (gradient.IsEmpty ? 0 : d)), perThread = (long)HeadRows * HeadChunk;
+        using Lock.Scope alone = _scratchUse.EnterScope();
         float* work = Work(splits * partSize + Threads * perThread);
         _pool.For(rowBlocks * splits, new HeadBody
         {

@@ -51,6 +51,14 @@ public abstract class ComputeDevice : IDisposable
     /// <summary>output [N, rows(W)] = x [N, columns(W)] Wᵀ + bias; with <paramref name="accumulate"/> it is added to the output.</summary>
     public abstract void MatMul(DeviceView<float> x, DeviceMatrix w, DeviceView<float> bias, DeviceView<float> output, bool accumulate = false);
 
+    /// <summary>The products of one x [N, columns] with several matrices, in one pass where the device gains by it.</summary>
+    /// <param name="x">Shared input.</param>
+    /// <param name="projections">Matrices, biases and outputs; no output is another one's or overlaps x.</param>
+    public virtual void MatMulEach(DeviceView<float> x, params ReadOnlySpan<Projection> projections)
+    {
+        foreach (Projection projection in projections) MatMul(x, projection.W, projection.Bias, projection.Output);
+    }
+
     /// <summary>dx [N, columns(W)] = dy [N, rows(W)] W; with <paramref name="accumulate"/> it is added.</summary>
     public abstract void MatMulBackwardInput(DeviceView<float> dy, DeviceMatrix w, DeviceView<float> dx, bool accumulate = false);
 
@@ -173,6 +181,12 @@ public abstract class ComputeDevice : IDisposable
     /// <summary>Gives threads and memory back.</summary>
     protected abstract void Dispose(bool disposing);
 }
+
+/// <summary>One linear layer of <see cref="ComputeDevice.MatMulEach"/>: output [N, rows(W)] = x Wᵀ + bias.</summary>
+/// <param name="W">Weights [rows, columns].</param>
+/// <param name="Bias">[rows], or the default view for none.</param>
+/// <param name="Output">[N, rows].</param>
+public readonly record struct Projection(DeviceMatrix W, DeviceView<float> Bias, DeviceView<float> Output);
 
 /// <summary>What one AdamW step needs beside the buffers.</summary>
 /// <param name="Step">1 for the first step; bias correction depends on it.</param>
