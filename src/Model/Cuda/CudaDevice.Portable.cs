@@ -19,6 +19,8 @@ public sealed partial class CudaDevice
 
     private static Words ShadowOf(CudaMatrix m) => throw NoTensorCores();
 
+    private static void ForgetRecordings() { }
+
     private static NotSupportedException NoTensorCores() => new("the ILGPU build has no tensor-core kernels");
 }
 #endif
