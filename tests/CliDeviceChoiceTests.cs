@@ -3,7 +3,7 @@ using OllmNative.Model;
 namespace OllmNative.Tests;
 
 /// <summary>--device on the command line.</summary>
-public sealed class CliDeviceTests
+public sealed class CliDeviceChoiceTests
 {
     [Fact]
     public void Forward_OnTheEmulator_WritesWhatTheCpuWrites()
