@@ -163,8 +163,8 @@ public static class AttentionTensor
     /// <summary>The largest score of a row: registers half and half + 1 of each product, and the four lanes that share the row.</summary>
     private static float RowMax(ArrayView<float> scores, int half)
     {
-        float max = float.NegativeInfinity;
-        for (int n = 0; n < Tile / 8; n++) max = XMath.Max(max, XMath.Max(scores[4 * n + half], scores[4 * n + half + 1]));
+        float max = XMath.Max(scores[half], scores[half + 1]);
+        for (int n = 1; n < Tile / 8; n++) max = XMath.Max(max, XMath.Max(scores[4 * n + half], scores[4 * n + half + 1]));
         max = XMath.Max(max, Warp.ShuffleXor(max, 1));
         return XMath.Max(max, Warp.ShuffleXor(max, 2));
     }

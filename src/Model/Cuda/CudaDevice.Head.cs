@@ -9,9 +9,6 @@ namespace OllmNative.Model.Cuda;
 
 public sealed partial class CudaDevice
 {
-    /// <summary>Logits that exist at one time: 32 MB of them.</summary>
-    private const long HeadWorkspace = 8L << 20;
-
     private Action<Queue, Launch, Floats, Ints, Floats, Ints, int, int, int>? _headChunk;
     private Action<Queue, Launch, Floats, Ints, Ints, Floats, Floats, Ints, Floats, int, int>? _headFinish;
     private Action<Queue, Launch, Floats, Ints, Ints, Words, Floats, Ints, Floats, int, int, int>? _headFinishWords;
@@ -35,7 +32,7 @@ public sealed partial class CudaDevice
         Expect(gradient.IsEmpty || gradient.Length == x.Length, "HeadCrossEntropy: gradient [N, D]");
         if (n == 0) return;
         Weights weights = WeightsOf(m);
-        int chunk = (int)Math.Min(m.Rows, Math.Max(128, HeadWorkspace / n / 128 * 128));
+        int chunk = (int)Math.Min(m.Rows, Math.Max(128, _options.HeadWorkspace / n / 128 * 128));
         CudaBuffer<float> memory = Scratch(ref _headLogits, (long)n * chunk), state = Scratch(ref _headState, 4L * n);
         CudaBuffer<int> best = Scratch(ref _headBest, n);
         for (int first = 0; first < m.Rows; first += chunk)

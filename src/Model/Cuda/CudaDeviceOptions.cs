@@ -24,6 +24,9 @@ public sealed record CudaDeviceOptions
     /// <summary>Repeated work (<see cref="ComputeDevice.Repeat"/>) is recorded once and then started as one.</summary>
     public bool Graphs { get; init; }
 
+    /// <summary>Logits of the fused head and loss that exist at one time; the vocabulary goes by in chunks of at least 128.</summary>
+    public long HeadWorkspace { get; init; } = 8L << 20;
+
     /// <summary>What suits an accelerator: everything on a GPU, the plain kernels on the emulator.</summary>
     public static CudaDeviceOptions For(Accelerator accelerator)
     {
