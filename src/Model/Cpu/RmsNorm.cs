@@ -26,6 +26,7 @@ public sealed unsafe partial class CpuDevice
         int stride = dOutputStride == 0 ? columns : dOutputStride;
         Expect(x.Length == rows * columns && dOutput.Length >= (rows - 1) * stride + columns, "RmsNormBackwardGain: x [N, D], dOutput [N, stride], dGain [D]");
         // Each row's 1 / rms first, then sums down the columns: column blocks are independent, and the order is fixed.
+        using Lock.Scope alone = _scratchUse.EnterScope();
         float* inverse = Work(rows);
         int perItem = RowsPerItem(columns);
         _pool.For(Items(rows, perItem), new InverseRmsBody { X = P(x), Inverse = inverse, Rows = rows, Columns = columns, Eps = eps, PerItem = perItem });
