@@ -45,8 +45,10 @@ internal sealed class ModelSession : IDisposable
     /// <param name="ollm">The OLLM's folder, or null.</param>
     /// <param name="device"><c>auto</c>, <c>cpu</c> or <c>cuda</c>.</param>
     /// <param name="threads">Processor threads; 0 takes one for each core.</param>
+    /// <param name="format">How the backbone's matrices are held.</param>
     /// <exception cref="OllmException">The device is not there, or a folder is missing, malformed or does not fit.</exception>
-    public static ModelSession Open(string model, string? ollm = null, string device = "auto", int threads = 0)
+    public static ModelSession Open(
+        string model, string? ollm = null, string device = "auto", int threads = 0, WeightFormat format = WeightFormat.AsStored)
     {
         if (!Directory.Exists(model)) throw new OllmException($"--model {model}: no such folder");
         if (ollm is not null && !Directory.Exists(ollm)) throw new OllmException($"--ollm {ollm}: no such folder");
@@ -54,7 +56,7 @@ internal sealed class ModelSession : IDisposable
         QwenBackbone? backbone = null;
         try
         {
-            backbone = QwenBackbone.Load(compute, model);
+            backbone = QwenBackbone.Load(compute, model, format);
             var session = new ModelSession(model, compute, backbone);
             if (ollm is not null) session.Ollm = OllmModel.Load(backbone, ollm);
             return session;

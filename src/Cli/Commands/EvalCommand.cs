@@ -10,7 +10,7 @@ internal static class EvalCommand
     public static Command Create(Output ui)
     {
         var command = new Command("eval", "Measure token accuracy and answer accuracy; with --ollm also the policy's, encoder's and oracle's.");
-        var model = new ModelOptions(command);
+        var model = new ModelOptions(command, withQuantize: true);
         var data = new DataOptions(command, withLimit: true);
         Option<int> samples = CommonOptions.Number("--samples", "N, the sampled answers per problem; 0 leaves them out.", 8, 0, 1 << 16);
         Option<int?> maxTokens = Answers.MaxTokensOption();

@@ -12,7 +12,7 @@ internal static class RlCommand
     public static Command Create(Output ui)
     {
         var command = new Command("rl", "Latent RL: only the policy learns, from the answers' rewards. Ctrl-C saves the policy so far.");
-        var model = new ModelOptions(command, ollmRequired: true);
+        var model = new ModelOptions(command, ollmRequired: true, withQuantize: true);
         var data = new DataOptions(command, withLimit: true);
         Option<string> output = CommonOptions.Path("--out", "The folder to write: the OLLM, metrics.jsonl, report.html.", "DIR");
         Option<bool> force = CommonOptions.Force();

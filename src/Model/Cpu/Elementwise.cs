@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace OllmNative.Model.Cpu;
@@ -54,6 +55,7 @@ public sealed unsafe partial class CpuDevice
         public int PerItem;
         public float Scalar;
 
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(int index, int thread)
         {
             long i = (long)index * PerItem, end = Math.Min(Length, i + PerItem);

@@ -59,7 +59,7 @@ internal readonly unsafe struct Operand(byte* data, DType type, long kStride, lo
 internal unsafe struct GemmScratch
 {
     /// <summary>Rows of k that a panel holds: 256 x 32 floats are 32 KB, which the first-level cache keeps.</summary>
-    public const int MaxK = 256;
+    public static readonly int MaxK = int.TryParse(Environment.GetEnvironmentVariable("GEMMK"), out int k) ? k : 256;
 
     private const int EdgeRows = 1024;
 
@@ -72,7 +72,7 @@ internal unsafe struct GemmScratch
         var scratch = (GemmScratch*)NativeMemory.Alloc((nuint)threads, (nuint)sizeof(GemmScratch));
         for (int i = 0; i < threads; i++)
         {
-            scratch[i]._panel = (float*)NativeMemory.AlignedAlloc(MaxK * 32 * sizeof(float), 64);
+            scratch[i]._panel = (float*)NativeMemory.AlignedAlloc((nuint)(MaxK * 32 * sizeof(float)), 64);
             scratch[i]._edge = (float*)NativeMemory.AlignedAlloc(EdgeRows * 32 * sizeof(float), 64);
         }
         return scratch;
@@ -104,18 +104,35 @@ internal unsafe struct GemmScratch
                 int columns = Math.Min(width, n - j);
                 b.At(k0, j).Pack(depth, columns, _panel);
                 if (columns == width) MicroKernel.Run(m, depth, a + k0 * aK, aRow, aK, _panel, c + j, ldc, add);
-                else MultiplyEdge(m, columns, depth, a + k0 * aK, aRow, aK, c + j, ldc, add);
+                else MultiplyEdge(m, columns, depth, a + k0 * aK, aRow, aK, _panel, c + j, ldc, add);
             }
         }
     }
 
-    private readonly void MultiplyEdge(int m, int columns, int k, float* a, long aRow, long aK, float* c, long ldc, bool accumulate)
+    /// <summary>C [m, n] (+)= A [m, k] B, rows packed close, where B is panels of <see cref="MicroKernel.Columns"/> columns and all of k.</summary>
+    public readonly void MultiplyPacked(int m, int n, int k, float* a, float* panels, float* c, bool accumulate)
+    {
+        int width = MicroKernel.Columns;
+        for (int k0 = 0; k0 < k; k0 += MaxK)
+        {
+            int depth = Math.Min(MaxK, k - k0);
+            bool add = accumulate || k0 > 0;
+            for (int j = 0; j < n; j += width)
+            {
+                float* panel = panels + (long)j * k + (long)k0 * width;
+                if (j + width <= n) MicroKernel.Run(m, depth, a + k0, k, 1, panel, c + j, n, add);
+                else MultiplyEdge(m, n - j, depth, a + k0, k, 1, panel, c + j, n, add);
+            }
+        }
+    }
+
+    private readonly void MultiplyEdge(int m, int columns, int k, float* a, long aRow, long aK, float* panel, float* c, long ldc, bool accumulate)
     {
         int width = MicroKernel.Columns;
         for (int i0 = 0; i0 < m; i0 += EdgeRows)
         {
             int rows = Math.Min(EdgeRows, m - i0);
-            MicroKernel.Run(rows, k, a + i0 * aRow, aRow, aK, _panel, _edge, width, accumulate: false);
+            MicroKernel.Run(rows, k, a + i0 * aRow, aRow, aK, panel, _edge, width, accumulate: false);
             for (int i = 0; i < rows; i++)
             {
                 float* to = c + (i0 + i) * ldc, from = _edge + (long)i * width;
