@@ -85,7 +85,7 @@ public sealed class GenerationRequest
         Generated.Count < OptionsPrefix.Count ? (LatentChoice.Force, OptionsPrefix[Generated.Count]) : (Latent, ForcedOption);
 
     /// <summary>Whether a token ends the sequence.</summary>
-    internal bool IsStop(int token)
+    public bool IsStop(int token)
     {
         for (int i = 0; i < StopTokens.Count; i++)
         {
