@@ -133,7 +133,7 @@ public sealed class EmulatorExtensionTests(EmulatorFixture emulator) : IClassFix
         EmulatorFixture.AssertClose(expected, bufferC.GetAsArray1D(), 1e-6);
     }
 
-    private static Bf16 Bits(float value, bool half) => half ? Bf16.FromBits(BitConverter.HalfToUInt16Bits((Half)value)) : Bf16.FromFloat(value);
+    private static Bf16 Bits(float value, bool half) => half ? Bf16.FromBits(BitConverter.HalfToUInt16Bits((System.Half)value)) : Bf16.FromFloat(value);
     private static double Value(Bf16 bits, bool half) => half ? (double)BitConverter.UInt16BitsToHalf(bits.Bits) : Bf16.ToFloat(bits);
 
     private static void MatrixLoads(ArrayView<uint> results)

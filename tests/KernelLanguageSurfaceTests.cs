@@ -15,7 +15,7 @@ public class KernelLanguageSurfaceTests
         typeof(Stride1D.Dense), typeof(Stride1D.General), typeof(Stride2D.DenseX), typeof(Stride2D.DenseY), typeof(Stride2D.General),
         typeof(Index1D), typeof(Index2D), typeof(Index3D), typeof(LongIndex1D), typeof(LongIndex2D), typeof(LongIndex3D),
         typeof(Group), typeof(Grid), typeof(Warp), typeof(SharedMemory), typeof(LocalMemory), typeof(MemoryFence), typeof(Atomic), typeof(Interop),
-        typeof(XMath), typeof(IntrinsicMath), typeof(KernelConfig), typeof(SharedMemoryConfig), typeof(KernelSpecialization), typeof(SpecializedValue<>),
+        typeof(XMath), typeof(IntrinsicMath), typeof(IntrinsicMath.IntegerParts), typeof(OllmNative.Runtime.Language.Half), typeof(KernelConfig), typeof(SharedMemoryConfig), typeof(KernelSpecialization), typeof(SpecializedValue<>),
         typeof(Context), typeof(Context.Builder), typeof(Context.DeviceCollection<>), typeof(Device), typeof(Accelerator), typeof(AcceleratorObject),
         typeof(AcceleratorStream), typeof(ProfilingMarker), typeof(ProfilingMarkers), typeof(MemoryBuffer), typeof(MemoryBuffer<>),
         typeof(MemoryBuffer1D<,>), typeof(MemoryBuffer2D<,>), typeof(PageLockedArray1D<>), typeof(PageLockedArrayExtensions), typeof(KernelLoaders),

@@ -18,8 +18,8 @@ internal static class CommonOptions
     /// <summary>--ollm DIR.</summary>
     public static Option<string?> Ollm() => OptionalPath("--ollm", "The OLLM: a folder with ollm.json and ollm.safetensors.", "DIR");
 
-    /// <summary>--device cpu|cuda|auto.</summary>
-    public static Option<string> Device() => Choice("--device", "Where to compute; auto takes the best that there is.", "auto", "auto", "cpu", "cuda");
+    /// <summary>--device auto|cpu|cuda|emulator.</summary>
+    public static Option<string> Device() => Choice("--device", "Where to compute; auto takes the best that there is.", "auto", [.. DeviceChoice.Names]);
 
     /// <summary>--threads N.</summary>
     public static Option<int> Threads() => Number("--threads", "Processor threads; 0 takes one for each core.", 0, 0, 1024);

@@ -114,7 +114,6 @@ internal sealed partial class PtxDecoder
         "rsqrt.approx.f32" => (a, _, _) => F((float)(1 / Math.Sqrt(F(a)))),
         "rcp.approx.f32" => (a, _, _) => F(1 / F(a)),
         "ex2.approx.f32" => (a, _, _) => F((float)Math.Pow(2, F(a))),
-        "lg2.approx.f32" => (a, _, _) => F((float)Math.Log2(F(a))),
         "sin.approx.f32" => (a, _, _) => F((float)Math.Sin(F(a))),
         "cos.approx.f32" => (a, _, _) => F((float)Math.Cos(F(a))),
         _ => null,
@@ -130,6 +129,8 @@ internal sealed partial class PtxDecoder
         "fma.rn.f64" => (a, b, c) => D(Math.FusedMultiplyAdd(D(a), D(b), D(c))),
         "neg.f64" => (a, _, _) => a ^ (1UL << 63),
         "abs.f64" => (a, _, _) => a & ~(1UL << 63),
+        "min.f64" => (a, b, _) => D(double.MinNumber(D(a), D(b))),
+        "max.f64" => (a, b, _) => D(double.MaxNumber(D(a), D(b))),
         "sqrt.rn.f64" => (a, _, _) => D(Math.Sqrt(D(a))),
         _ => null,
     };
@@ -165,6 +166,7 @@ internal sealed partial class PtxDecoder
     private static Func<ulong, ulong, bool>? FloatCompare(string kind, int bits)
     {
         Func<ulong, double> f = bits == 32 ? x => F(x) : D;
+        if (kind == "nan") return (x, y) => double.IsNaN(f(x)) || double.IsNaN(f(y));
         bool unordered = kind.Length == 3;
         Func<double, double, bool>? compare = kind[..2] switch
         {

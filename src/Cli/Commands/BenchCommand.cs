@@ -39,6 +39,7 @@ internal static class BenchCommand
             if (n >= session.Config.MaxPositions) throw new OllmException($"--tokens {n}: expected fewer than the model's context of {session.Config.MaxPositions}");
             Func<Cost> run = setup(session, n);
             Cost cost = run();
+            session.Device.Synchronize();
             var rates = new double[count];
             using (Progress bar = ui.Progress($"bench {name}", count))
             {
@@ -47,6 +48,7 @@ internal static class BenchCommand
                     ui.Cancellation.ThrowIfCancellationRequested();
                     long start = Stopwatch.GetTimestamp();
                     run();
+                    session.Device.Synchronize();
                     rates[i] = n / Stopwatch.GetElapsedTime(start).TotalSeconds;
                     bar.Report(i + 1, string.Create(CultureInfo.InvariantCulture, $"{rates[i]:F1} tokens/s"));
                 }

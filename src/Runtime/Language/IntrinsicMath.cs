@@ -63,4 +63,31 @@ public static class IntrinsicMath
 
     public static float CopySign(float x, float y) => MathF.CopySign(x, y);
     public static double CopySign(double x, double y) => Math.CopySign(x, y);
+
+    public static IntrinsicMath.IntegerParts Decompose(long value) => new((ulong)value);
+    public static IntrinsicMath.IntegerParts Decompose(ulong value) => new(value);
+    public static ulong ComposeULong(IntrinsicMath.IntegerParts parts) => parts.ToULong();
+    public static long ComposeLong(IntrinsicMath.IntegerParts parts) => (long)parts.ToULong();
+
+    /// <summary>The halves of a 64-bit integer.</summary>
+    public struct IntegerParts
+    {
+        public IntegerParts(ulong value)
+        {
+            Lower = (uint)value;
+            Upper = (uint)(value >> 32);
+        }
+
+        public IntegerParts(uint lower, uint upper)
+        {
+            Lower = lower;
+            Upper = upper;
+        }
+
+        public uint Lower { get; set; }
+        public uint Upper { get; set; }
+
+        /// <summary>Both halves together.</summary>
+        public readonly ulong ToULong() => (ulong)Upper << 32 | Lower;
+    }
 }

@@ -4,6 +4,21 @@ namespace OllmNative.Runtime.Language;
 public static partial class XMath
 {
     public const float E = MathF.E;
+    public const double ED = Math.E;
+    public const double Log2ED = 1.4426950408889634;
+    public const double OneOverLog2ED = 0.6931471805599453;
+    public const float Log10E = 0.4342945f;
+    public const double Log10ED = 0.4342944819032518;
+    public const double Ln2D = 0.6931471805599453;
+    public const double OneOverLn2D = 1.4426950408889634;
+    public const double Ln10D = 2.302585092994046;
+    public const float OneOverLn10 = 0.43429446f;
+    public const double OneOverLn10D = 0.43429448190325176;
+    public const double PID = Math.PI;
+    public const double PIHalfD = 1.5707963267948966;
+    public const float PIFourth = 0.7853982f;
+    public const double PIFourthD = 0.7853981633974483;
+    public const float TwoOverPI = 0.63661975f;
     public const float Log2E = 1.442695f;
     public const float OneOverLog2E = 0.6931472f;
     public const float Ln2 = 0.6931472f;
@@ -61,6 +76,12 @@ public static partial class XMath
     public static float Rcp(float value) => 1 / value;
     public static float Rsqrt(float value) => 1 / MathF.Sqrt(value);
     public static float Rem(float x, float y) => x % y;
+    public static float IEEERemainder(float x, float y) => MathF.IEEERemainder(x, y);
+    public static float Round(float value, int digits) => MathF.Round(value, digits);
+    public static float Round(float value, MidpointRounding mode) => MathF.Round(value, mode);
+    public static float Round(float value, int digits, MidpointRounding mode) => MathF.Round(value, digits, mode);
+    public static float DegToRad(float degrees) => degrees * (PI / 180);
+    public static float RadToDeg(float radians) => radians * (180 / PI);
     public static float Atan2(float y, float x) => MathF.Atan2(y, x);
     public static int Sign(float value) => MathF.Sign(value);
     public static bool IsNaN(float value) => float.IsNaN(value);
@@ -81,6 +102,12 @@ public static partial class XMath
     public static double Rcp(double value) => 1 / value;
     public static double Rsqrt(double value) => 1 / Math.Sqrt(value);
     public static double Rem(double x, double y) => x % y;
+    public static double IEEERemainder(double x, double y) => Math.IEEERemainder(x, y);
+    public static double Round(double value, int digits) => Math.Round(value, digits);
+    public static double Round(double value, MidpointRounding mode) => Math.Round(value, mode);
+    public static double Round(double value, int digits, MidpointRounding mode) => Math.Round(value, digits, mode);
+    public static double DegToRad(double degrees) => degrees * (PID / 180);
+    public static double RadToDeg(double radians) => radians * (180 / PID);
     public static double Atan2(double y, double x) => Math.Atan2(y, x);
     public static int Sign(double value) => Math.Sign(value);
     public static bool IsNaN(double value) => double.IsNaN(value);

@@ -60,4 +60,9 @@ public static partial class XMath
     public static int DivRoundUp(int numerator, int denominator) => (numerator + denominator - 1) / denominator;
     public static long DivRoundDown(long numerator, long denominator) => numerator / denominator;
     public static long DivRoundUp(long numerator, long denominator) => (numerator + denominator - 1) / denominator;
+
+    public static IntrinsicMath.IntegerParts Decompose(long value) => new((ulong)value);
+    public static IntrinsicMath.IntegerParts Decompose(ulong value) => new(value);
+    public static ulong ComposeULong(IntrinsicMath.IntegerParts parts) => parts.ToULong();
+    public static long ComposeLong(IntrinsicMath.IntegerParts parts) => (long)parts.ToULong();
 }

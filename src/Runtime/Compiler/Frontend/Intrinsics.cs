@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Reflection;
 using OllmNative.Runtime.Compiler.Il;
 using OllmNative.Runtime.Compiler.Ir;
@@ -61,11 +62,17 @@ internal static class Intrinsics
 {
     private static readonly Dictionary<string, Func<IntrinsicCall, StackValue?>> Table = Build();
 
-    public static Func<IntrinsicCall, StackValue?>? Find(MethodBase method)
+    private static readonly ConcurrentDictionary<MethodBase, Func<IntrinsicCall, StackValue?>?> Known = new();
+
+    public static Func<IntrinsicCall, StackValue?>? Find(MethodBase method) => Known.GetOrAdd(method, Lookup);
+
+    private static Func<IntrinsicCall, StackValue?>? Lookup(MethodBase method)
     {
-        if (method.DeclaringType is not { } type) return null;
-        bool known = type.Assembly == typeof(Intrinsics).Assembly || type.Assembly == typeof(object).Assembly;
-        return known && Table.TryGetValue($"{type.Name}.{method.Name}", out Func<IntrinsicCall, StackValue?>? found) ? found : null;
+        if (method.DeclaringType is not { } type || (type.Assembly != typeof(Intrinsics).Assembly && type.Assembly != typeof(object).Assembly)) return null;
+        // float.Min and the like are the functions of MathF and Math.
+        string owner = type.Assembly != typeof(object).Assembly ? type.Name : type == typeof(float) ? "MathF" : type.IsPrimitive ? "Math" : type.Name;
+        if (owner == "Half" && type != typeof(Half)) return null;
+        return Table.GetValueOrDefault($"{owner}.{method.Name}");
     }
 
     private static Dictionary<string, Func<IntrinsicCall, StackValue?>> Build()
@@ -90,7 +97,7 @@ internal static class Intrinsics
         table["SpecializedValue`1.get_Value"] = call => call.Translator.LoadFrom(call.Args[0], call.TypeArgument);
         table["SpecializedValue`1.op_Implicit"] = call => call.Args[0] is StructValue value ? Translation.FromLeaves(call.TypeArgument, value.Leaves) : call.Args[0];
         foreach (string name in new[] { "OutOfRange", "OutOfRange2D", "BadSubView" }) table[$"ViewErrors.{name}"] = _ => null; // the emulator's checks
-        foreach (string name in new[] { "Write", "WriteLine" }) table[$"Interop.{name}"] = call => throw call.Place.Error("printing from a kernel; use the emulator for that");
+        foreach (string name in new[] { "Write", "WriteLine" }) table[$"Interop.{name}"] = call => throw call.Place.Error($"Interop.{name} prints, which a device does not; use the emulator for that");
     }
 
     private static Type TypeOf(IntrinsicCall call, int index) =>

@@ -4,12 +4,13 @@ using OllmNative.Runtime.Compiler.Ir;
 namespace OllmNative.Runtime.Compiler.Frontend;
 
 /// <summary>
-/// .NET's mathematics. Exact where the hardware is (arithmetic, sqrt, roundings); exp, log, sin and cos reduce their argument and use the
-/// hardware's approximations: a few units in the last place, sin and cos about 1e-6 absolute.
+/// The part of .NET's mathematics that has instructions. Exact where the hardware is (arithmetic, sqrt, roundings); exp, sin, cos and tanh of
+/// floats reduce their argument and use the hardware's approximations: a few units in the last place, sin and cos about 1e-6 absolute.
+/// Everything else is <see cref="Library.DeviceMath"/>.
 /// </summary>
 internal static class MathIntrinsics
 {
-    private const float Log2E = 1.44269504f, Log2ELow = 1.92596303e-8f, Ln2 = 0.693147181f, Log10Of2 = 0.301029996f;
+    private const float Log2E = 1.44269504f, Log2ELow = 1.92596303e-8f;
     private const float TurnsPerRadian = 0.159154943f, TurnHigh = 6.28125f, TurnMiddle = 1.93500518798828125e-3f, TurnLow = 3.01991e-7f;
 
     public static void Add(Dictionary<string, Func<IntrinsicCall, StackValue?>> table)
@@ -21,20 +22,14 @@ internal static class MathIntrinsics
             Unary(table, $"{type}.Floor", Op.Floor);
             Unary(table, $"{type}.Ceiling", Op.Ceiling);
             Unary(table, $"{type}.Truncate", Op.Truncate);
-            table[$"{type}.Round"] = call => call.Args.Length == 1 || (call.Args.Length == 2 && call.Arg(1).IsConstant(0)) && call.Method.GetParameters()[1].ParameterType == typeof(MidpointRounding)
-                ? call.Result(call.B.Emit(Op.RoundEven, call.Arg(0).Type, call.Arg(0)))
-                : throw call.Place.Error("only rounding to the nearest, ties to even, is a device instruction");
+            Unary(table, $"{type}.Round", Op.RoundEven);
             table[$"{type}.FusedMultiplyAdd"] = call => call.Result(call.B.Emit(Op.Fma, call.Arg(0).Type, call.Arg(0), call.Arg(1), call.Arg(2)));
             table[$"{type}.Abs"] = call => call.Result(call.B.Emit(Op.Abs, call.Arg(0).Type, call.Arg(0)));
             table[$"{type}.Min"] = call => MinMax(call, Op.Min, Op.MinU);
             table[$"{type}.Max"] = call => MinMax(call, Op.Max, Op.MaxU);
             table[$"{type}.Clamp"] = call => Clamp(call);
         }
-        table["Single.FusedMultiplyAdd"] = table["MathF.FusedMultiplyAdd"];
         Real(table, "Exp", Exp);
-        Real(table, "Log", Log);
-        Real(table, "Log2", (b, x) => b.Emit(Op.Log2, IrType.F32, x));
-        Real(table, "Log10", (b, x) => b.Mul(b.Emit(Op.Log2, IrType.F32, x), b.Kernel.Float(Log10Of2)));
         Real(table, "Sin", (b, x) => b.Emit(Op.Sin, IrType.F32, WithinTurn(b, x)));
         Real(table, "Cos", (b, x) => b.Emit(Op.Cos, IrType.F32, WithinTurn(b, x)));
         Real(table, "Tanh", Tanh);
@@ -42,9 +37,7 @@ internal static class MathIntrinsics
         Real(table, "ReciprocalEstimate", (b, x) => b.Emit(Op.Rcp, IrType.F32, x));
         table["XMath.Rsqrt"] = call => Float(call, (b, x) => b.Emit(Op.Rsqrt, IrType.F32, x));
         table["XMath.Exp2"] = call => Float(call, (b, x) => b.Emit(Op.Exp2, IrType.F32, x));
-        table["MathF.Pow"] = call => Power(call);
         AddBits(table);
-        AddTests(table);
     }
 
     private static void AddIntegers(Dictionary<string, Func<IntrinsicCall, StackValue?>> table)
@@ -63,16 +56,9 @@ internal static class MathIntrinsics
             ("DoubleToInt64Bits", IrType.I64), ("DoubleToUInt64Bits", IrType.I64), ("Int64BitsToDouble", IrType.F64), ("UInt64BitsToDouble", IrType.F64),
         ];
         foreach ((string name, IrType type) in casts) table[$"BitConverter.{name}"] = call => call.Result(call.B.Emit(Op.Bits, type, call.Arg(0)));
+        table["BitConverter.UInt16BitsToHalf"] = call => new StructValue(call.ReturnType, [call.Arg(0)]);
+        table["BitConverter.HalfToUInt16Bits"] = call => new Scalar(call.Arg(0));
     }
-
-    private static void AddTests(Dictionary<string, Func<IntrinsicCall, StackValue?>> table)
-    {
-        table["Single.IsNaN"] = call => call.Result(call.B.Compare(CompareKind.NeU, call.Arg(0), call.Arg(0)));
-        table["Single.IsInfinity"] = call => call.Result(call.B.Compare(CompareKind.Eq, Magnitude(call), call.Kernel.Float(float.PositiveInfinity)));
-        table["Single.IsFinite"] = call => call.Result(call.B.Compare(CompareKind.Lt, Magnitude(call), call.Kernel.Float(float.PositiveInfinity)));
-    }
-
-    private static Value Magnitude(IntrinsicCall call) => call.B.Emit(Op.Abs, IrType.F32, call.Arg(0));
 
     private static void Unary(Dictionary<string, Func<IntrinsicCall, StackValue?>> table, string name, Op op) =>
         table[name] = call => call.Result(call.B.Emit(op, call.Arg(0).Type, call.Arg(0)));
@@ -116,8 +102,6 @@ internal static class MathIntrinsics
         return b.Mul(b.Emit(Op.Exp2, IrType.F32, part), b.Emit(Op.Exp2, IrType.F32, whole));
     }
 
-    private static Value Log(IrBuilder b, Value x) => b.Mul(b.Emit(Op.Log2, IrType.F32, x), b.Kernel.Float(Ln2));
-
     /// <summary>x minus whole turns, so that the hardware's sine works where it is accurate.</summary>
     private static Value WithinTurn(IrBuilder b, Value x)
     {
@@ -140,13 +124,5 @@ internal static class MathIntrinsics
         Value small = b.Emit(Op.Fma, IrType.F32, b.Mul(square, k.Float(-1f / 3)), x, x);
         Value signed = b.Select(b.Compare(CompareKind.Lt, x, k.Float(0)), b.Emit(Op.Neg, IrType.F32, large), large);
         return b.Select(b.Compare(CompareKind.Lt, magnitude, k.Float(0.05f)), small, signed);
-    }
-
-    /// <summary>2^(y log2 x): for positive x; 2^y for a base of two.</summary>
-    private static StackValue Power(IntrinsicCall call)
-    {
-        (Value x, Value y) = (call.Arg(0), call.Arg(1));
-        Value exponent = x.IsConst && x.AsFloat == 2 ? y : call.B.Mul(y, call.B.Emit(Op.Log2, IrType.F32, x));
-        return call.Result(call.B.Emit(Op.Exp2, IrType.F32, exponent));
     }
 }

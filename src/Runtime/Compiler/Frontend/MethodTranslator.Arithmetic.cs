@@ -1,5 +1,7 @@
+using System.Reflection;
 using OllmNative.Runtime.Compiler.Il;
 using OllmNative.Runtime.Compiler.Ir;
+using OllmNative.Runtime.Compiler.Library;
 
 namespace OllmNative.Runtime.Compiler.Frontend;
 
@@ -55,7 +57,8 @@ internal sealed partial class MethodTranslator
         }
         if (right.Type == IrType.Ptr && name == "add") return B.PtrAdd(right, B.ToLong(left));
         (left, right) = Match(left, right);
-        if (left.Type.IsFloat() && (name is "rem" or "and" or "or" or "xor")) throw _place.Error($"'{name}' of floating-point numbers is not part of the kernel language");
+        if (left.Type.IsFloat() && name == "rem") return Remainder(left, right);
+        if (left.Type.IsFloat() && (name is "and" or "or" or "xor")) throw _place.Error($"'{name}' of floating-point numbers is not part of the kernel language");
         Op op = name switch
         {
             "add" => Op.Add,
@@ -68,6 +71,14 @@ internal sealed partial class MethodTranslator
             _ => Op.Xor,
         };
         return B.Emit(op, left.Type, left, right);
+    }
+
+    /// <summary>C#'s % of floats is exact, and no instruction.</summary>
+    private Value Remainder(Value left, Value right)
+    {
+        Type type = left.Type == IrType.F32 ? typeof(float) : typeof(double);
+        MethodInfo rem = typeof(DeviceMath).GetMethod(nameof(DeviceMath.Rem), [type, type])!;
+        return ValueOf(Inline(_shared, rem, [new Scalar(left), new Scalar(right)], _place)!);
     }
 
     private Value Convert(Value value, string[] parts)

@@ -1,6 +1,7 @@
 using System.Reflection;
 using OllmNative.Runtime.Compiler.Il;
 using OllmNative.Runtime.Compiler.Ir;
+using OllmNative.Runtime.Compiler.Library;
 
 namespace OllmNative.Runtime.Compiler.Frontend;
 
@@ -53,6 +54,11 @@ internal sealed partial class MethodTranslator
 
     internal StackValue? Invoke(MethodBase method, StackValue[] arguments)
     {
+        if (DeviceLibrary.Find(method) is { } counterpart)
+        {
+            if (method.DeclaringType == typeof(Language.Atomic)) _ = new IntrinsicCall(_shared, this, method, arguments, _place).Address(0);
+            return Inline(_shared, counterpart, arguments, _place);
+        }
         if (Intrinsics.Find(method) is { } intrinsic) return intrinsic(new IntrinsicCall(_shared, this, method, arguments, _place));
         if (!method.IsStatic && !method.DeclaringType!.IsValueType)
             throw _place.Error($"{IlPlace.NameOf(method)} is a method of the class {IlPlace.NameOf(method.DeclaringType)}; kernels call static methods and methods of structs");

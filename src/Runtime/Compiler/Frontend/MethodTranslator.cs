@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Reflection.Emit;
 using OllmNative.Runtime.Compiler.Il;
 using OllmNative.Runtime.Compiler.Ir;
+using OllmNative.Runtime.Compiler.Library;
 
 namespace OllmNative.Runtime.Compiler.Frontend;
 
@@ -25,13 +26,16 @@ internal sealed partial class MethodTranslator
     private readonly List<(Block Block, StackValue? Value)> _returns = [];
     private readonly List<StackValue> _stack = [];
     private Type? _constrained;
+    private readonly IlPlace? _libraryCaller;
     private IlPlace _place;
 
-    private MethodTranslator(Translation shared, MethodBase method, StackValue[] arguments)
+    private MethodTranslator(Translation shared, MethodBase method, StackValue[] arguments, IlPlace caller)
     {
         _shared = shared;
         _method = method;
-        _place = new IlPlace(method, 0);
+        // What goes wrong in the device library is the matter of the kernel that calls it.
+        _libraryCaller = method.DeclaringType?.Namespace == typeof(DeviceLibrary).Namespace ? caller : null;
+        _place = _libraryCaller ?? new IlPlace(method, 0);
         _graph = shared.Graph(method);
         _arguments = arguments;
         _argumentTypes = ArgumentTypes(method);
@@ -52,7 +56,7 @@ internal sealed partial class MethodTranslator
         if (shared.Path.Count > 64) throw caller.Error("calls are nested more than 64 deep");
         shared.Path.Push(method);
         IlPlace? outer = shared.Builder.Place;
-        StackValue? result = new MethodTranslator(shared, method, arguments).Run();
+        StackValue? result = new MethodTranslator(shared, method, arguments, caller).Run();
         shared.Builder.Place = outer;
         shared.Path.Pop();
         return result;
@@ -104,7 +108,7 @@ internal sealed partial class MethodTranslator
             foreach (StackValue value in entry) _stack.Add(value is VariableRef { Start: -1 } spilled ? _shared.Read(spilled.Variable) : value);
         foreach (IlInstruction instruction in il.Code)
         {
-            _place = new IlPlace(_method, instruction.Offset);
+            _place = _libraryCaller ?? new IlPlace(_method, instruction.Offset);
             B.Place = _place;
             Translate(instruction);
         }

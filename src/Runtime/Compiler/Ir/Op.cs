@@ -8,9 +8,9 @@ internal enum Op : byte
     // Integers and floats.
     Add, Sub, Mul, Div, Rem, Neg, Min, Max, Abs,
     // Integers only; the U forms read their operands as unsigned.
-    DivU, RemU, MinU, MaxU, And, Or, Xor, Not, Shl, Shr, ShrU, PopCount, LeadingZeros, ReverseBits, MulWide, MulWideU, MulHighU,
+    DivU, RemU, MinU, MaxU, And, Or, Xor, Not, Shl, Shr, ShrU, PopCount, LeadingZeros, ReverseBits, MulWide, MulWideU,
     // Floats only. Fma: a*b+c, rounded once.
-    Fma, Sqrt, Rsqrt, Rcp, Exp2, Log2, Sin, Cos, Tanh, Floor, Ceiling, Truncate, RoundEven,
+    Fma, Sqrt, Rsqrt, Rcp, Exp2, Sin, Cos, Floor, Ceiling, Truncate, RoundEven,
     // Sub: CompareKind. Select: condition, then, else.
     Compare, Select,
     // Conversions. Narrow, sub: the IrType to which an I32 is cut and extended again.

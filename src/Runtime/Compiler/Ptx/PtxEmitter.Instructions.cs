@@ -22,8 +22,19 @@ internal sealed partial class PtxEmitter
             case Op.PtrAdd: Line($"add.s64 {d}, {all}"); break;
             case Op.PtrToInt: Line($"mov.u64 {d}, {all}"); break;
             case Op.ToGeneric: Line($"cvta.{value.Args[0].Space.ToString().ToLowerInvariant()}.u64 {d}, {all}"); break;
+            case Op.Min or Op.Max when value.Type == IrType.F64 || (value.Type == IrType.F32 && (int)_target < (int)PtxTarget.Sm80): MinMaxOrNaN(value, d, all); break;
             default: Line($"{Name(value)} {d}, {all}"); break;
         }
+    }
+
+    /// <summary>Where the hardware's min and max know no NaN: C#'s give NaN when either operand is one, and so does the sum.</summary>
+    private void MinMaxOrNaN(Value value, string d, string args)
+    {
+        string type = Signed(value.Type), isNaN = _registers.New(IrType.I1), sum = _registers.New(value.Type), chosen = _registers.New(value.Type);
+        Line($"setp.nan.{type} {isNaN}, {args}");
+        Line($"add.rn.{type} {sum}, {args}");
+        Line($"{Word(value.Op)}.{type} {chosen}, {args}");
+        Line($"selp.{type} {d}, {sum}, {chosen}, {isNaN}");
     }
 
     /// <summary>An operand where PTX takes no constant: predicates, warp operations, lists of registers.</summary>
@@ -49,7 +60,7 @@ internal sealed partial class PtxEmitter
             Op.Rem => $"rem.{s}",
             Op.RemU => $"rem.{u}",
             Op.Neg or Op.Abs => $"{Word(value.Op)}.{s}",
-            Op.Min or Op.Max => $"{Word(value.Op)}{(type == IrType.F32 && _target >= PtxTarget.Sm80 ? ".NaN" : "")}.{s}",
+            Op.Min or Op.Max => $"{Word(value.Op)}{(type == IrType.F32 ? ".NaN" : "")}.{s}",
             Op.MinU => $"min.{u}",
             Op.MaxU => $"max.{u}",
             Op.And or Op.Or or Op.Xor or Op.Not => $"{Word(value.Op)}.{(type == IrType.I1 ? "pred" : b)}",
@@ -66,7 +77,6 @@ internal sealed partial class PtxEmitter
             Op.Rsqrt => "rsqrt.approx.f32",
             Op.Rcp => "rcp.approx.f32",
             Op.Exp2 => "ex2.approx.f32",
-            Op.Log2 => "lg2.approx.f32",
             Op.Sin => "sin.approx.f32",
             Op.Cos => "cos.approx.f32",
             Op.Floor => $"cvt.rmi.{s}.{s}",
