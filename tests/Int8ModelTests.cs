@@ -44,6 +44,17 @@ public sealed class Int8ModelTests
         Assert.True(common >= 8, $"greedy answers part after {common} tokens");
     }
 
+    [Fact]
+    public void Generate_QuantizeFlag_TakesInt8AndRefusesOtherWords()
+    {
+        var model = new CliTextModel();
+        CliRun stored = Run("none"), int8 = Run("int8");
+        Assert.True(int8.Code == 0, int8.Error);
+        Assert.Equal(stored.Json.GetProperty("tokens").GetArrayLength(), int8.Json.GetProperty("tokens").GetArrayLength());
+        Run("int4").AssertRefused("--quantize", "int4", "none, int8");
+        CliRun Run(string format) => CliRun.With("1 + 1", "generate", "--model", model.Folder, "--max-tokens", "5", "--json", "--quantize", format);
+    }
+
     private static ModelSession Open(WeightFormat format) => ModelSession.Open(Path.Combine(AppContext.BaseDirectory, "weights", "tiny-qwen2"), format: format);
 
     private static int[] Generate(ModelSession session)

@@ -64,7 +64,7 @@ public sealed unsafe partial class CpuDevice
         }
     }
 
-    private static Vector256<float> Sigmoid(Vector256<float> x) => Vector256<float>.One / (Vector256<float>.One + Vector256.Exp(-x));
+    private static Vector256<float> Sigmoid(Vector256<float> x) => Vector256<float>.One / (Vector256<float>.One + Exponential.Of(-x));
 
     private static float Sigmoid(float x) => 1 / (1 + MathF.Exp(-x));
 

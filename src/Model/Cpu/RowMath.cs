@@ -31,7 +31,7 @@ internal static unsafe class RowMath
         int i = 0;
         for (; i + 8 <= count; i += 8)
         {
-            Vector256<float> e = Vector256.Exp(Vector256.Load(x + i) - offset);
+            Vector256<float> e = Exponential.Of(Vector256.Load(x + i) - offset);
             e.Store(x + i);
             sum += e;
         }
