@@ -59,7 +59,7 @@ internal readonly unsafe struct Operand(byte* data, DType type, long kStride, lo
 internal unsafe struct GemmScratch
 {
     /// <summary>Rows of k that a panel holds: 256 x 32 floats are 32 KB, which the first-level cache keeps.</summary>
-    public static readonly int MaxK = int.TryParse(Environment.GetEnvironmentVariable("GEMMK"), out int k) ? k : 256;
+    public const int MaxK = 256;
 
     private const int EdgeRows = 1024;
 
@@ -72,7 +72,7 @@ internal unsafe struct GemmScratch
         var scratch = (GemmScratch*)NativeMemory.Alloc((nuint)threads, (nuint)sizeof(GemmScratch));
         for (int i = 0; i < threads; i++)
         {
-            scratch[i]._panel = (float*)NativeMemory.AlignedAlloc((nuint)(MaxK * 32 * sizeof(float)), 64);
+            scratch[i]._panel = (float*)NativeMemory.AlignedAlloc(MaxK * 32 * sizeof(float), 64);
             scratch[i]._edge = (float*)NativeMemory.AlignedAlloc(EdgeRows * 32 * sizeof(float), 64);
         }
         return scratch;
