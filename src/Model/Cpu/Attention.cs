@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace OllmNative.Model.Cpu;
@@ -101,6 +102,7 @@ public sealed unsafe partial class CpuDevice
         public int Heads, KvHeads, HeadSize;
 
         /// <summary>q [Count * group, Dh] = the item's queries of one key/value head, scaled.</summary>
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void LoadQueries(SequenceSpan item, int kvHead, float* q)
         {
             int group = Heads / KvHeads;
@@ -127,6 +129,7 @@ public sealed unsafe partial class CpuDevice
         }
 
         /// <summary>The item's rows of the output = sum / total.</summary>
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void StoreOutput(SequenceSpan item, int kvHead, float* sum, float* total)
         {
             int group = Heads / KvHeads;

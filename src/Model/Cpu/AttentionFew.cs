@@ -113,8 +113,7 @@ public sealed unsafe partial class CpuDevice
         }
     }
 
-    /// <summary>sum_r += sum_j p[r, j] v_j: four rows and sixteen columns of the sums stay in registers.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    /// <summary>sum_r += sum_j p[r, j] v_j, in tiles of rows and columns whose sums stay in registers.</summary>
     private static void AddValues(float* p, int rows, float* values, long stride, int count, int size, float* sums)
     {
         int i = 0;
@@ -124,9 +123,15 @@ public sealed unsafe partial class CpuDevice
             for (; r + 4 <= rows; r += 4) AddValues4x16(p + (long)r * FewKeys, values + i, stride, count, sums + (long)r * size + i, size);
             for (; r < rows; r++) AddValues1x16(p + (long)r * FewKeys, values + i, stride, count, sums + (long)r * size + i);
         }
-        for (; i < size; i += 8)
+        for (int r = 0; r < rows; r++)
         {
-            for (int r = 0; r < rows; r++) AddValuesTail(p + (long)r * FewKeys, values + i, stride, count, sums + (long)r * size + i, Math.Min(8, size - i));
+            float* to = sums + (long)r * size, weights = p + (long)r * FewKeys;
+            int rest = i;
+            for (; rest + 8 <= size; rest += 8) AddValues1x8(weights, values + rest, stride, count, to + rest);
+            for (; rest < size; rest++)
+            {
+                for (int j = 0; j < count; j++) to[rest] += weights[j] * values[j * stride + rest];
+            }
         }
     }
 
@@ -157,34 +162,52 @@ public sealed unsafe partial class CpuDevice
         s30.Store(sum3); s31.Store(sum3 + 8);
     }
 
+    /// <summary>One row: four keys at a time, or the additions would wait for each other.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddValues1x16(float* p, float* v, long stride, int count, float* sum)
     {
-        Vector256<float> low = Vector256.Load(sum), high = Vector256.Load(sum + 8);
-        for (int j = 0; j < count; j++, v += stride)
+        Vector256<float> a0 = Vector256.Load(sum), a1 = Vector256.Load(sum + 8), b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
+        int j = 0;
+        for (; j + 4 <= count; j += 4, v += 4 * stride)
         {
+            float* v2 = v + 2 * stride;
             Vector256<float> x = Vector256.Create(p[j]);
-            low = Vector256.MultiplyAddEstimate(x, Vector256.Load(v), low);
-            high = Vector256.MultiplyAddEstimate(x, Vector256.Load(v + 8), high);
+            a0 = Vector256.MultiplyAddEstimate(x, Vector256.Load(v), a0);
+            a1 = Vector256.MultiplyAddEstimate(x, Vector256.Load(v + 8), a1);
+            x = Vector256.Create(p[j + 1]);
+            b0 = Vector256.MultiplyAddEstimate(x, Vector256.Load(v + stride), b0);
+            b1 = Vector256.MultiplyAddEstimate(x, Vector256.Load(v + stride + 8), b1);
+            x = Vector256.Create(p[j + 2]);
+            c0 = Vector256.MultiplyAddEstimate(x, Vector256.Load(v2), c0);
+            c1 = Vector256.MultiplyAddEstimate(x, Vector256.Load(v2 + 8), c1);
+            x = Vector256.Create(p[j + 3]);
+            d0 = Vector256.MultiplyAddEstimate(x, Vector256.Load(v2 + stride), d0);
+            d1 = Vector256.MultiplyAddEstimate(x, Vector256.Load(v2 + stride + 8), d1);
         }
-        low.Store(sum);
-        high.Store(sum + 8);
+        for (; j < count; j++, v += stride)
+        {
+            a0 = Vector256.MultiplyAddEstimate(Vector256.Create(p[j]), Vector256.Load(v), a0);
+            a1 = Vector256.MultiplyAddEstimate(Vector256.Create(p[j]), Vector256.Load(v + 8), a1);
+        }
+        (a0 + b0 + (c0 + d0)).Store(sum);
+        (a1 + b1 + (c1 + d1)).Store(sum + 8);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddValuesTail(float* p, float* v, long stride, int count, float* sum, int columns)
+    private static void AddValues1x8(float* p, float* v, long stride, int count, float* sum)
     {
-        if (columns == 8)
+        Vector256<float> a = Vector256.Load(sum), b = default, c = default, d = default;
+        int j = 0;
+        for (; j + 4 <= count; j += 4, v += 4 * stride)
         {
-            Vector256<float> s = Vector256.Load(sum);
-            for (int j = 0; j < count; j++, v += stride) s = Vector256.MultiplyAddEstimate(Vector256.Create(p[j]), Vector256.Load(v), s);
-            s.Store(sum);
-            return;
+            float* v2 = v + 2 * stride;
+            a = Vector256.MultiplyAddEstimate(Vector256.Create(p[j]), Vector256.Load(v), a);
+            b = Vector256.MultiplyAddEstimate(Vector256.Create(p[j + 1]), Vector256.Load(v + stride), b);
+            c = Vector256.MultiplyAddEstimate(Vector256.Create(p[j + 2]), Vector256.Load(v2), c);
+            d = Vector256.MultiplyAddEstimate(Vector256.Create(p[j + 3]), Vector256.Load(v2 + stride), d);
         }
-        for (int j = 0; j < count; j++, v += stride)
-        {
-            for (int i = 0; i < columns; i++) sum[i] += p[j] * v[i];
-        }
+        for (; j < count; j++, v += stride) a = Vector256.MultiplyAddEstimate(Vector256.Create(p[j]), Vector256.Load(v), a);
+        (a + b + (c + d)).Store(sum);
     }
 
     /// <summary>The sums of four vectors, side by side.</summary>

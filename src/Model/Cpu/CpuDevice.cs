@@ -50,7 +50,9 @@ public sealed unsafe partial class CpuDevice : ComputeDevice
             throw new OllmException(
                 $"{tensor.File}: tensor '{tensor.Name}' is {tensor.DType.Name()} {tensor.ShapeText}; expected a matrix of F32, F16 or BF16");
         }
-        return new CpuMatrix(tensor, tensor.Data, tensor.DType, checked((int)tensor.Shape[0]), checked((int)tensor.Shape[1]));
+        int rows = checked((int)tensor.Shape[0]), columns = checked((int)tensor.Shape[1]);
+        CpuBuffer<float>? panels = PackWhole(Operand.Transposed(tensor.Data, tensor.DType, columns), rows, columns);
+        return new CpuMatrix(tensor, tensor.Data, tensor.DType, rows, columns) { Panels = panels };
     }
 
     /// <inheritdoc/>
@@ -65,7 +67,7 @@ public sealed unsafe partial class CpuDevice : ComputeDevice
     {
         CpuMatrix m = Cpu(matrix);
         Expect(rows >= 0 && rows <= m.Rows, "FirstRows: rows of the matrix");
-        return new CpuMatrix(m.Owner, m.Data, m.DType, rows, m.Columns, m.Scales);
+        return new CpuMatrix(m.Owner, m.Data, m.DType, rows, m.Columns, m.Scales) { Panels = m.Panels };
     }
 
     /// <inheritdoc/>

@@ -78,10 +78,11 @@ public sealed unsafe partial class CpuDevice
             w0 += 32 * T.Size; w1 += 32 * T.Size; w2 += 32 * T.Size; w3 += 32 * T.Size;
             ahead += 4 * 32 * T.Size;
         }
-        Sums(dots, s00, s01, s02, s03);
-        Sums(dots + 4, s10, s11, s12, s13);
-        Sums(dots + 8, s20, s21, s22, s23);
-        Sums(dots + 12, s30, s31, s32, s33);
+        // Quads of sums per 128-bit lane; then lane q of every quad is added up into lane q of one vector.
+        Vector512<float> q0 = Quads(s00, s01, s02, s03), q1 = Quads(s10, s11, s12, s13), q2 = Quads(s20, s21, s22, s23), q3 = Quads(s30, s31, s32, s33);
+        Vector512<float> q01 = Avx512F.Add(Avx512F.Shuffle4x128(q0, q1, 0b01_00_01_00), Avx512F.Shuffle4x128(q0, q1, 0b11_10_11_10));
+        Vector512<float> q23 = Avx512F.Add(Avx512F.Shuffle4x128(q2, q3, 0b01_00_01_00), Avx512F.Shuffle4x128(q2, q3, 0b11_10_11_10));
+        Avx512F.Store(dots, Avx512F.Add(Avx512F.Shuffle4x128(q01, q23, 0b10_00_10_00), Avx512F.Shuffle4x128(q01, q23, 0b11_01_11_01)));
         if (i == count) return;
         DotTail<T>(x + i, w0, w1, w2, w3, count - i, dots);
         DotTail<T>(x1 + i, w0, w1, w2, w3, count - i, dots + 4);
@@ -146,9 +147,19 @@ public sealed unsafe partial class CpuDevice
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Sums(float* dots, Vector512<float> s0, Vector512<float> s1, Vector512<float> s2, Vector512<float> s3) =>
-        SumEach(Halves(s0), Halves(s1), Halves(s2), Halves(s3)).Store(dots);
+    private static void Sums(float* dots, Vector512<float> s0, Vector512<float> s1, Vector512<float> s2, Vector512<float> s3)
+    {
+        Vector512<float> quads = Quads(s0, s1, s2, s3);
+        // The lanes are added as for sixteen sums at once: first and third, second and fourth, then both.
+        Vector256<float> halves = quads.GetLower() + quads.GetUpper();
+        (halves.GetLower() + halves.GetUpper()).Store(dots);
+    }
 
+    /// <summary>Lane by lane of 128 bits: the lane's sums of the four vectors, side by side.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Halves(Vector512<float> v) => v.GetLower() + v.GetUpper();
+    private static Vector512<float> Quads(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d)
+    {
+        Vector512<float> ab = Avx512F.Add(Avx512F.UnpackLow(a, b), Avx512F.UnpackHigh(a, b)), cd = Avx512F.Add(Avx512F.UnpackLow(c, d), Avx512F.UnpackHigh(c, d));
+        return Avx512F.Add(Avx512F.Shuffle(ab, cd, 0b01_00_01_00), Avx512F.Shuffle(ab, cd, 0b11_10_11_10));
+    }
 }

@@ -104,18 +104,35 @@ internal unsafe struct GemmScratch
                 int columns = Math.Min(width, n - j);
                 b.At(k0, j).Pack(depth, columns, _panel);
                 if (columns == width) MicroKernel.Run(m, depth, a + k0 * aK, aRow, aK, _panel, c + j, ldc, add);
-                else MultiplyEdge(m, columns, depth, a + k0 * aK, aRow, aK, c + j, ldc, add);
+                else MultiplyEdge(m, columns, depth, a + k0 * aK, aRow, aK, _panel, c + j, ldc, add);
             }
         }
     }
 
-    private readonly void MultiplyEdge(int m, int columns, int k, float* a, long aRow, long aK, float* c, long ldc, bool accumulate)
+    /// <summary>C [m, n] (+)= A [m, k] B, rows packed close, where B is panels of <see cref="MicroKernel.Columns"/> columns and all of k.</summary>
+    public readonly void MultiplyPacked(int m, int n, int k, float* a, float* panels, float* c, bool accumulate)
+    {
+        int width = MicroKernel.Columns;
+        for (int k0 = 0; k0 < k; k0 += MaxK)
+        {
+            int depth = Math.Min(MaxK, k - k0);
+            bool add = accumulate || k0 > 0;
+            for (int j = 0; j < n; j += width)
+            {
+                float* panel = panels + (long)j * k + (long)k0 * width;
+                if (j + width <= n) MicroKernel.Run(m, depth, a + k0, k, 1, panel, c + j, n, add);
+                else MultiplyEdge(m, n - j, depth, a + k0, k, 1, panel, c + j, n, add);
+            }
+        }
+    }
+
+    private readonly void MultiplyEdge(int m, int columns, int k, float* a, long aRow, long aK, float* panel, float* c, long ldc, bool accumulate)
     {
         int width = MicroKernel.Columns;
         for (int i0 = 0; i0 < m; i0 += EdgeRows)
         {
             int rows = Math.Min(EdgeRows, m - i0);
-            MicroKernel.Run(rows, k, a + i0 * aRow, aRow, aK, _panel, _edge, width, accumulate: false);
+            MicroKernel.Run(rows, k, a + i0 * aRow, aRow, aK, panel, _edge, width, accumulate: false);
             for (int i = 0; i < rows; i++)
             {
                 float* to = c + (i0 + i) * ldc, from = _edge + (long)i * width;

@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace OllmNative.Model.Cpu;
 
 public sealed unsafe partial class CpuDevice
@@ -9,6 +11,11 @@ public sealed unsafe partial class CpuDevice
         int rows = checked((int)(x.Length / m.Columns));
         Expect(x.Length == (long)rows * m.Columns && output.Length == (long)rows * m.Rows, "MatMul: x [N, columns], output [N, rows]");
         Expect(bias.IsEmpty || bias.Length == m.Rows, "MatMul: bias [rows]");
+        if (m.Panels is not null)
+        {
+            PackedProduct(rows, m, P(x), P(output), P(bias), accumulate);
+            return;
+        }
         if (rows <= DotRows)
         {
             var body = new DotBody();
@@ -75,24 +82,26 @@ public sealed unsafe partial class CpuDevice
             int i = index / ColumnItems * RowsPerItem, j = index % ColumnItems * ColumnsPerItem;
             int rows = Math.Min(RowsPerItem, M - i), columns = Math.Min(ColumnsPerItem, N - j);
             float* c = C + (long)i * N + j;
-            if (Bias != null) SetBias(c, rows, columns, Bias + j);
+            if (Bias != null) SetBias(c, rows, columns, N, Bias + j, Accumulate);
             Scratch[thread].Multiply(rows, columns, K, A + i * ARow, ARow, AK, B.At(0, j), c, N, Accumulate || Bias != null);
         }
 
-        private readonly void SetBias(float* c, int rows, int columns, float* bias)
+        public static void SetBias(float* c, int rows, int columns, int stride, float* bias, bool accumulate)
         {
             var from = new ReadOnlySpan<float>(bias, columns);
             for (int r = 0; r < rows; r++)
             {
-                var to = new Span<float>(c + (long)r * N, columns);
-                if (Accumulate) TensorAdd(to, from);
+                var to = new Span<float>(c + (long)r * stride, columns);
+                if (accumulate) TensorAdd(to, from);
                 else from.CopyTo(to);
             }
         }
 
         private static void TensorAdd(Span<float> to, ReadOnlySpan<float> from)
         {
-            for (int j = 0; j < to.Length; j++) to[j] += from[j];
+            int j = 0;
+            for (; j + Vector<float>.Count <= to.Length; j += Vector<float>.Count) (new Vector<float>(to[j..]) + new Vector<float>(from[j..])).CopyTo(to[j..]);
+            for (; j < to.Length; j++) to[j] += from[j];
         }
     }
 

@@ -21,7 +21,9 @@ public sealed unsafe partial class CpuDevice
     /// <inheritdoc/>
     public override void MatMulEach(DeviceView<float> x, params ReadOnlySpan<Projection> projections)
     {
-        if (projections.Length > DotBody.MostParts || projections.Length == 0 || RowsOf(x, Cpu(projections[0].W)) > DotRows)
+        bool dots = projections.Length is > 0 and <= DotBody.MostParts && RowsOf(x, Cpu(projections[0].W)) <= DotRows;
+        foreach (Projection projection in projections) dots &= Cpu(projection.W).Panels is null;
+        if (!dots)
         {
             base.MatMulEach(x, projections);
             return;
@@ -137,9 +139,19 @@ public sealed unsafe partial class CpuDevice
             }
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static void Store(in DotPart part, int n, int j, int count, float* dots)
         {
             float* to = part.Output + (long)n * part.Outputs + j;
+            if (count == 4)
+            {
+                Vector128<float> four = Vector128.Load(dots);
+                if (part.Scales != null) four *= Vector128.Load(part.Scales + j);
+                if (part.Bias != null) four += Vector128.Load(part.Bias + j);
+                if (part.Accumulate) four += Vector128.Load(to);
+                four.Store(to);
+                return;
+            }
             for (int r = 0; r < count; r++)
             {
                 float value = part.Scales != null ? dots[r] * part.Scales[j + r] : dots[r];

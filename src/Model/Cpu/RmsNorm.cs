@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace OllmNative.Model.Cpu;
@@ -37,6 +38,7 @@ public sealed unsafe partial class CpuDevice
         });
     }
 
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float InverseRms(float* x, int columns, float eps)
     {
         Vector256<float> sum = default;
@@ -58,6 +60,7 @@ public sealed unsafe partial class CpuDevice
         public int Columns, Stride, PerItem;
         public float Eps;
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(int index, int thread)
         {
             long end = Math.Min(Rows, (index + 1L) * PerItem);

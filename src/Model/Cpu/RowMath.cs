@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace OllmNative.Model.Cpu;
@@ -5,6 +6,7 @@ namespace OllmNative.Model.Cpu;
 /// <summary>Reductions over one row of floats that several operations share.</summary>
 internal static unsafe class RowMath
 {
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Max(float* x, int count)
     {
         int i = 0;
@@ -21,6 +23,7 @@ internal static unsafe class RowMath
     }
 
     /// <summary>x = exp(x - shift); returns the sum.</summary>
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float ExpSum(float* x, int count, float shift)
     {
         Vector256<float> sum = default;
@@ -28,7 +31,7 @@ internal static unsafe class RowMath
         int i = 0;
         for (; i + 8 <= count; i += 8)
         {
-            Vector256<float> e = Vector256.Exp(Vector256.Load(x + i) - offset);
+            Vector256<float> e = Exponential.Of(Vector256.Load(x + i) - offset);
             e.Store(x + i);
             sum += e;
         }
@@ -41,6 +44,7 @@ internal static unsafe class RowMath
         return total;
     }
 
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Scale(float* x, int count, float scale)
     {
         int i = 0;
@@ -48,6 +52,7 @@ internal static unsafe class RowMath
         for (; i < count; i++) x[i] *= scale;
     }
 
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static int ArgMax(float* x, int count)
     {
         float max = Max(x, count);

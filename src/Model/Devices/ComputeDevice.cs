@@ -33,6 +33,11 @@ public abstract class ComputeDevice : IDisposable
     /// <summary>The first rows of a matrix, without copying: a head cut to the ids that the tokenizer knows.</summary>
     public abstract DeviceMatrix FirstRows(DeviceMatrix matrix, int rows);
 
+    /// <summary>A copy of a weight matrix that takes half the memory traffic of 16-bit weights: 8 bits and a scale for each row.</summary>
+    /// <exception cref="OllmException">The device computes with weights as they are stored only.</exception>
+    public virtual DeviceMatrix Quantize(DeviceMatrix matrix) =>
+        throw new OllmException($"--quantize int8: {Description} computes with weights as stored; expected --quantize none, or --device cpu");
+
     /// <summary>output[n] = table[ids[n]]: [N, D].</summary>
     public abstract void Embedding(DeviceView<int> ids, DeviceMatrix table, DeviceView<float> output);
 
