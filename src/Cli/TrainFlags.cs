@@ -30,6 +30,12 @@ internal sealed class TrainFlags
     private readonly Option<bool> _noCacheHidden = new("--no-cache-hidden") { Description = "Run the backbone in every epoch, with hidden states in f32." };
     private readonly Option<int> _checkpointEvery = CommonOptions.Number(
         "--checkpoint-every", "Steps between checkpoints; 0 writes one only at the end or on Ctrl-C.", Defaults.CheckpointEvery, 0, int.MaxValue);
+    private readonly Option<int> _keep = CommonOptions.Number(
+        "--keep", "Newest checkpoints to keep; the one with the lowest cross-entropy stays besides.", Defaults.KeepCheckpoints, 1, int.MaxValue);
+
+    private readonly Option<int> _validationRows = CommonOptions.Number("--validation-rows", "Rows held out to measure the losses on; --seed names the split.", 0, 0, int.MaxValue);
+    private readonly Option<int> _validationEvery = CommonOptions.Number(
+        "--validation-every", "Steps between measurements on the validation rows; 0 measures only after the last step.", Defaults.ValidationEvery, 0, int.MaxValue);
 
     /// <summary>Adds the options to a command.</summary>
     public TrainFlags(Command command)
@@ -37,7 +43,7 @@ internal sealed class TrainFlags
         Option[] all =
         [
             _latent, _steps, _epochs, _batchSize, _gradAccum, _rate, _warmup, _schedule, _weightDecay, _clip, _klTarget, _klAdapt, _beta, _seed, _noShuffle,
-            _cacheHidden, _noCacheHidden, _checkpointEvery,
+            _cacheHidden, _noCacheHidden, _checkpointEvery, _keep, _validationRows, _validationEvery,
         ];
         foreach (Option option in all) command.Add(option);
     }
@@ -45,8 +51,9 @@ internal sealed class TrainFlags
     /// <summary>What the command line says.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="output">The run's folder, where the cache of a run of several epochs lies unless told otherwise.</param>
+    /// <param name="ranks">Processes that share each step.</param>
     /// <exception cref="OllmException">A value is out of range, or two exclude each other.</exception>
-    public TrainOptions Read(ParseResult parsed, string output)
+    public TrainOptions Read(ParseResult parsed, string output, int ranks)
     {
         string? cache = parsed.GetValue(_cacheHidden);
         bool noCache = parsed.GetValue(_noCacheHidden), severalEpochs = parsed.GetValue(_steps) is null && parsed.GetValue(_epochs) > 1;
@@ -70,12 +77,18 @@ internal sealed class TrainFlags
             Seed = parsed.GetValue(_seed),
             Shuffle = !parsed.GetValue(_noShuffle),
             CheckpointEvery = parsed.GetValue(_checkpointEvery),
+            KeepCheckpoints = parsed.GetValue(_keep),
+            Ranks = ranks,
             CacheHidden = cache ?? (severalEpochs && !noCache ? Path.Combine(output, "hidden-cache") : null),
             RequireCache = cache is not null,
+            ValidationEvery = parsed.GetValue(_validationEvery),
         };
         options.Validate();
         return options;
     }
+
+    /// <summary>How many rows are held out.</summary>
+    public int ValidationRows(ParseResult parsed) => parsed.GetValue(_validationRows);
 
     /// <summary>A number of at least 0.</summary>
     private static Option<double> Real(string name, string description, double fallback) => CommonOptions.Number(name, description, fallback, 0, double.MaxValue);
