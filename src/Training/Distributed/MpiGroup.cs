@@ -85,6 +85,7 @@ public sealed unsafe class MpiGroup : ProcessGroup
     protected override void Dispose(bool disposing)
     {
         if (disposing) _ = _mpi.Complete();
+        base.Dispose(disposing);
     }
 
     /// <summary>
