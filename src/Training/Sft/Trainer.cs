@@ -14,7 +14,9 @@ public sealed class Trainer : IDisposable
     private readonly ITokenRows _rows;
     private readonly TokenRow[] _stepRows;
     private readonly int[] _stepNumbers;
+#pragma warning disable CA1859 // Boxed once here; as the struct that it is it would be boxed in every step.
     private readonly IReadOnlyList<TokenRow> _ownRows; // This process' part of _stepRows.
+#pragma warning restore CA1859
     private readonly int _firstOwn;
     private readonly Validation? _validation;
     private readonly TrainOptions _options;
