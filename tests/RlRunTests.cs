@@ -13,7 +13,8 @@ public sealed class RlRunTests : IDisposable
         Steps = 8, Problems = 4, Rollouts = 6, MaxTokens = 2, LearningRate = 0.02, FinalLearningRate = 0.01, Seed = 3, CheckpointEvery = 3, EvaluateEvery = 2,
     };
 
-    private readonly TinyBackbone _tiny = new(vocabulary: 303);
+    // Wide enough that four of 303 tokens can be likelier than all others together.
+    private readonly TinyBackbone _tiny = new(hidden: 64, vocabulary: 303);
     private readonly Tokenizer _tokenizer = Tokenizer.Load(new CliTextModel().Folder);
     private readonly string _folder = TestData.NewFolder();
 
@@ -35,6 +36,7 @@ public sealed class RlRunTests : IDisposable
         foreach (string file in (string[])["ollm.safetensors", "evals.jsonl", "best/ollm.safetensors"])
             Assert.Equal(File.ReadAllBytes(Path.Combine(_folder, "whole", file)), File.ReadAllBytes(Path.Combine(_folder, "parts", file)));
         Assert.Equal(Metrics("whole"), Metrics("parts"));
+        Assert.Contains(Metrics("whole"), line => line.ActiveGroups > 0);
         Assert.Equal(Enumerable.Range(1, 8), Metrics("whole").Select(line => line.Step));
         Assert.Equal([0, 2, 4, 6, 8], RlRun.ReadEvaluations(Path.Combine(_folder, "whole")).Select(line => line.Step));
     }
