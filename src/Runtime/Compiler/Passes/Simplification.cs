@@ -14,14 +14,14 @@ internal static class Simplification
             foreach (Value value in block.Body)
             {
                 for (int i = 0; i < value.Args.Length; i++) value.Args[i] = value.Args[i].Resolve();
-                (Op op, Value? first, Value? second) = (value.Op, value.Args.FirstOrDefault(), value.Args.ElementAtOrDefault(1));
+                (Op op, Value? first, Value? second) = (value.Op, At(value, 0), At(value, 1));
                 if (Simplifier.Simplify(kernel, value) is { } simpler)
                 {
                     value.Forward = simpler.Resolve();
                     changed = true;
                     continue;
                 }
-                changed |= op != value.Op || first != value.Args.FirstOrDefault() || second != value.Args.ElementAtOrDefault(1);
+                changed |= op != value.Op || first != At(value, 0) || second != At(value, 1);
                 changed |= FoldOffset(value);
                 kept.Add(value);
             }
@@ -30,6 +30,8 @@ internal static class Simplification
         kernel.ResolveOperands();
         return changed;
     }
+
+    private static Value? At(Value value, int index) => index < value.Args.Length ? value.Args[index] : null;
 
     /// <summary>access [p + c] becomes access [p] + c.</summary>
     private static bool FoldOffset(Value access)
