@@ -42,7 +42,7 @@ public sealed class RandomProgramTests
         {
             bool same = ints[t] == expectedInts[t]
                 && (floats[t].Equals(expectedFloats[t]) && float.IsNegative(floats[t]) == float.IsNegative(expectedFloats[t]) || float.IsNaN(floats[t]) && float.IsNaN(expectedFloats[t]));
-            Assert.True(same, $"program {index} of seed {seed}, thread {t}: ({ints[t]}, {floats[t]}) instead of ({expectedInts[t]}, {expectedFloats[t]})\n{compiled.Ir}");
+            if (!same) Assert.Fail($"program {index} of seed {seed}, thread {t}: ({ints[t]}, {floats[t]}) instead of ({expectedInts[t]}, {expectedFloats[t]})\n{compiled.Ir}");
         }
     }
 }

@@ -12,13 +12,13 @@ internal sealed partial class PtxEmitter
 
     private readonly KernelIr _kernel;
     private readonly PtxTarget _target;
-    private readonly PtxRegisters _registers = new();
+    private readonly PtxRegisters _registers;
     private readonly StringBuilder _code = new();
     private readonly StringBuilder _memory = new();
     private readonly Dictionary<Value, string> _allocations = [];
     private bool _usesDynamicShared;
 
-    private PtxEmitter(KernelIr kernel, PtxTarget target) => (_kernel, _target) = (kernel, target);
+    private PtxEmitter(KernelIr kernel, PtxTarget target) => (_kernel, _target, _registers) = (kernel, target, new PtxRegisters(kernel.ValueCount));
 
     /// <summary>Bytes of static shared memory.</summary>
     public int SharedBytes { get; private set; }
@@ -60,17 +60,34 @@ internal sealed partial class PtxEmitter
     /// <summary>Parameters and special registers that are used, read once at the top.</summary>
     private void EntryValues()
     {
-        var used = new HashSet<Value>(_kernel.Blocks.SelectMany(block => block.Phis.Concat(block.Body)).SelectMany(value => value.Args));
+        int used = _kernel.NewMark();
+        var specials = new List<Value>();
         foreach (Block block in _kernel.Blocks)
-            if (block.Condition is { } condition) used.Add(condition);
-        foreach (Value parameter in _kernel.ParameterValues.Where(used.Contains))
+        {
+            foreach (Value phi in block.Phis) MarkAll(phi);
+            foreach (Value value in block.Body) MarkAll(value);
+            if (block.Condition is { } condition) Mark(condition);
+        }
+        foreach (Value parameter in _kernel.ParameterValues.Where(parameter => parameter.Mark == used))
         {
             string type = (IrType)parameter.Sub is IrType.I8 or IrType.I16 ? ((IrType)parameter.Sub).Text().Replace('i', 's').Insert(0, ".") : ParameterType((IrType)parameter.Sub);
             Line($"ld.param{type} {_registers.Of(parameter)}, [{ParameterName((int)parameter.Bits)}]");
             if (parameter.Type == IrType.Ptr) Line($"cvta.to.global.u64 {_registers.Of(parameter)}, {_registers.Of(parameter)}");
         }
-        foreach (Value special in used.Where(value => value.Op == Op.Special).OrderBy(value => value.Sub))
+        foreach (Value special in specials.OrderBy(value => value.Sub))
             Line($"mov.u32 {_registers.Of(special)}, {SpecialName((SpecialRegister)special.Sub)}");
+
+        void MarkAll(Value value)
+        {
+            foreach (Value arg in value.Args) Mark(arg);
+        }
+
+        void Mark(Value value)
+        {
+            if (value.Mark == used) return;
+            value.Mark = used;
+            if (value.Op == Op.Special) specials.Add(value);
+        }
     }
 
     private static string SpecialName(SpecialRegister register)
