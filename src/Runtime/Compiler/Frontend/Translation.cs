@@ -76,7 +76,7 @@ internal sealed class Translation(KernelIr kernel)
                 _ => throw place.Error($"a value of type {value.Type.Text()} is used as {wanted.Text()}"),
             };
         }
-        return memory != wanted && memory != IrType.I1 ? Builder.EmitSub(Op.Narrow, (int)memory, IrType.I32, value) : value;
+        return memory != wanted && memory is not (IrType.I1 or IrType.Map) ? Builder.EmitSub(Op.Narrow, (int)memory, IrType.I32, value) : value;
     }
 
     public static StackValue FromLeaves(Type type, Value[] leaves) =>

@@ -68,6 +68,7 @@ internal sealed class KernelIr(string name)
     {
         var value = new Value(ValueCount++, Op.Param, type.InRegister()) { Bits = Parameters.Count, Sub = (int)type };
         if (type == IrType.Ptr) value.Space = AddressSpace.Global;
+        if (type == IrType.Map) value.Space = AddressSpace.Generic;
         Parameters.Add(new IrParameter(name, type));
         ParameterValues.Add(value);
         return value;

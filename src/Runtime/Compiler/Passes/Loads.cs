@@ -114,7 +114,7 @@ internal static class Loads
             for (int i = 0; i < _versions.Length; i++) _versions[i] = _next++;
         }
 
-        private static bool WritesMemory(Op op) => !op.IsPure() && op is not (Op.Phi or Op.Shuffle or Op.Vote or Op.Mma or Op.LoadMatrix or Op.SharedAlloc or Op.LocalAlloc or Op.DynamicShared);
+        private static bool WritesMemory(Op op) => !op.IsPure() && op is not (Op.LoadOnce or Op.Phi or Op.Shuffle or Op.Vote or Op.Mma or Op.Wgmma or Op.LoadMatrix or Op.SharedAlloc or Op.LocalAlloc or Op.DynamicShared);
 
         private int Class(Value pointer)
         {

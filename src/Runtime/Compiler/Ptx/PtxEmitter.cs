@@ -33,15 +33,20 @@ internal sealed partial class PtxEmitter
 
     private string Module(int? maxThreads)
     {
+        new SumRegisters(_kernel, _registers).Assign();
         EntryValues();
         for (int i = 0; i < _kernel.Blocks.Count; i++) EmitBlock(_kernel.Blocks[i], i + 1 < _kernel.Blocks.Count ? _kernel.Blocks[i + 1] : null);
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $".version {Version}\n.target {_target.Name()}\n.address_size 64\n\n");
-        if (_usesDynamicShared) text.Append(".extern .shared .align 16 .b8 dynamic_shared[];\n\n");
+        if (_usesDynamicShared) text.Append(".extern .shared .align 1024 .b8 dynamic_shared[];\n\n");
         text.Append(CultureInfo.InvariantCulture, $".visible .entry {_kernel.Name}(\n");
-        text.AppendJoin(",\n", _kernel.Parameters.Select((parameter, i) => $"    .param {ParameterType(parameter.Type)} {ParameterName(i)}"));
+        text.AppendJoin(",\n", _kernel.Parameters.Select((parameter, i) => parameter.Type == IrType.Map
+            ? $"    .param .align 64 .b8 {ParameterName(i)}[128]"
+            : $"    .param {ParameterType(parameter.Type)} {ParameterName(i)}"));
         text.Append("\n)\n");
         if (maxThreads is { } threads) text.Append(CultureInfo.InvariantCulture, $".maxntid {threads}, 1, 1\n");
+        // setmaxnreg moves registers within what a launch has been given, which must be known.
+        if (maxThreads is not null && _setsRegisters) text.Append(".minnctapersm 1\n");
         return text.Append("{\n").Append(_registers.Declarations()).Append(_memory).Append('\n').Append(_code).Append("}\n").ToString();
     }
 
@@ -70,6 +75,12 @@ internal sealed partial class PtxEmitter
         }
         foreach (Value parameter in _kernel.ParameterValues.Where(parameter => parameter.Mark == used))
         {
+            if ((IrType)parameter.Sub == IrType.Map)
+            {
+                Line($"mov.b64 {_registers.Of(parameter)}, {ParameterName((int)parameter.Bits)}");
+                Line($"cvta.param.u64 {_registers.Of(parameter)}, {_registers.Of(parameter)}");
+                continue;
+            }
             string type = (IrType)parameter.Sub is IrType.I8 or IrType.I16 ? ((IrType)parameter.Sub).Text().Replace('i', 's').Insert(0, ".") : ParameterType((IrType)parameter.Sub);
             Line($"ld.param{type} {_registers.Of(parameter)}, [{ParameterName((int)parameter.Bits)}]");
             if (parameter.Type == IrType.Ptr) Line($"cvta.to.global.u64 {_registers.Of(parameter)}, {_registers.Of(parameter)}");
@@ -137,7 +148,7 @@ internal sealed partial class PtxEmitter
         foreach (Value phi in to.Phis)
         {
             Value source = phi.Args[Array.IndexOf(phi.Incoming, from)];
-            if (source != phi) copies.Add((_registers.Of(phi), _registers.Operand(source), phi.Type));
+            if (_registers.Operand(source) != _registers.Of(phi)) copies.Add((_registers.Of(phi), _registers.Operand(source), phi.Type));
         }
         for (int i = 0; i < copies.Count; i++)
         {

@@ -34,6 +34,13 @@ internal sealed class PtxRegisters(int values)
         return name;
     }
 
+    /// <summary>One register for a result and an operand that it takes the place of.</summary>
+    public void Share(Value result, int element, Value operand)
+    {
+        if (element == 0) _names[result.Id] = Of(operand);
+        else _elements[(result.Id, element)] = Of(operand);
+    }
+
     public string Operand(Value value) => value.Op switch
     {
         Op.Const => Constant(value),
