@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Numerics;
 using OllmNative.Model;
+using OllmNative.Training;
 
 namespace OllmNative.Cli;
 
@@ -18,8 +19,8 @@ internal static class CommonOptions
     /// <summary>--ollm DIR.</summary>
     public static Option<string?> Ollm() => OptionalPath("--ollm", "The OLLM: a folder with ollm.json and ollm.safetensors.", "DIR");
 
-    /// <summary>--device cpu|cuda|auto.</summary>
-    public static Option<string> Device() => Choice("--device", "Where to compute; auto takes the best that there is.", "auto", "auto", "cpu", "cuda");
+    /// <summary>--device auto|cpu|cuda|emulator.</summary>
+    public static Option<string> Device() => Choice("--device", "Where to compute; auto takes the best that there is.", "auto", [.. DeviceChoice.Names]);
 
     /// <summary>--threads N.</summary>
     public static Option<int> Threads() => Number("--threads", "Processor threads; 0 takes one for each core.", 0, 0, 1024);
@@ -112,8 +113,17 @@ internal sealed class ModelOptions
         command.Add(_threads);
     }
 
+    /// <summary>The folder of --ollm; null when none was given.</summary>
+    public string? OllmFolder(ParseResult parsed) => _ollm is null ? null : parsed.GetValue(_ollm);
+
     /// <summary>Opens what the command line names.</summary>
     /// <exception cref="OllmException">The device is not there, or a folder is missing, malformed or does not fit.</exception>
-    public ModelSession Open(ParseResult parsed) => ModelSession.Open(
-        parsed.GetValue(_model)!, _ollm is null ? null : parsed.GetValue(_ollm), parsed.GetValue(_device)!, parsed.GetValue(_threads));
+    /// <param name="parsed">The command line.</param>
+    /// <param name="group">The job that this process is part of: without --threads it takes its fair share of the processors.</param>
+    public ModelSession Open(ParseResult parsed, ProcessGroup? group = null)
+    {
+        int threads = parsed.GetValue(_threads);
+        if (threads == 0 && group is { IsDistributed: true }) threads = group.FairThreads;
+        return ModelSession.Open(parsed.GetValue(_model)!, _ollm is null ? null : parsed.GetValue(_ollm), parsed.GetValue(_device)!, threads);
+    }
 }

@@ -1,6 +1,4 @@
 using OllmNative.Model;
-using OllmNative.Model.Cpu;
-using OllmNative.Runtime.Cuda;
 
 namespace OllmNative.Cli;
 
@@ -43,7 +41,7 @@ internal sealed class ModelSession : IDisposable
     /// <summary>Opens device, backbone and OLLM.</summary>
     /// <param name="model">The backbone's folder.</param>
     /// <param name="ollm">The OLLM's folder, or null.</param>
-    /// <param name="device"><c>auto</c>, <c>cpu</c> or <c>cuda</c>.</param>
+    /// <param name="device">One of <see cref="DeviceChoice.Names"/>.</param>
     /// <param name="threads">Processor threads; 0 takes one for each core.</param>
     /// <exception cref="OllmException">The device is not there, or a folder is missing, malformed or does not fit.</exception>
     public static ModelSession Open(string model, string? ollm = null, string device = "auto", int threads = 0)
@@ -77,9 +75,7 @@ internal sealed class ModelSession : IDisposable
 
     /// <summary>The device of --device and --threads.</summary>
     /// <exception cref="OllmException">It is not there.</exception>
-    public static ComputeDevice OpenDevice(string device, int threads) => device == "cuda"
-        ? throw new OllmException($"--device cuda: this version computes on the processor only; expected cpu or auto ({CudaDriver.Probe().Message})")
-        : new CpuDevice(threads);
+    public static ComputeDevice OpenDevice(string device, int threads) => DeviceChoice.Open(device, threads);
 
     /// <inheritdoc/>
     public void Dispose()

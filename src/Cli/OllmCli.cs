@@ -119,7 +119,8 @@ public static class OllmCli
         return $"ollm {string.Join(' ', names)}";
     }
 
-    private static int Report(Exception error, Output ui)
+    /// <summary>Says what went wrong and returns the exit code.</summary>
+    internal static int Report(Exception error, Output ui)
     {
         if (error is OperationCanceledException && ui.Cancellation.IsCancellationRequested)
         {

@@ -32,19 +32,22 @@ internal sealed class Output(TextWriter stdout, TextWriter stderr, TextReader st
     /// <summary>--json was given.</summary>
     public bool Json { get; set; }
 
+    /// <summary>Number of this process in a job of several; all but the first keep silent, except for errors.</summary>
+    public int Rank { get; set; }
+
     /// <summary>stdout is a terminal.</summary>
     public bool IsTerminal => terminal.Output;
 
     /// <summary>A line of the result for people; silent with --json.</summary>
     public void Line(string text = "")
     {
-        if (!Json) Out.WriteLine(text);
+        if (!Json && Rank == 0) Out.WriteLine(text);
     }
 
     /// <summary>A piece of the result, shown at once, for text that streams; silent with --json.</summary>
     public void Write(string text)
     {
-        if (Json) return;
+        if (Json || Rank > 0) return;
         Out.Write(text);
         Out.Flush();
     }
@@ -52,33 +55,32 @@ internal sealed class Output(TextWriter stdout, TextWriter stderr, TextReader st
     /// <summary>A line about the run, on stderr.</summary>
     public void Log(string text)
     {
-        if (_active is { } bar) bar.Log(text);
-        else Err.WriteLine(text);
+        if (Rank == 0) Say(text);
     }
 
     /// <summary><c>error: text</c> on stderr.</summary>
-    public void Error(string text) => Log($"error: {Shown(text, keepLines: true)}");
+    public void Error(string text) => Say($"error: {(Rank > 0 ? $"rank {Rank}: " : "")}{Shown(text, keepLines: true)}");
 
     /// <summary>A table on stdout, its cells shown literally; silent with --json.</summary>
     /// <param name="header">Column titles.</param>
     /// <param name="rows">Cells, as many in each row as there are titles.</param>
     /// <param name="right">Columns with numbers, aligned to the right.</param>
     public void Table(IReadOnlyList<string> header, IEnumerable<IReadOnlyList<string>> rows, params ReadOnlySpan<int> right) =>
-        Table(header, rows, _ => false, right);
+        Table(header, rows, _ => Style.Plain, right);
 
-    /// <summary>The same with some rows in colour where stdout is a terminal.</summary>
+    /// <summary>The same with rows in colours where stdout is a terminal.</summary>
     /// <param name="header">Column titles.</param>
     /// <param name="rows">Cells, as many in each row as there are titles.</param>
-    /// <param name="highlighted">Whether the row of an index is coloured.</param>
+    /// <param name="style">The style of the row of an index.</param>
     /// <param name="right">Columns with numbers, aligned to the right.</param>
-    public void Table(IReadOnlyList<string> header, IEnumerable<IReadOnlyList<string>> rows, Func<int, bool> highlighted, params ReadOnlySpan<int> right)
+    public void Table(IReadOnlyList<string> header, IEnumerable<IReadOnlyList<string>> rows, Func<int, Style> style, params ReadOnlySpan<int> right)
     {
-        if (Json) return;
+        if (Json || Rank > 0) return;
         var table = new Table { Border = TableBorder.Simple, UseSafeBorder = true };
         foreach (string title in header) table.AddColumn(new TableColumn(new Text(title)) { NoWrap = !terminal.Output });
         foreach (int column in right) table.Columns[column].Alignment = Justify.Right;
         foreach ((int index, IReadOnlyList<string> row) in rows.Index())
-            table.AddRow(row.Select(cell => new Text(Shown(cell), highlighted(index) ? new Style(Color.Green) : Style.Plain)));
+            table.AddRow(row.Select(cell => new Text(Shown(cell), style(index))));
         ConsoleOn(Out, terminal.Output).Write(table);
     }
 
@@ -89,7 +91,7 @@ internal sealed class Output(TextWriter stdout, TextWriter stderr, TextReader st
     /// </param>
     public void Result<T>(T value)
     {
-        if (Json) Out.WriteLine(JsonOutput.Serialize(value));
+        if (Json && Rank == 0) Out.WriteLine(JsonOutput.Serialize(value));
     }
 
     /// <summary>
@@ -100,7 +102,7 @@ internal sealed class Output(TextWriter stdout, TextWriter stderr, TextReader st
     /// <param name="total">Steps, bytes or rows in all.</param>
     public Progress Progress(string title, long total)
     {
-        if (_active is not null) return new Progress(title, total, null, null, () => { });
+        if (_active is not null || Rank > 0) return new Progress(title, total, null, null, () => { });
         Progress bar = terminal.Error
             ? new Progress(title, total, ConsoleOn(Err, terminal: true), null, () => _active = null)
             : new Progress(title, total, null, Err, () => _active = null);
@@ -114,6 +116,12 @@ internal sealed class Output(TextWriter stdout, TextWriter stderr, TextReader st
     /// <summary>The next line of stdin, null at its end; Ctrl-C ends the waiting.</summary>
     /// <exception cref="OllmException">It is not UTF-8.</exception>
     public string? ReadLine() => Read(stdin.ReadLine);
+
+    private void Say(string text)
+    {
+        if (_active is { } bar) bar.Log(text);
+        else Err.WriteLine(text);
+    }
 
     private T Read<T>(Func<T> read)
     {

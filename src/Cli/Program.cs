@@ -1,6 +1,11 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using OllmNative.Cli;
+using OllmNative.Training;
+
+// mpirun gives its processes a terminal that nobody looks at; what a terminal is sent would end up before the result.
+bool alone = !MpiGroup.IsLaunched;
+if (!alone) Environment.SetEnvironmentVariable("TERM", "");
 
 // Text is UTF-8 whatever the locale says, without a byte order mark, and input is taken byte for byte.
 var utf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
@@ -17,5 +22,5 @@ void Stop(PosixSignalContext signal)
 using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
 using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 
-var terminal = new TerminalUse(Output: !Console.IsOutputRedirected, Error: !Console.IsErrorRedirected);
+var terminal = new TerminalUse(Output: alone && !Console.IsOutputRedirected, Error: alone && !Console.IsErrorRedirected);
 return OllmCli.Run(args, stdout, Console.Error, stdin, terminal, stop.Token);

@@ -1,7 +1,7 @@
 namespace OllmNative.Kernels;
 
 /// <summary>Sums and maxima over the threads of a group of <see cref="GroupSize"/>; every thread gets the result.</summary>
-public static class GroupReduce
+public static partial class GroupReduce
 {
     /// <summary>Threads of the groups that reduce.</summary>
     public const int GroupSize = 256;

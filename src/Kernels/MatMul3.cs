@@ -9,13 +9,13 @@ public static class MatMulRegisters
         bytes of memory traffic MNK/8 + 4MN, of shared memory 1 a multiply-add (version 2: 8), flops 2MNK
         """;
 
-    private const int Tile = 64, Depth = 16, Threads = 256;
+    internal const int Tile = 64, Depth = 16, Threads = 256;
 
     // A column of a tile, with 4 floats to spare: rows stay multiples of 16 bytes, and writes spread over the banks.
-    private const int Pitch = Tile + 4;
+    internal const int Pitch = Tile + 4;
 
     /// <summary>Four neighbours of a tile's row, one 16-byte load.</summary>
-    private struct Quad
+    internal struct Quad
     {
         public float X, Y, Z, W;
     }
@@ -63,7 +63,7 @@ public static class MatMulRegisters
         StoreRow(c, shape, m + 3, n, sum3);
     }
 
-    private static Quad MultiplyAdd(Quad sum, float left, Quad right)
+    internal static Quad MultiplyAdd(Quad sum, float left, Quad right)
     {
         sum.X += left * right.X;
         sum.Y += left * right.Y;
@@ -72,7 +72,7 @@ public static class MatMulRegisters
         return sum;
     }
 
-    private static void StoreRow(ArrayView<float> c, MatMulShape shape, int m, int n, Quad sums)
+    internal static void StoreRow(ArrayView<float> c, MatMulShape shape, int m, int n, Quad sums)
     {
         if (m >= shape.M) return;
         if (n < shape.N) MatMul.Store(c, shape, m, n, sums.X);

@@ -32,4 +32,7 @@ public readonly struct MatMulShape
 
     /// <summary>weightGradient [outputs,inputs] += outputGradient^T input; A is the gradient, B the input.</summary>
     public static MatMulShape WeightGradient(int tokens, int outputs, int inputs) => new(outputs, inputs, tokens, 1, outputs, 1, inputs, 1);
+
+    /// <summary>The same product, added to C or not.</summary>
+    public MatMulShape Adding(bool accumulate) => new(M, N, K, ARow, AColumn, BRow, BColumn, accumulate ? 1 : 0);
 }

@@ -20,7 +20,8 @@ public sealed class JsonLines : IDisposable
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-            _file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite);
+            // No buffer: a row goes out in one write, and closing after a failed one has nothing left to write.
+            _file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
             EndBrokenLine();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -41,24 +42,54 @@ public sealed class JsonLines : IDisposable
 
     /// <summary>Appends one row: names and values in the order given. Values are null, bool, numbers, strings or sequences of these.</summary>
     /// <exception cref="ArgumentException">A value of another type.</exception>
+    /// <exception cref="OllmException">The file cannot be written: the disk is full, say.</exception>
     public void Write(IEnumerable<KeyValuePair<string, object?>> row)
     {
         _buffer.ResetWrittenCount();
-        using (var json = new Utf8JsonWriter(_buffer))
-        {
-            json.WriteStartObject();
-            foreach ((string name, object? value) in row)
-            {
-                json.WritePropertyName(name);
-                WriteValue(json, value);
-            }
-
-            json.WriteEndObject();
-        }
-
+        WriteObject(_buffer, row);
         _buffer.Write("\n"u8);
-        _file.Write(_buffer.WrittenSpan);
-        _file.Flush();
+        Guard(() =>
+        {
+            _file.Write(_buffer.WrittenSpan);
+            _file.Flush();
+        });
+    }
+
+    /// <summary>Makes sure that all lines are on the disk and returns the length of the file in bytes.</summary>
+    /// <exception cref="OllmException">The disk fails.</exception>
+    public long Flush()
+    {
+        Guard(() => _file.Flush(flushToDisk: true));
+        return _file.Length;
+    }
+
+    /// <summary>Cuts a file back to a length, if it is there and longer; returns the length that it has then.</summary>
+    /// <exception cref="OllmException">The file cannot be written.</exception>
+    public static long CutTo(string path, long length)
+    {
+        if (!File.Exists(path)) return 0;
+        try
+        {
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+            if (file.Length > length) file.SetLength(length);
+            return file.Length;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new OllmException($"{path}: cannot be written: {e.Message}", e);
+        }
+    }
+
+    private void Guard(Action write)
+    {
+        try
+        {
+            write();
+        }
+        catch (Exception e) when (DurableFiles.IsRefusal(e))
+        {
+            throw new OllmException($"{_file.Name}: cannot be written: {e.Message}", e);
+        }
     }
 
     /// <summary>Appends one row given as (name, value) pairs.</summary>
@@ -67,6 +98,27 @@ public sealed class JsonLines : IDisposable
         var pairs = new List<KeyValuePair<string, object?>>(row.Length);
         foreach ((string name, object? value) in row) pairs.Add(new(name, value));
         Write(pairs);
+    }
+
+    /// <summary>The object of a row as text, without a line end.</summary>
+    /// <exception cref="ArgumentException">A value of a type that <see cref="Write(IEnumerable{KeyValuePair{string, object?}})"/> does not take.</exception>
+    public static string Text(IEnumerable<KeyValuePair<string, object?>> row)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        WriteObject(buffer, row);
+        return System.Text.Encoding.UTF8.GetString(buffer.WrittenSpan);
+    }
+
+    private static void WriteObject(ArrayBufferWriter<byte> buffer, IEnumerable<KeyValuePair<string, object?>> row)
+    {
+        using var json = new Utf8JsonWriter(buffer);
+        json.WriteStartObject();
+        foreach ((string name, object? value) in row)
+        {
+            json.WritePropertyName(name);
+            WriteValue(json, value);
+        }
+        json.WriteEndObject();
     }
 
     private static void WriteValue(Utf8JsonWriter json, object? value)

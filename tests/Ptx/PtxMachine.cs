@@ -11,14 +11,17 @@ internal sealed class PtxMachine
     private readonly Action<PtxThread>?[] _steps;
     private readonly Action<PtxThread[]>?[] _warpSteps;
 
-    public PtxMachine(string ptx)
+    public PtxMachine(string ptx) : this(PtxModule.Parse(ptx), new PtxMemory()) { }
+
+    /// <summary>A parsed module on memory that others may use too.</summary>
+    public PtxMachine(PtxModule module, PtxMemory memory)
     {
-        _module = PtxModule.Parse(ptx);
+        (_module, Memory) = (module, memory);
         _steps = new Action<PtxThread>?[_module.Code.Count];
         _warpSteps = new Action<PtxThread[]>?[_module.Code.Count];
     }
 
-    public PtxMemory Memory { get; } = new();
+    public PtxMemory Memory { get; }
 
     public PtxModule Module => _module;
 

@@ -49,8 +49,8 @@ internal sealed partial class PtxModule
 
     private void HeaderLine(string line)
     {
-        if (line is ".version 8.0" or ".address_size 64" or ")") return;
-        if (line.StartsWith(".maxntid ", StringComparison.Ordinal) || line == ".minnctapersm 1") return;
+        if (line is ".version 7.4" or ".version 7.8" or ".version 8.0" or ".address_size 64" or ")") return;
+        if (line.StartsWith(".maxntid ", StringComparison.Ordinal) || line.StartsWith(".minnctapersm ", StringComparison.Ordinal)) return;
         if (line.StartsWith(".target ", StringComparison.Ordinal)) Target = line[8..];
         else if (Extern().Match(line) is { Success: true } dynamic) Shared[dynamic.Groups[1].Value] = -1;
         else if (EntryLine().Match(line) is { Success: true } entry) Entry = entry.Groups[1].Value;

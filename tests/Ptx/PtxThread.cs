@@ -7,28 +7,6 @@ internal readonly record struct Dim3(int X, int Y = 1, int Z = 1)
     public int Size => X * Y * Z;
 }
 
-/// <summary>Device memory: separate allocations, so that an access beside one is an error.</summary>
-internal sealed class PtxMemory
-{
-    private readonly List<(ulong Start, byte[] Data)> _allocations = [];
-    private ulong _next = 0x7f00_0000_0000;
-
-    public ulong Allocate(byte[] data)
-    {
-        ulong start = _next;
-        _allocations.Add((start, data));
-        _next += ((ulong)data.Length + 511) / 256 * 256;
-        return start;
-    }
-
-    public Span<byte> At(ulong address, int bytes, string what)
-    {
-        foreach ((ulong start, byte[] data) in _allocations)
-            if (address >= start && address + (ulong)bytes <= start + (ulong)data.Length) return data.AsSpan((int)(address - start), bytes);
-        throw new PtxException($"global access outside of every buffer at 0x{address:x} in {what}");
-    }
-}
-
 /// <summary>The state that a group's threads share.</summary>
 internal sealed class PtxGroup(PtxMemory global, byte[] shared, Dim3 index, Dim3 gridDim, Dim3 groupDim)
 {

@@ -15,11 +15,19 @@ internal static class BenchCommand
         var command = new Command("bench", "Measure speed: prefill, decode or train, beside what the machine could do at best.");
         command.Add(Part(ui, "prefill", "A prompt of N tokens through the backbone and the head of its last position.", 256, Prefill));
         command.Add(Part(ui, "decode", "N tokens one by one; with --ollm the policy picks the option of each.", 32, Decode));
-        command.Add(Part(ui, "train", "One training step on N tokens, half of them targets; without --ollm on a fresh OLLM.", 512, Train));
+        var cached = new Option<bool>("--cached") { Description = "With hidden states from the cache, as from the second epoch on." };
+        Command train = Part(
+            ui, "train", "One training step on N tokens, half of them targets; without --ollm on a fresh OLLM.", 512, (session, tokens, parsed) => Train(session, tokens, parsed.GetValue(cached)));
+        train.Add(cached);
+        command.Add(train);
+        command.Add(BenchCostCommand.Create(ui));
         return command;
     }
 
-    private delegate Func<Cost> Setup(ModelSession session, int tokens);
+    private delegate Work Setup(ModelSession session, int tokens, ParseResult parsed);
+
+    /// <summary>One repetition, and what it needs until the last one is done.</summary>
+    private sealed record Work(Func<Cost> Run, IDisposable Owned);
 
     /// <summary>Arithmetic and memory traffic of one repetition over N tokens.</summary>
     private readonly record struct Cost(double Flops, double Bytes);
@@ -37,8 +45,10 @@ internal static class BenchCommand
             using ModelSession session = model.Open(parsed);
             int n = parsed.GetValue(tokens), count = parsed.GetValue(repeats), threads = session.Device is CpuDevice cpu ? cpu.Threads : 1;
             if (n >= session.Config.MaxPositions) throw new OllmException($"--tokens {n}: expected fewer than the model's context of {session.Config.MaxPositions}");
-            Func<Cost> run = setup(session, n);
-            Cost cost = run();
+            Work work = setup(session, n, parsed);
+            using IDisposable owned = work.Owned;
+            Cost cost = work.Run();
+            session.Device.Synchronize();
             var rates = new double[count];
             using (Progress bar = ui.Progress($"bench {name}", count))
             {
@@ -46,7 +56,8 @@ internal static class BenchCommand
                 {
                     ui.Cancellation.ThrowIfCancellationRequested();
                     long start = Stopwatch.GetTimestamp();
-                    run();
+                    work.Run();
+                    session.Device.Synchronize();
                     rates[i] = n / Stopwatch.GetElapsedTime(start).TotalSeconds;
                     bar.Report(i + 1, string.Create(CultureInfo.InvariantCulture, $"{rates[i]:F1} tokens/s"));
                 }
@@ -68,54 +79,38 @@ internal static class BenchCommand
         return command;
     }
 
-    private static Func<Cost> Prefill(ModelSession session, int tokens)
+    private static Work Prefill(ModelSession session, int tokens, ParseResult _)
     {
         var generator = new Generator(session.Backbone, null, 1, tokens + 1);
-        double flops = tokens * BackboneFlops(session) + HeadFlops(session);
-        return () =>
+        double flops = tokens * ModelCost.Backbone(session.Config) + ModelCost.Head(session.Config);
+        return new Work(() =>
         {
             generator.Run([Request(session, tokens, 1, LatentChoice.Backbone)]);
             return new Cost(flops, session.Backbone.BytesPerToken);
-        };
+        }, generator);
     }
 
-    private static Func<Cost> Decode(ModelSession session, int tokens)
+    private static Work Decode(ModelSession session, int tokens, ParseResult _)
     {
         var generator = new Generator(session.Backbone, session.Ollm, 1, tokens + 2);
         LatentChoice latent = session.Ollm is null ? LatentChoice.Backbone : LatentChoice.Policy;
-        return () =>
+        return new Work(() =>
         {
             generator.Run([Request(session, 1, tokens, latent)]);
-            return new Cost(tokens * (BackboneFlops(session) + HeadFlops(session)), (double)tokens * session.Backbone.BytesPerToken);
-        };
+            return new Cost(tokens * (ModelCost.Backbone(session.Config) + ModelCost.Head(session.Config)), (double)tokens * session.Backbone.BytesPerToken);
+        }, generator);
     }
 
-    private static Func<Cost> Train(ModelSession session, int tokens)
+    private static Work Train(ModelSession session, int tokens, bool cached)
     {
-        OllmModel ollm = session.Ollm ?? OllmModel.Create(session.Backbone, 10, null, 1);
-        var row = new TokenRow(Ids(session, tokens), tokens / 2, 1);
-        var trainer = new Trainer(session.Backbone, ollm, [row], new TrainOptions { Steps = int.MaxValue, BatchSize = 1 });
-        // Forward through the backbone for every token; for targets the head twice (logits, gradient) and the modules three times.
-        double flops = tokens * BackboneFlops(session) + row.Targets * (2 * HeadFlops(session) + 6.0 * ollm.Shape.ParameterCount);
-        return () =>
+        var bench = new TrainBench(session, tokens, cached);
+        return new Work(() =>
         {
-            trainer.Step();
-            return new Cost(flops, session.Backbone.BytesPerToken);
-        };
+            bench.Step();
+            return new Cost(bench.Flops, bench.Bytes);
+        }, bench);
     }
 
     private static GenerationRequest Request(ModelSession session, int prompt, int generate, LatentChoice latent) =>
-        new() { Prompt = Ids(session, prompt), MaxTokens = generate, Latent = latent };
-
-    private static int[] Ids(ModelSession session, int count) =>
-        [.. Enumerable.Range(0, count).Select(i => Counter.Below(7, (ulong)i, session.Config.VocabSize))];
-
-    private static double BackboneFlops(ModelSession session)
-    {
-        ModelConfig c = session.Config;
-        double attention = (double)c.HiddenSize * c.HeadDim * (2 * c.Heads + 2 * c.KvHeads);
-        return 2 * c.Layers * (attention + 3.0 * c.HiddenSize * c.IntermediateSize);
-    }
-
-    private static double HeadFlops(ModelSession session) => 2.0 * session.Config.HiddenSize * session.Config.VocabSize;
+        new() { Prompt = TrainBench.Ids(session.Config, prompt), MaxTokens = generate, Latent = latent };
 }

@@ -12,15 +12,16 @@ internal static class DemoCommand
         var command = new Command("demo", "Show the whole method on a tiny model in minutes: data, training, latent RL, evaluation, a report.");
         Option<string?> model = CommonOptions.OptionalPath("--model", "Another tiny-world backbone; the one that comes with the program by default.", "DIR");
         var output = new Option<string>("--out") { Description = "Where data, models and the report go.", HelpName = "DIR", DefaultValueFactory = _ => Path.Combine("runs", "demo") };
+        Option<string> device = CommonOptions.Device();
         Option<int> threads = CommonOptions.Threads();
         Option<ulong> seed = CommonOptions.Number("--seed", "Names the random numbers of the whole demo.", 1UL, 0UL, ulong.MaxValue);
         Option<int> steps = CommonOptions.Number("--steps", "Optimizer steps of each supervised run.", new DemoOptions().TrainSteps, 1, 1_000_000);
         Option<int> rlSteps = CommonOptions.Number("--rl-steps", "Updates of latent RL.", new DemoOptions().RlSteps, 1, 1_000_000);
-        foreach (Option option in (Option[])[model, output, threads, seed, steps, rlSteps]) command.Add(option);
+        foreach (Option option in (Option[])[model, output, device, threads, seed, steps, rlSteps]) command.Add(option);
         command.SetAction(parsed =>
         {
             var options = new DemoOptions { Seed = parsed.GetValue(seed), TrainSteps = parsed.GetValue(steps), RlSteps = parsed.GetValue(rlSteps) };
-            Run(ui, parsed.GetValue(model) ?? ShippedModel, parsed.GetValue(output)!, parsed.GetValue(threads), options);
+            Run(ui, parsed.GetValue(model) ?? ShippedModel, parsed.GetValue(output)!, parsed.GetValue(device)!, parsed.GetValue(threads), options);
         });
         return command;
     }
@@ -28,10 +29,10 @@ internal static class DemoCommand
     /// <summary>The tiny model beside the program.</summary>
     private static string ShippedModel => Path.Combine(AppContext.BaseDirectory, "weights", "tiny-qwen2");
 
-    private static void Run(Output ui, string model, string folder, int threads, DemoOptions options)
+    private static void Run(Output ui, string model, string folder, string device, int threads, DemoOptions options)
     {
         Files.PrepareFolder("--out", folder);
-        using ModelSession session = ModelSession.Open(model, threads: threads);
+        using ModelSession session = ModelSession.Open(model, device: device, threads: threads);
         ui.Log($"{session.Device.Description}; backbone of {Format.Count(session.Backbone.ParameterCount)} parameters, frozen");
         using var stages = new Stages(ui);
         var demo = new DemoRun(session.Backbone, session.Tokenizer, options, folder) { OnProgress = stages.Report };

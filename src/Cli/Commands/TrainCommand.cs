@@ -14,7 +14,7 @@ internal static class TrainCommand
     {
         var command = new Command("train", "Train an OLLM on a frozen backbone. Ctrl-C writes a checkpoint; --resume continues from it.");
         var model = new ModelOptions(command);
-        var data = new DataOptions(command);
+        var data = new DataOptions(command, withLimit: true);
         Option<string> output = CommonOptions.Path("--out", "The folder to write: the OLLM, metrics.jsonl, checkpoints, report.html.", "DIR");
         var resume = new Option<bool>("--resume") { Description = "Continue the run whose checkpoints are in --out; give it the same options." };
         Option<bool> force = CommonOptions.Force();
@@ -23,29 +23,38 @@ internal static class TrainCommand
         foreach (Option option in (Option[])[output, resume, force, options, width]) command.Add(option);
         var flags = new TrainFlags(command);
 
-        command.SetAction(parsed =>
+        command.SetAction(parsed => Job.Run(ui, group =>
         {
             string folder = parsed.GetValue(output)!;
-            TrainOptions settings = flags.Read(parsed);
-            TrainingCheckpoint? checkpoint = CheckFolder(folder, parsed.GetValue(resume), parsed.GetValue(force));
-            using ModelSession session = model.Open(parsed);
+            TrainOptions settings = flags.Read(parsed, folder, group.Size);
+            TrainingCheckpoint? checkpoint = CheckFolder(folder, parsed.GetValue(resume), parsed.GetValue(force), group, ui);
+            using ModelSession session = model.Open(parsed, group);
             using OllmModel ollm = OpenOllm(parsed, session, checkpoint, options, width, settings.Seed);
             DataSource source = data.Open(parsed, session, ui);
-            List<TokenRow> rows = source.ReadTokenRows();
-            using var trainer = new Trainer(session.Backbone, ollm, rows, settings);
-            Prepare(trainer, folder, checkpoint);
+            using TokenRowStore rows = source.ReadTokenRows();
+            (ITokenRows training, ITokenRows validation) = RowSplit.Of(rows, flags.ValidationRows(parsed), settings.Seed);
+            if (settings.CacheHidden is { } cache) Files.PrepareFolder("--cache-hidden", cache);
+            using var trainer = new Trainer(session.Backbone, ollm, training, settings, validation, group, group.IsFirst ? ui.Log : null);
+            using RunLock? held = Prepare(trainer, folder, checkpoint, ui);
             double seconds = Run(trainer, folder, ui);
-            Finish(parsed, folder, trainer, rows.Count, source.Skipped, seconds, ui);
-        });
+            if (group.IsFirst) Finish(parsed, folder, trainer, training.Count, source.Skipped, seconds, ui);
+        }));
         return command;
     }
 
-    /// <summary>The checkpoint to go on from; null for a new run into a folder that holds none.</summary>
-    private static TrainingCheckpoint? CheckFolder(string folder, bool resume, bool force)
+    /// <summary>The checkpoint to go on from; null for a run that starts at its first step.</summary>
+    private static TrainingCheckpoint? CheckFolder(string folder, bool resume, bool force, ProcessGroup group, Output ui)
     {
         if (resume && force) throw new OllmException("--resume and --force exclude each other");
         if (resume)
-            return TrainingCheckpoint.Newest(folder) ?? throw new OllmException($"--out {folder}: nothing to resume, expected checkpoints of an earlier run in it");
+        {
+            if (TrainingCheckpoint.Newest(folder, ui.Log) is { } newest) return newest;
+            if (!File.Exists(Path.Combine(folder, MetricsLog.FileName)))
+                throw new OllmException($"--out {folder}: nothing to resume, expected checkpoints of an earlier run in it");
+            ui.Log($"{folder}: the run ended before its first checkpoint; starting from the first step");
+            return null;
+        }
+        if (!group.IsFirst) return null; // The first process may have begun to write already.
         string? found = ((string[])[Checkpoints, MetricsLog.FileName, OllmManifest.FileName]).FirstOrDefault(name => Path.Exists(Path.Combine(folder, name)));
         if (found is not null && !force) throw new OllmException($"--out {folder}: holds {found} already; --resume continues that run, --force replaces it");
         return null;
@@ -77,16 +86,30 @@ internal static class TrainCommand
         return ollm;
     }
 
-    private static void Prepare(Trainer trainer, string folder, TrainingCheckpoint? checkpoint)
+    /// <summary>Makes the folder ready and the trainer stand where the run goes on; the first process holds the folder's lock.</summary>
+    private static RunLock? Prepare(Trainer trainer, string folder, TrainingCheckpoint? checkpoint, Output ui)
     {
-        if (checkpoint is not null)
+        trainer.Group.RequireSame("their run or their checkpoint", FormattableString.Invariant($"{trainer.RunKey} {trainer.TotalSteps} {checkpoint?.State}"));
+        RunLock? held = null;
+        try
         {
-            trainer.TryResume(folder);
-            return;
+            if (trainer.Group.IsFirst)
+            {
+                Files.PrepareFolder("--out", folder);
+                held = RunLock.Take(folder);
+                var store = new CheckpointStore(folder);
+                store.Sweep();
+                // Checkpoints of a run that is replaced must not be taken for this one's.
+                if (checkpoint is null) store.Clear();
+            }
+            if (checkpoint is not null) trainer.Resume(checkpoint, folder, ui.Log);
+            return held;
         }
-        Files.PrepareFolder("--out", folder);
-        // Checkpoints of a run that is replaced must not be taken for this one's.
-        if (Directory.Exists(Path.Combine(folder, Checkpoints))) Directory.Delete(Path.Combine(folder, Checkpoints), recursive: true);
+        catch
+        {
+            held?.Dispose();
+            throw;
+        }
     }
 
     private static double Run(Trainer trainer, string folder, Output ui)
@@ -116,6 +139,11 @@ internal static class TrainCommand
         page.AddLineChart("Policy cross-entropy", "step", "nats", metrics.Curves("policy_ce"));
         page.AddLineChart("Token accuracy under the z of training", "step", "share", metrics.Curves("token_accuracy"));
         page.AddLineChart("Gradient norm", "step", "norm", metrics.Curves("grad_norm"));
+        if (metrics.Has("validation_ce"))
+        {
+            page.AddLineChart("Losses on rows that are not learned", "step", "nats", metrics.Curves("validation_loss", "validation_ce", "ce"));
+            page.AddLineChart("Token accuracy on rows that are not learned", "step", "share", metrics.Curves("validation_token_accuracy", "token_accuracy"));
+        }
         page.AddHeading("Options");
         page.AddKeyValues(RunSettings.Of(parsed));
         page.Save(report);
@@ -123,9 +151,12 @@ internal static class TrainCommand
         ui.Line(FormattableString.Invariant(
             $"{trainer.TotalSteps} steps over {rows} rows: loss {metrics.Last("loss"):F4}, ce {metrics.Last("ce"):F4}, kl {metrics.Last("kl"):F4}, token accuracy {metrics.Last("token_accuracy"):F4}"));
         ui.Line(FormattableString.Invariant($"{metrics.Mean("tokens_per_second"):F0} tokens/s, {seconds:F1} s; the OLLM is in {folder}, the report in {report}"));
+        double? efficiency = Scaling(trainer, ui);
         ui.Result(new
         {
             @out = folder,
+            ranks = trainer.Group.Size,
+            scaling_efficiency = efficiency,
             steps = trainer.TotalSteps,
             rows,
             skipped_rows = skipped,
@@ -135,10 +166,28 @@ internal static class TrainCommand
             beta = metrics.Last("beta"),
             policy_ce = metrics.Last("policy_ce"),
             token_accuracy = metrics.Last("token_accuracy"),
+            validation_loss = metrics.Last("validation_loss"),
+            validation_ce = metrics.Last("validation_ce"),
+            validation_token_accuracy = metrics.Last("validation_token_accuracy"),
             tokens = metrics.Last("tokens"),
             tokens_per_second = metrics.Mean("tokens_per_second"),
             seconds,
+            best_checkpoint = new CheckpointStore(folder).Best(),
             report,
         });
+    }
+
+    /// <summary>
+    /// Weak-scaling efficiency as one job can know it: the share of a step that goes into the process' own rows. The rest is
+    /// adding up gradients and waiting for slower processes, which one process alone would not do.
+    /// </summary>
+    private static double? Scaling(Trainer trainer, Output ui)
+    {
+        (double all, double reducing) = trainer.StepSeconds;
+        if (!trainer.Group.IsDistributed || all == 0) return null;
+        double efficiency = 1 - reducing / all, steps = Math.Max(1, trainer.StepsMade);
+        ui.Line(FormattableString.Invariant(
+            $"{trainer.Group.Size} processes: weak-scaling efficiency {100 * efficiency:F1} % ({1000 * reducing / steps:F2} of {1000 * all / steps:F2} ms a step added up {trainer.ReducedBytes / 1e6:F2} MB of gradients and waited)"));
+        return efficiency;
     }
 }

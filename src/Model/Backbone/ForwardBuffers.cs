@@ -5,6 +5,8 @@ public sealed class ForwardBuffers : IDisposable
 {
     private readonly ModelConfig _config;
     private readonly DeviceBuffer<float> _memory;
+    private Views _views;
+    private int _rows = -1;
 
     /// <summary>Allocates for up to <paramref name="maxRows"/> rows.</summary>
     public ForwardBuffers(ComputeDevice device, ModelConfig config, int maxRows)
@@ -13,7 +15,7 @@ public sealed class ForwardBuffers : IDisposable
         ArgumentNullException.ThrowIfNull(config);
         _config = config;
         MaxRows = maxRows;
-        _memory = device.Allocate<float>(maxRows * (long)Widths(config).Sum());
+        _memory = device.Allocate<float>(maxRows * Width(config));
     }
 
     /// <summary>Largest batch.</summary>
@@ -24,23 +26,22 @@ public sealed class ForwardBuffers : IDisposable
 
     internal Views For(int rows)
     {
+        if (rows == _rows) return _views;
         if (rows > MaxRows) throw new ArgumentException($"a batch of {rows} rows does not fit buffers of {MaxRows}");
-        int[] widths = Widths(_config);
-        var views = new DeviceView<float>[widths.Length];
         long offset = 0;
-        for (int i = 0; i < widths.Length; i++)
+        DeviceView<float> Next(int width)
         {
-            views[i] = _memory.View.Slice(offset, (long)rows * widths[i]);
-            offset += (long)MaxRows * widths[i];
+            DeviceView<float> view = _memory.View.Slice(offset, (long)rows * width);
+            offset += (long)MaxRows * width;
+            return view;
         }
-        return new Views(views[0], views[1], views[2], views[3], views[4], views[5], views[6], views[7]);
+        int d = _config.HiddenSize, q = _config.Heads * _config.HeadDim, kv = _config.KvHeads * _config.HeadDim, f = _config.IntermediateSize;
+        _views = new Views(Next(d), Next(d), Next(q), Next(kv), Next(kv), Next(q), Next(f), Next(f));
+        _rows = rows;
+        return _views;
     }
 
-    private static int[] Widths(ModelConfig c) =>
-    [
-        c.HiddenSize, c.HiddenSize, c.Heads * c.HeadDim, c.KvHeads * c.HeadDim, c.KvHeads * c.HeadDim, c.Heads * c.HeadDim,
-        c.IntermediateSize, c.IntermediateSize,
-    ];
+    private static long Width(ModelConfig c) => 2L * c.HiddenSize + 2L * c.Heads * c.HeadDim + 2L * c.KvHeads * c.HeadDim + 2L * c.IntermediateSize;
 
     internal readonly record struct Views(
         DeviceView<float> X, DeviceView<float> Normed, DeviceView<float> Q, DeviceView<float> K, DeviceView<float> V,

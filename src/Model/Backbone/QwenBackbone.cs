@@ -57,6 +57,9 @@ public sealed class QwenBackbone : IDisposable
     /// <summary>Identifies config and tensor table; OLLM folders name the backbone that they were made for by it.</summary>
     public string Fingerprint { get; private init; } = "";
 
+    /// <summary>Tells backbones of one shape apart by samples of their weights (<see cref="BackboneFingerprint.SampleWeights"/>).</summary>
+    public string WeightsSample => BackboneFingerprint.SampleWeights(_checkpoint);
+
     /// <summary>Parameters of the backbone, tied weights counted once.</summary>
     public long ParameterCount { get; private init; }
 

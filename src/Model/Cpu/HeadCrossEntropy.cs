@@ -4,13 +4,25 @@ namespace OllmNative.Model.Cpu;
 
 public sealed unsafe partial class CpuDevice
 {
-    /// <summary>Rows of one item, and vocabulary entries whose logits exist at one time.</summary>
-    private const int HeadRows = 96, HeadChunk = 256;
+    /// <summary>
+    /// Most rows of one item, and vocabulary entries whose logits exist at one time. The weights of a chunk are widened and
+    /// packed twice for every item (logits, gradient), which many rows have to pay for.
+    /// </summary>
+    private const int HeadRows = 384, HeadChunk = 256;
+
+    /// <summary>
+    /// Takes every vocabulary entry into the gradient of <see cref="HeadCrossEntropy"/>, however unlikely: what the filter is
+    /// measured against. Off by default.
+    /// </summary>
+    public bool ExactHeadGradient { get; set; }
 
     /// <inheritdoc/>
     /// <remarks>
     /// The gradient sum_v p_v W_v - W_y is attention over the vocabulary: the scores are the logits, the values the rows of
     /// W. So a running maximum and sum carry both the loss and the gradient through one pass, a chunk at a time.
+    /// Over a large vocabulary most p_v are below what f32 can add to the sum, and their product with W is left out
+    /// (<see cref="HeadFilter"/> has the rule and its error bound; <see cref="ExactHeadGradient"/> turns it off). The loss and
+    /// the prediction always see every entry.
     /// </remarks>
     public override void HeadCrossEntropy(
         DeviceView<float> x, DeviceMatrix w, DeviceView<int> targets,
@@ -18,21 +30,28 @@ public sealed unsafe partial class CpuDevice
     {
         CpuMatrix m = Cpu(w);
         int n = checked((int)targets.Length), d = m.Columns;
+        bool withGradient = !gradient.IsEmpty, filter = withGradient && !ExactHeadGradient && m.Rows >= HeadFilter.SmallestVocabulary;
         Expect(x.Length == (long)n * d && loss.Length == n && prediction.Length == n, "HeadCrossEntropy: x [N, D], targets, loss, prediction [N]");
-        Expect(gradient.IsEmpty || gradient.Length == x.Length, "HeadCrossEntropy: gradient [N, D]");
+        Expect(!withGradient || gradient.Length == x.Length, "HeadCrossEntropy: gradient [N, D]");
+        for (int i = 0; i < n; i++)
+        {
+            if ((uint)P(targets)[i] >= (uint)m.Rows) throw new ArgumentException($"HeadCrossEntropy: target {P(targets)[i]} is outside the vocabulary of {m.Rows}");
+        }
         if (n == 0) return;
-        for (int i = 0; i < n; i++) Expect((uint)P(targets)[i] < (uint)m.Rows, $"HeadCrossEntropy: target {P(targets)[i]} is outside the vocabulary of {m.Rows}");
 
-        // Few rows leave threads idle, so the vocabulary is cut as well; the cut depends on the sizes alone.
-        int rowBlocks = Items(n, HeadRows);
-        int perSplit = RoundUp(Items(m.Rows, Math.Clamp(8 / rowBlocks, 1, Math.Max(1, m.Rows / (4 * HeadChunk)))), HeadChunk);
+        // Rows in blocks of one size, and the vocabulary cut as well, so that all threads have the same work; the cut depends on
+        // the sizes alone.
+        int rowsPerItem = RoundUp(Items(n, Items(n, HeadRows)), 12), rowBlocks = Items(n, rowsPerItem);
+        int perSplit = RoundUp(Items(m.Rows, Math.Clamp(Items(8, rowBlocks), 1, Math.Max(1, m.Rows / (4 * HeadChunk)))), HeadChunk);
         int splits = Items(m.Rows, perSplit);
-        long partSize = n * (4L + (gradient.IsEmpty ? 0 : d)), perThread = (long)HeadRows * HeadChunk;
-        float* work = Work(splits * partSize + Threads * perThread);
+        long partSize = n * (5L + (withGradient ? d : 0)), perThread = (long)rowsPerItem * (HeadChunk + (filter ? d : 0));
+        float* work = Work(splits * partSize + n + Threads * perThread), targetLogits = work + splits * partSize;
+        if (filter) _pool.For(n, new TargetLogitBody { X = P(x), W = m.Data, Type = m.DType, Targets = P(targets), D = d, Logits = targetLogits });
         _pool.For(rowBlocks * splits, new HeadBody
         {
-            X = P(x), W = m.Data, Type = m.DType, Targets = P(targets), WithGradient = !gradient.IsEmpty, N = n, D = d, Vocabulary = m.Rows,
-            Splits = splits, PerSplit = perSplit, Parts = work, PartSize = partSize, Logits = work + splits * partSize, PerThread = perThread, Scratch = _scratch,
+            X = P(x), W = m.Data, Type = m.DType, Targets = P(targets), WithGradient = withGradient, N = n, D = d, Vocabulary = m.Rows,
+            RowsPerItem = rowsPerItem, Splits = splits, PerSplit = perSplit, Parts = work, PartSize = partSize, Logits = targetLogits + n, PerThread = perThread, Scratch = _scratch,
+            TargetLogits = filter ? targetLogits : null,
         });
         _pool.For(n, new HeadMergeBody
         {
@@ -41,34 +60,41 @@ public sealed unsafe partial class CpuDevice
         });
     }
 
-    /// <summary>What one split of the vocabulary knows about each row: largest logit, where, sum of exponentials, the target's logit, sum of p W.</summary>
+    /// <summary>
+    /// What one split of the vocabulary knows about each row: largest logit, where, sum of exponentials, the target's logit,
+    /// what the filter has left out, sum of p W. Sums are relative to the largest logit.
+    /// </summary>
     private readonly struct HeadPart(float* start, int n)
     {
         public float* Max => start;
         public float* Sum => start + n;
         public float* Target => start + 2 * n;
         public int* Best => (int*)(start + 3 * n);
-        public float* Gradient => start + 4L * n;
+        public float* Skipped => start + 4L * n;
+        public float* Gradient => start + 5L * n;
     }
 
     private struct HeadBody : IParallelBody
     {
-        public float* X, Parts, Logits;
+        public float* X, Parts, Logits, TargetLogits;
         public byte* W;
         public DType Type;
         public int* Targets;
-        public int N, D, Vocabulary, Splits, PerSplit;
+        public int N, D, Vocabulary, RowsPerItem, Splits, PerSplit;
         public long PartSize, PerThread;
         public bool WithGradient;
         public GemmScratch* Scratch;
 
         public readonly void Run(int index, int thread)
         {
-            int split = index % Splits, first = index / Splits * HeadRows, rows = Math.Min(HeadRows, N - first);
+            int split = index % Splits, first = index / Splits * RowsPerItem, rows = Math.Min(RowsPerItem, N - first);
             var part = new HeadPart(Parts + split * PartSize, N);
             float* logits = Logits + thread * PerThread, gradient = part.Gradient + (long)first * D;
-            for (int r = first; r < first + rows; r++) (part.Max[r], part.Sum[r], part.Target[r], part.Best[r]) = (float.NegativeInfinity, 0, float.NegativeInfinity, 0);
+            for (int r = first; r < first + rows; r++)
+                (part.Max[r], part.Sum[r], part.Target[r], part.Best[r], part.Skipped[r]) = (float.NegativeInfinity, 0, float.NegativeInfinity, 0, 0);
             if (WithGradient) new Span<float>(gradient, rows * D).Clear();
+            var filter = new HeadFilter(Vocabulary, PerSplit, HeadChunk, D, Type);
+            int* dense = stackalloc int[HeadRows];
 
             int last = Math.Min(Vocabulary, (split + 1) * PerSplit);
             for (int v = split * PerSplit; v < last; v += HeadChunk)
@@ -77,7 +103,10 @@ public sealed unsafe partial class CpuDevice
                 byte* w = W + (long)v * D * Type.Size();
                 Scratch[thread].Multiply(rows, count, D, X + (long)first * D, D, 1, Operand.Transposed(w, Type, D), logits, HeadChunk, accumulate: false);
                 for (int r = 0; r < rows; r++) Online(part, first + r, logits + (long)r * HeadChunk, v, count, gradient + (long)r * D);
-                if (WithGradient) Scratch[thread].Multiply(rows, D, count, logits, HeadChunk, 1, Operand.Rows(w, Type, D), gradient, D, accumulate: true);
+                if (!WithGradient) continue;
+                int full = TargetLogits == null ? rows : Filter(filter, part, first, rows, logits, count, w, gradient, dense);
+                if (full == rows) Scratch[thread].Multiply(rows, D, count, logits, HeadChunk, 1, Operand.Rows(w, Type, D), gradient, D, accumulate: true);
+                else if (full > 0) MultiplySome(Scratch[thread], dense, full, logits, count, w, gradient);
             }
         }
 
@@ -91,10 +120,59 @@ public sealed unsafe partial class CpuDevice
                 part.Best[row] = v + RowMath.ArgMax(logits, count);
                 float shrink = MathF.Exp(max - top);
                 part.Sum[row] *= shrink;
+                part.Skipped[row] *= shrink;
                 if (WithGradient) RowMath.Scale(gradient, D, shrink);
                 part.Max[row] = max = top;
             }
             part.Sum[row] += RowMath.ExpSum(logits, count, max);
+        }
+
+        /// <summary>Adds the few entries that matter of the rows that have few; returns how many rows need the whole product, and which.</summary>
+        private readonly int Filter(HeadFilter filter, HeadPart part, int first, int rows, float* e, int count, byte* w, float* gradient, int* dense)
+        {
+            int full = 0;
+            for (int r = 0; r < rows; r++)
+            {
+                int row = first + r;
+                // A lower bound of the row's final sum of exponentials: what has been seen, and the target that will be.
+                float known = MathF.Max(part.Sum[row], MathF.Exp(TargetLogits[row] - part.Max[row]));
+                if (!filter.TryAddFew(e + (long)r * HeadChunk, count, known, ref part.Skipped[row], w, gradient + (long)r * D)) dense[full++] = r;
+            }
+            return full;
+        }
+
+        /// <summary>gradient += e W for some rows: they move together, are multiplied, and their products go back to where they belong.</summary>
+        private readonly void MultiplySome(GemmScratch scratch, int* dense, int full, float* e, int count, byte* w, float* gradient)
+        {
+            float* product = e + (long)RowsPerItem * HeadChunk;
+            for (int i = 0; i < full; i++)
+            {
+                if (dense[i] != i) Buffer.MemoryCopy(e + (long)dense[i] * HeadChunk, e + (long)i * HeadChunk, count * sizeof(float), count * sizeof(float));
+            }
+            scratch.Multiply(full, D, count, e, HeadChunk, 1, Operand.Rows(w, Type, D), product, D, accumulate: false);
+            for (int i = 0; i < full; i++)
+                HeadMergeBody.Accumulate(new Span<float>(gradient + (long)dense[i] * D, D), new ReadOnlySpan<float>(product + (long)i * D, D), 1);
+        }
+    }
+
+    /// <summary>The logit of each row's target, before all others.</summary>
+    private struct TargetLogitBody : IParallelBody
+    {
+        public float* X, Logits;
+        public byte* W;
+        public DType Type;
+        public int* Targets;
+        public int D;
+
+        public readonly void Run(int row, int thread)
+        {
+            byte* w = W + (long)Targets[row] * D * Type.Size();
+            Logits[row] = Type switch
+            {
+                DType.F32 => HeadFilter.Dot<F32Element>(X + (long)row * D, w, D),
+                DType.BF16 => HeadFilter.Dot<BF16Element>(X + (long)row * D, w, D),
+                _ => HeadFilter.Dot<F16Element>(X + (long)row * D, w, D),
+            };
         }
     }
 
@@ -134,7 +212,7 @@ public sealed unsafe partial class CpuDevice
 
         private readonly HeadPart Part(int split) => new(Parts + split * PartSize, N);
 
-        private static void Accumulate(Span<float> to, ReadOnlySpan<float> from, float scale)
+        public static void Accumulate(Span<float> to, ReadOnlySpan<float> from, float scale)
         {
             int i = 0;
             for (; i + Vector<float>.Count <= to.Length; i += Vector<float>.Count)

@@ -8,7 +8,10 @@ public sealed unsafe partial class CpuDevice
         CpuMatrix m = Cpu(table);
         Expect(output.Length == ids.Length * m.Columns, "Embedding: ids [N], output [N, D]");
         int* id = P(ids);
-        for (long n = 0; n < ids.Length; n++) Expect((uint)id[n] < (uint)m.Rows, $"Embedding: token id {id[n]} is outside the vocabulary of {m.Rows}");
+        for (long n = 0; n < ids.Length; n++)
+        {
+            if ((uint)id[n] >= (uint)m.Rows) throw new ArgumentException($"Embedding: token id {id[n]} is outside the vocabulary of {m.Rows}");
+        }
         int perItem = RowsPerItem(m.Columns);
         _pool.For(Items(ids.Length, perItem), new EmbeddingBody
         {

@@ -160,6 +160,9 @@ public abstract class ComputeDevice : IDisposable
     /// <summary>destination = source.</summary>
     public abstract void Copy(DeviceView<float> source, DeviceView<float> destination);
 
+    /// <summary>Waits until everything that was asked for is done. Downloads wait by themselves; this is for clocks.</summary>
+    public virtual void Synchronize() { }
+
     /// <inheritdoc/>
     public void Dispose()
     {

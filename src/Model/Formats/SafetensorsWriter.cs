@@ -25,23 +25,11 @@ public static class SafetensorsWriter
         ArgumentNullException.ThrowIfNull(tensors);
         TensorToWrite[] ordered = [.. tensors.OrderByDescending(tensor => tensor.DType.Bits())];
         ReadOnlyMemory<byte> header = BuildHeader(ordered, metadata);
-        string temporary = $"{path}.{Guid.NewGuid():N}.tmp";
-        try
-        {
-            WriteFile(temporary, header.Span, ordered);
-            File.Move(temporary, path, overwrite: true);
-        }
-        catch (Exception e)
-        {
-            TryDelete(temporary);
-            if (e is IOException or UnauthorizedAccessException) throw new OllmException($"{path}: cannot be written: {e.Message}", e);
-            throw;
-        }
+        DurableFiles.Write(path, stream => WriteTo(stream, header.Span, ordered));
     }
 
-    private static void WriteFile(string path, ReadOnlySpan<byte> header, TensorToWrite[] tensors)
+    private static void WriteTo(Stream stream, ReadOnlySpan<byte> header, TensorToWrite[] tensors)
     {
-        using var stream = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 1 << 16);
         Span<byte> prefix = stackalloc byte[SafetensorsHeader.PrefixBytes];
         System.Buffers.Binary.BinaryPrimitives.WriteInt64LittleEndian(prefix, header.Length);
         stream.Write(prefix);
@@ -53,7 +41,6 @@ public static class SafetensorsWriter
             if (stream.Position - begin != tensor.ByteLength)
                 throw new InvalidOperationException($"tensor {tensor.Name} supplied {stream.Position - begin} bytes, its shape needs {tensor.ByteLength}");
         }
-        stream.Flush(flushToDisk: true);
     }
 
     private static ReadOnlyMemory<byte> BuildHeader(TensorToWrite[] tensors, IReadOnlyDictionary<string, string>? metadata)
@@ -101,18 +88,6 @@ public static class SafetensorsWriter
             json.WriteEndArray();
             json.WriteEndObject();
             begin = end;
-        }
-    }
-
-    private static void TryDelete(string path)
-    {
-        try
-        {
-            File.Delete(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // The first error is the one that the user must see; a leftover temporary file harms nothing.
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -68,6 +69,7 @@ public sealed record OllmManifest
     }
 
     /// <summary>Writes the file, replacing an older one in one step.</summary>
+    /// <exception cref="OllmException">It cannot be written.</exception>
     public void Save()
     {
         var json = new JsonObject
@@ -79,8 +81,6 @@ public sealed record OllmManifest
             ["backbone"] = new JsonObject { ["hidden_size"] = HiddenSize, ["vocab_size"] = VocabSize, ["fingerprint"] = Fingerprint },
             ["trained_tokens"] = TrainedTokens,
         };
-        string temporary = Path + ".tmp";
-        File.WriteAllText(temporary, json.ToJsonString(Indented) + "\n");
-        File.Move(temporary, Path, overwrite: true);
+        DurableFiles.Write(Path, stream => stream.Write(Encoding.UTF8.GetBytes(json.ToJsonString(Indented) + "\n")));
     }
 }

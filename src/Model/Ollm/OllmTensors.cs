@@ -7,7 +7,7 @@ namespace OllmNative.Model;
 public sealed class OllmTensors : IDisposable
 {
     private readonly ComputeDevice _device;
-    private readonly Dictionary<string, DeviceView<float>> _views = [];
+    private readonly Dictionary<string, DeviceView<float>> _views = [], _modules = [];
 
     /// <summary>Allocates zeroed tensors.</summary>
     public OllmTensors(ComputeDevice device, OllmShape shape)
@@ -22,7 +22,11 @@ public sealed class OllmTensors : IDisposable
         {
             long length = extents.Aggregate(1L, (product, extent) => product * extent);
             _views[name] = Memory.View.Slice(offset, length);
+            // The tensors of a module stand side by side, so its stretch grows at the end.
+            string module = name[..name.IndexOf('.', StringComparison.Ordinal)];
+            long start = _modules.TryGetValue(module, out DeviceView<float> part) ? part.Offset : offset;
             offset += length;
+            _modules[module] = Memory.View.Slice(start, offset - start);
         }
     }
 
@@ -46,11 +50,7 @@ public sealed class OllmTensors : IDisposable
     }
 
     /// <summary>The stretch that holds every tensor of one module: <c>encoder</c>, <c>decoder</c> or <c>policy</c>.</summary>
-    public DeviceView<float> Module(string module)
-    {
-        DeviceView<float>[] parts = [.. Shape.Tensors.Where(t => t.Name.StartsWith(module + ".", StringComparison.Ordinal)).Select(t => _views[t.Name])];
-        return Memory.View.Slice(parts[0].Offset, parts.Sum(p => p.Length));
-    }
+    public DeviceView<float> Module(string module) => _modules[module];
 
     /// <inheritdoc/>
     public void Dispose() => Memory.Dispose();

@@ -26,13 +26,16 @@ public sealed record KernelCompileOptions
     public IReadOnlyDictionary<int, object> Specializations { get; init; } = new Dictionary<int, object>();
 
     /// <summary>
-    /// Whether the first parameter (Index1D) is the thread's global index: the kernel then gets its extent there and threads past it end at
-    /// once.
+    /// Whether the first parameter (Index1D to Index3D, or a long form) is the thread's global index: the kernel then gets its extent there
+    /// and threads past it end at once.
     /// </summary>
     public bool ImplicitIndex { get; init; }
 
     /// <summary>Largest group that will be launched, for the register allocation; null leaves it open.</summary>
     public int? MaxThreads { get; init; }
+
+    /// <summary>Groups of the largest size that a multiprocessor must be able to hold at once; needs <see cref="MaxThreads"/>.</summary>
+    public int? MinGroups { get; init; }
 }
 
 /// <summary>One scalar that the entry point takes, in order: a view is address and length, a struct each of its scalars.</summary>

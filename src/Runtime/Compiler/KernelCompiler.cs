@@ -4,6 +4,7 @@ using OllmNative.Runtime.Compiler.Il;
 using OllmNative.Runtime.Compiler.Ir;
 using OllmNative.Runtime.Compiler.Passes;
 using OllmNative.Runtime.Compiler.Ptx;
+using OllmNative.Runtime.Language;
 
 namespace OllmNative.Runtime.Compiler;
 
@@ -19,7 +20,7 @@ public static class KernelCompiler
         ArgumentNullException.ThrowIfNull(method);
         options ??= new KernelCompileOptions();
         KernelIr kernel = Optimise(method, options);
-        (string ptx, int sharedBytes, bool dynamicShared) = PtxEmitter.Emit(kernel, options.Target, options.MaxThreads);
+        (string ptx, int sharedBytes, bool dynamicShared) = PtxEmitter.Emit(kernel, options.Target, options.MaxThreads, options.MinGroups);
         KernelParameter[] parameters = [.. kernel.Parameters.Select(parameter => new KernelParameter(parameter.Name, parameter.Type.Text()))];
         return new CompiledKernel(kernel.Name, method, options.Target, ptx, options, parameters, sharedBytes, dynamicShared);
     }
@@ -70,18 +71,25 @@ public static class KernelCompiler
         return Translation.FromLeaves(type, leaves);
     }
 
-    /// <summary>blockIdx * blockDim + threadIdx in place of the extent that was passed, and an end for threads beyond it.</summary>
+    /// <summary>blockIdx * blockDim + threadIdx on each axis in place of the extent that was passed, and an end for threads beyond it.</summary>
     private static StructValue GlobalIndex(Translation shared, StackValue extent, IlPlace place)
     {
-        if (extent is not StructValue { Leaves.Length: 1 } one) throw place.Error("an implicitly grouped kernel starts with an Index1D");
+        if (extent is not StructValue { Leaves.Length: >= 1 and <= 3 } passed || !typeof(IIndex).IsAssignableFrom(passed.Type))
+            throw place.Error("an implicitly grouped kernel starts with its index: Index1D, Index2D, Index3D or a long form");
         (IrBuilder b, KernelIr k) = (shared.Builder, shared.Kernel);
-        Value index = b.Add(b.Mul(k.Special(SpecialRegister.CtaidX), k.Special(SpecialRegister.NtidX)), k.Special(SpecialRegister.TidX));
-        Block end = k.NewBlock(), body = k.NewBlock();
-        b.Block.BranchTo(b.Compare(CompareKind.Lt, index, one.Leaves[0]), body, end);
-        shared.Variables.Edge(b.Block, body);
-        shared.Variables.Seal(body);
-        b.Block = body;
-        return new StructValue(one.Type, [index]);
+        Block end = k.NewBlock();
+        var index = new Value[passed.Leaves.Length];
+        for (int axis = 0; axis < index.Length; axis++)
+        {
+            Value at = b.Add(b.Mul(k.Special(SpecialRegister.CtaidX + axis), k.Special(SpecialRegister.NtidX + axis)), k.Special(SpecialRegister.TidX + axis));
+            index[axis] = passed.Leaves[axis].Type == IrType.I64 ? b.Emit(Op.SignExtend, IrType.I64, at) : at;
+            Block inside = k.NewBlock();
+            b.Block.BranchTo(b.Compare(CompareKind.Lt, index[axis], passed.Leaves[axis]), inside, end);
+            shared.Variables.Edge(b.Block, inside);
+            shared.Variables.Seal(inside);
+            b.Block = inside;
+        }
+        return new StructValue(passed.Type, index);
     }
 
     private static string EntryName(MethodInfo method)

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using OllmNative.Runtime.Language;
 
@@ -108,14 +107,29 @@ internal sealed unsafe class HostBuffer : MemoryBuffer
         NativeMemory.Fill((void*)NativePtr, (nuint)LengthInBytes, 0xff);
     }
 
-    public override void MemSet(AcceleratorStream stream, byte value, long targetOffsetInBytes, long length) =>
-        NativeMemory.Fill((void*)(NativePtr + (nint)targetOffsetInBytes), (nuint)length, value);
+    public override void MemSet(AcceleratorStream stream, byte value, long targetOffsetInBytes, long length)
+    {
+        nint target = NativePtr + (nint)targetOffsetInBytes;
+        Do(stream, () => NativeMemory.Fill((void*)target, (nuint)length, value));
+    }
+
     protected internal override void CopyFromHost(AcceleratorStream stream, nint source, long targetOffsetInBytes, long lengthInBytes) =>
-        Buffer.MemoryCopy((void*)source, (void*)(NativePtr + (nint)targetOffsetInBytes), LengthInBytes - targetOffsetInBytes, lengthInBytes);
+        Copy(stream, source, NativePtr + (nint)targetOffsetInBytes, LengthInBytes - targetOffsetInBytes, lengthInBytes);
+
     protected internal override void CopyToHost(AcceleratorStream stream, nint target, long sourceOffsetInBytes, long lengthInBytes) =>
-        Buffer.MemoryCopy((void*)(NativePtr + (nint)sourceOffsetInBytes), (void*)target, lengthInBytes, lengthInBytes);
+        Copy(stream, NativePtr + (nint)sourceOffsetInBytes, target, lengthInBytes, lengthInBytes);
+
     protected internal override void CopyFromDevice(AcceleratorStream stream, nint source, long targetOffsetInBytes, long lengthInBytes) =>
         CopyFromHost(stream, source, targetOffsetInBytes, lengthInBytes);
+
+    private static void Copy(AcceleratorStream stream, nint source, nint target, long room, long length) =>
+        Do(stream, () => Buffer.MemoryCopy((void*)source, (void*)target, room, length));
+
+    private static void Do(AcceleratorStream stream, Action work)
+    {
+        if (stream is EmulatorStream { Recording: { } recording }) recording.Add(work);
+        else work();
+    }
 
     protected override void Dispose(bool disposing)
     {
@@ -123,19 +137,4 @@ internal sealed unsafe class HostBuffer : MemoryBuffer
         NativePtr = 0;
         base.Dispose(disposing);
     }
-}
-
-/// <summary>A stream whose work is done when it is given.</summary>
-internal sealed class EmulatorStream(Accelerator accelerator) : AcceleratorStream(accelerator)
-{
-    public override void Synchronize() { }
-    protected override ProfilingMarker AddProfilingMarkerCore() => new EmulatorMarker(Accelerator);
-}
-
-internal sealed class EmulatorMarker(Accelerator accelerator) : ProfilingMarker(accelerator)
-{
-    private readonly long _time = Stopwatch.GetTimestamp();
-
-    public override void Synchronize() { }
-    public override TimeSpan MeasureFrom(ProfilingMarker marker) => Stopwatch.GetElapsedTime(((EmulatorMarker)marker)._time, _time);
 }

@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Runtime.ExceptionServices;
+using OllmNative.Runtime.Extensions;
 using OllmNative.Runtime.Language;
 
 namespace OllmNative.Runtime.Emulator;
@@ -37,18 +39,17 @@ internal sealed class EmulatorKernel(CPUAccelerator accelerator, KernelEntry ent
 {
     protected internal override void Launch<TArguments>(AcceleratorStream stream, in KernelConfig config, in TArguments arguments)
     {
-        Check(config);
-        accelerator.Run(new Launch(Entry.Name, config, arguments));
+        LaunchCheck.Throw(Entry.Name, config, accelerator, Math.Min(accelerator.MaxNumThreadsPerGroup, Specialization.MaxNumThreadsPerGroup ?? int.MaxValue));
+        if (stream is EmulatorStream { Recording: { } recording }) Record(recording, config, arguments);
+        else Run(config, arguments);
     }
 
-    private void Check(in KernelConfig config)
+    private void Record(List<Action> recording, KernelConfig config, IKernelArguments arguments) => recording.Add(() => Run(config, arguments));
+
+    private void Run(in KernelConfig config, IKernelArguments arguments)
     {
-        int limit = Math.Min(accelerator.MaxNumThreadsPerGroup, Specialization.MaxNumThreadsPerGroup ?? int.MaxValue);
-        if (!config.IsValid) throw new KernelException($"kernel {Entry.Name}: a launch of {config.GridDim} groups of {config.GroupDim} threads");
-        if (config.GroupDim.LongSize > limit) throw new KernelException($"kernel {Entry.Name}: a group of {config.GroupDim.LongSize} threads; at most {limit}");
-        if (!config.GridDim.InBoundsInclusive(accelerator.MaxGridSize))
-            throw new KernelException($"kernel {Entry.Name}: a grid of {config.GridDim} groups; at most {accelerator.MaxGridSize}");
-        if (config.SharedMemoryConfig.ArraySize > accelerator.MaxSharedMemoryPerGroup)
-            throw new KernelException($"kernel {Entry.Name}: {config.SharedMemoryConfig.ArraySize} bytes of shared memory; at most {accelerator.MaxSharedMemoryPerGroup}");
+        long started = Stopwatch.GetTimestamp();
+        accelerator.Run(new Launch(Entry.Name, config, arguments));
+        LaunchProfiler.Active?.Add(Entry.Name, accelerator, config, started);
     }
 }

@@ -1,4 +1,5 @@
 using System.Reflection;
+using OllmNative.Runtime.Extensions;
 
 namespace OllmNative.Runtime.Language;
 
@@ -136,6 +137,12 @@ public abstract class AcceleratorStream : AcceleratorObject
     public ProfilingMarker AddProfilingMarker() => AddProfilingMarkerCore();
 
     protected abstract ProfilingMarker AddProfilingMarkerCore();
+
+    /// <summary>Records what the work gives to this stream.</summary>
+    internal virtual KernelGraph Capture(Action work) => throw new NotSupportedException($"{Accelerator.Name} has no graphs");
+
+    /// <summary>Holds later work of this stream back until the marker is reached; nothing to do where work is done when it is given.</summary>
+    internal virtual void WaitForMarker(ProfilingMarker marker) { }
 }
 
 /// <summary>A point of a stream's time.</summary>

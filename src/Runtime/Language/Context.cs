@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using OllmNative.Runtime.Cuda;
 using OllmNative.Runtime.Emulator;
 
 namespace OllmNative.Runtime.Language;
@@ -80,6 +81,13 @@ public sealed partial class Context : IDisposable
             return this;
         }
 
+        /// <summary>Adds one device that no search finds.</summary>
+        internal Builder With(Device device)
+        {
+            RegisteredDevices.Add(device);
+            return this;
+        }
+
         public Context ToContext() => new(this);
     }
 
@@ -99,7 +107,7 @@ public sealed partial class Context : IDisposable
 /// <summary>Who can find devices. A backend adds its own here.</summary>
 public static class DeviceRegistry
 {
-    private static readonly List<Func<IEnumerable<Device>>> Finders = [static () => [CPUDevice.Default]];
+    private static readonly List<Func<IEnumerable<Device>>> Finders = [static () => CudaDevice.GetDevices(static _ => true), static () => [CPUDevice.Default]];
 
     /// <summary>Adds a backend's search for devices; those of the latest come first.</summary>
     public static void Add(Func<IEnumerable<Device>> finder)

@@ -18,11 +18,14 @@ public abstract class Kernel : AcceleratorObject
     protected internal abstract void Launch<TArguments>(AcceleratorStream stream, in KernelConfig config, in TArguments arguments)
         where TArguments : struct, IKernelArguments;
 
+    /// <summary>Threads of a group where the launch leaves it open.</summary>
+    internal virtual int PreferredGroupSize => 256;
+
     /// <summary>A launch of an indexed kernel: groups enough for its extent, given as (x, y, z) with ones for missing axes.</summary>
     internal void LaunchIndexed<TArguments>(AcceleratorStream stream, Index3D extent, in TArguments arguments) where TArguments : struct, IKernelArguments
     {
         if (extent.X == 0 || extent.Y == 0 || extent.Z == 0) return;
-        int size = Entry.GroupSize > 0 ? Entry.GroupSize : 256;
+        int size = Entry.GroupSize > 0 ? Entry.GroupSize : PreferredGroupSize;
         Index3D group = extent.Y == 1 && extent.Z == 1 ? new(size, 1, 1) : new(Math.Min(size, 32), Math.Max(1, size / 32), 1);
         Index3D grid = new((extent.X + group.X - 1) / group.X, (extent.Y + group.Y - 1) / group.Y, extent.Z);
         Launch(stream, new KernelConfig(grid, group), arguments);

@@ -3,41 +3,45 @@ using OllmNative.Model;
 namespace OllmNative.Training;
 
 /// <summary>
-/// Forward and backward over the rows of one step: the frozen backbone runs packed rows, hidden states at the target
-/// positions go through the loss, gradients of the three modules add up. How rows are grouped never changes which random
-/// numbers a position gets.
+/// Forward and backward over the rows of one step: the frozen backbone runs packed rows, or a cache has their hidden states;
+/// those at the target positions go through the loss, gradients of the three modules add up. How rows are grouped never
+/// changes which random numbers a position gets.
 /// </summary>
 public sealed class TrainStep : IDisposable
 {
-    /// <summary>Tokens that go through the backbone together, unless a single row is longer.</summary>
-    private const int TokensPerPass = 2048;
-
-    private readonly QwenBackbone _backbone;
+    private readonly TargetStates _states;
+    private readonly CachedStates? _cached;
     private readonly OllmLoss _loss;
-    private readonly TokenBatch _batch;
-    private readonly KvCache _cache;
-    private readonly ForwardBuffers _buffers;
-    private readonly DeviceBuffer<float> _hidden, _atTargets;
-    private readonly DeviceBuffer<int> _rows;
-    private readonly int[] _hostRows, _targets;
+    private readonly DeviceBuffer<float>? _fromCache;
+    private readonly int[] _targets;
     private readonly ulong[] _keys;
     private readonly int _d;
+    private int _count;
 
     /// <summary>Allocates for rows of up to <paramref name="longestRow"/> tokens.</summary>
     public TrainStep(QwenBackbone backbone, OllmTensors parameters, OllmTensors gradients, LatentMode mode, int longestRow)
+        : this(backbone, parameters, gradients, mode, longestRow, null, rounded: false)
+    {
+    }
+
+    /// <summary>The same with a cache of hidden states.</summary>
+    /// <param name="backbone">The model.</param>
+    /// <param name="parameters">The modules.</param>
+    /// <param name="gradients">Receives their gradients.</param>
+    /// <param name="mode">How z is drawn.</param>
+    /// <param name="longestRow">Tokens of the longest row.</param>
+    /// <param name="cache">The cache; null computes the states of every step.</param>
+    /// <param name="rounded">Round hidden states to bf16 as a cache does; without it results do not depend on the cache's type.</param>
+    public TrainStep(QwenBackbone backbone, OllmTensors parameters, OllmTensors gradients, LatentMode mode, int longestRow, HiddenCache? cache, bool rounded)
     {
         ArgumentNullException.ThrowIfNull(backbone);
-        int capacity = Math.Max(TokensPerPass, longestRow);
-        (_backbone, _d) = (backbone, backbone.Config.HiddenSize);
-        ComputeDevice device = backbone.Device;
+        int capacity = Math.Max(TargetStates.TokensPerPass, longestRow);
+        _d = backbone.Config.HiddenSize;
         _loss = new OllmLoss(backbone, parameters, gradients, mode);
-        _batch = new TokenBatch(device, capacity);
-        _cache = new KvCache(device, backbone.Config, capacity, singlePass: true);
-        _buffers = new ForwardBuffers(device, backbone.Config, capacity);
-        _hidden = device.Allocate<float>((long)capacity * _d);
-        _atTargets = device.Allocate<float>((long)capacity * _d);
-        _rows = device.Allocate<int>(capacity);
-        (_hostRows, _targets, _keys) = (new int[capacity], new int[capacity], new ulong[capacity]);
+        _states = new TargetStates(backbone, capacity);
+        if (rounded) _cached = new CachedStates(_states, cache, _d);
+        if (cache is not null) _fromCache = backbone.Device.Allocate<float>((long)capacity * _d);
+        (_targets, _keys) = (new int[capacity], new ulong[capacity]);
     }
 
     /// <summary>
@@ -48,54 +52,71 @@ public sealed class TrainStep : IDisposable
     /// <param name="beta">Weight of the KL term.</param>
     /// <param name="totalTargets">Targets of the whole step, the denominator of the means.</param>
     /// <param name="stepKey">Random key of the step.</param>
-    public LossSums Accumulate(IReadOnlyList<TokenRow> rows, int firstRow, double beta, long totalTargets, ulong stepKey)
+    /// <param name="numbers">Numbers of the rows in the cache; empty without one.</param>
+    public LossSums Accumulate(
+        IReadOnlyList<TokenRow> rows, int firstRow, double beta, long totalTargets, ulong stepKey, ReadOnlySpan<int> numbers = default)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        LossSums sums = default;
-        for (int first = 0; first < rows.Count;)
+        if (!numbers.IsEmpty && _cached is { IsUsable: true })
         {
-            int count = 0, tokens = 0;
-            while (first + count < rows.Count && (count == 0 || tokens + rows[first + count].Tokens.Length <= TokensPerPass))
-                tokens += rows[first + count++].Tokens.Length;
-            int targets = Pack(rows, first, count, firstRow, stepKey);
-            if (targets > 0) sums += Pass(targets, (float)beta, 1f / totalTargets);
-            first += count;
+            _cached.Fill(rows, numbers);
+            if (_cached.IsUsable) return FromCache(rows, numbers, firstRow, (float)beta, 1f / totalTargets, stepKey);
         }
-        return sums;
+        return FromBackbone(rows, firstRow, (float)beta, 1f / totalTargets, stepKey);
     }
+
+    /// <summary>Writes the rows that the cache lacks, without a gradient: what an earlier part of the run would have left there.</summary>
+    public void Fill(IReadOnlyList<TokenRow> rows, ReadOnlySpan<int> numbers) => _cached?.Fill(rows, numbers);
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (IDisposable item in (IDisposable[])[_loss, _batch, _cache, _buffers, _hidden, _atTargets, _rows]) item.Dispose();
+        _loss.Dispose();
+        _states.Dispose();
+        _fromCache?.Dispose();
     }
 
-    private int Pack(IReadOnlyList<TokenRow> rows, int first, int count, int firstRow, ulong stepKey)
+    private LossSums FromBackbone(IReadOnlyList<TokenRow> rows, int firstRow, float beta, float scale, ulong stepKey)
     {
-        _batch.Clear();
-        int targets = 0;
-        for (int r = first; r < first + count; r++)
+        LossSums sums = default;
+        for (int r = 0; r < rows.Count;)
         {
-            TokenRow row = rows[r];
-            ulong rowKey = Counter.Key(stepKey, (ulong)(firstRow + r));
-            int at = _batch.Add(row.Tokens, past: 0, cacheRow: _batch.Rows);
-            for (int t = row.FirstTarget; t < row.Tokens.Length; t++, targets++)
+            _states.Clear();
+            _count = 0;
+            for (; r < rows.Count && _states.Takes(rows[r]); r++)
             {
-                _hostRows[targets] = at + t - 1;
-                _targets[targets] = row.Tokens[t];
-                _keys[targets] = Counter.Key(rowKey, (ulong)t);
+                _states.Add(rows[r]);
+                AddTargets(rows[r], Counter.Key(stepKey, (ulong)(firstRow + r)));
             }
+            if (_count == 0) continue;
+            DeviceView<float> states = _states.Run();
+            _cached?.Round(states);
+            sums += Loss(states, beta, scale);
         }
-        return targets;
+        return sums;
     }
 
-    private LossSums Pass(int targets, float beta, float scale)
+    private LossSums FromCache(IReadOnlyList<TokenRow> rows, ReadOnlySpan<int> numbers, int firstRow, float beta, float scale, ulong stepKey)
     {
-        _batch.Upload();
-        DeviceView<float> hidden = _hidden.First((long)_batch.Rows * _d), atTargets = _atTargets.First((long)targets * _d);
-        _backbone.Forward(_batch, _cache, _buffers, hidden);
-        _rows.First(targets).Upload(_hostRows.AsSpan(0, targets));
-        _backbone.Device.GatherRows(hidden, _rows.First(targets), atTargets, _d);
-        return _loss.Accumulate(atTargets, _targets.AsSpan(0, targets), _keys.AsSpan(0, targets), beta, scale);
+        LossSums sums = default;
+        for (int r = 0; r < rows.Count;)
+        {
+            _count = 0;
+            for (; r < rows.Count && (_count == 0 || _count + rows[r].Targets <= TargetStates.TokensPerPass); r++)
+            {
+                _cached!.Read(numbers[r], _fromCache!.View.Slice((long)_count * _d, (long)rows[r].Targets * _d));
+                AddTargets(rows[r], Counter.Key(stepKey, (ulong)(firstRow + r)));
+            }
+            if (_count > 0) sums += Loss(_fromCache!.First((long)_count * _d), beta, scale);
+        }
+        return sums;
     }
+
+    private void AddTargets(TokenRow row, ulong rowKey)
+    {
+        for (int t = row.FirstTarget; t < row.Tokens.Length; t++, _count++) (_targets[_count], _keys[_count]) = (row.Tokens[t], Counter.Key(rowKey, (ulong)t));
+    }
+
+    private LossSums Loss(DeviceView<float> states, float beta, float scale) =>
+        _loss.Accumulate(states, _targets.AsSpan(0, _count), _keys.AsSpan(0, _count), beta, scale);
 }

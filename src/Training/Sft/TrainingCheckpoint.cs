@@ -1,5 +1,4 @@
-using System.Security.Cryptography;
-using System.Text.Json;
+using System.Text.Json.Nodes;
 using OllmNative.Model;
 
 namespace OllmNative.Training;
@@ -13,43 +12,30 @@ namespace OllmNative.Training;
 public sealed record TrainingState(int Step, long Tokens, double Beta, long MetricsLength, string Run);
 
 /// <summary>
-/// <c>checkpoints/step-NNNNNNNN</c> inside the output folder: an OLLM folder of its own with the optimizer's moments and the
-/// run's state. It is written under another name and renamed when complete, so an interrupted write leaves nothing that
-/// looks like a checkpoint; state.json carries the checksums of the tensor files.
+/// A checkpoint of supervised training: an OLLM folder of its own with the optimizer's moments and the run's state beside
+/// it, kept in a <see cref="CheckpointStore"/>.
 /// </summary>
 public sealed class TrainingCheckpoint
 {
-    private const string Folder = "checkpoints", Prefix = "step-", StateFile = "state.json", MomentsFile = "optimizer.safetensors";
+    private const string MomentsFile = "optimizer.safetensors";
 
-    private static readonly string[] Checked = ["ollm.safetensors", MomentsFile];
-    private readonly string _path;
-
-    private TrainingCheckpoint(string path, TrainingState state) => (_path, State) = (path, state);
+    private TrainingCheckpoint(string location, TrainingState state) => (Location, State) = (location, state);
 
     /// <summary>The checkpoint's own folder, which is an OLLM folder too.</summary>
-    public string Location => _path;
+    public string Location { get; }
 
     /// <summary>Where the run stood.</summary>
     public TrainingState State { get; }
 
-    /// <summary>The newest checkpoint of an output folder; null when there is none.</summary>
-    /// <exception cref="OllmException">The checkpoint is damaged.</exception>
-    public static TrainingCheckpoint? Newest(string outputFolder)
+    /// <summary>The newest whole checkpoint of an output folder; null when there is none.</summary>
+    /// <param name="outputFolder">The folder of --out.</param>
+    /// <param name="warn">Takes a line about a damaged checkpoint that was passed over.</param>
+    /// <exception cref="OllmException">All checkpoints are damaged.</exception>
+    public static TrainingCheckpoint? Newest(string outputFolder, Action<string>? warn = null)
     {
-        string parent = Path.Combine(outputFolder, Folder);
-        if (!Directory.Exists(parent)) return null;
-        string? newest = Directory.EnumerateDirectories(parent, Prefix + "*").Order(StringComparer.Ordinal).LastOrDefault();
-        if (newest is null) return null;
-        string stateFile = Path.Combine(newest, StateFile);
-        JsonFields json = JsonFiles.ReadObject(stateFile);
-        JsonFields sums = json.OptionalObject("sha256") ?? throw json.Error("sha256", "is missing, expected the checksums of the tensor files");
-        foreach (string file in Checked)
-        {
-            string path = Path.Combine(newest, file);
-            if (!File.Exists(path)) throw new OllmException($"{path}: missing; the checkpoint is incomplete");
-            if (Checksum(path) != sums.OptionalString(file)) throw new OllmException($"{path}: the contents do not match the checksum in {stateFile}; the checkpoint is damaged");
-        }
-        return new TrainingCheckpoint(newest, new TrainingState(
+        if (new CheckpointStore(outputFolder).Newest(warn) is not { } newest) return null;
+        JsonFields json = newest.State;
+        return new TrainingCheckpoint(newest.Location, new TrainingState(
             json.RequiredInt("step", 0, int.MaxValue), json.OptionalCount("tokens") ?? 0, json.OptionalNumber("beta", 0, double.MaxValue) ?? 1,
             json.OptionalCount("metrics_length") ?? 0, json.OptionalString("run") ?? ""));
     }
@@ -59,46 +45,45 @@ public sealed class TrainingCheckpoint
     public void Restore(OllmTensors parameters, OllmTensors first, OllmTensors second, string run)
     {
         ArgumentNullException.ThrowIfNull(parameters);
-        if (State.Run != run)
-            throw new OllmException($"{_path}: written by a run with other settings ({State.Run}); this run has {run}. Give the same options, or another --out");
-        using (Checkpoint weights = Checkpoint.Open(Path.Combine(_path, "ollm.safetensors"))) Read(weights, parameters, "");
-        using Checkpoint moments = Checkpoint.Open(Path.Combine(_path, MomentsFile));
+        RunAgreement.Require(Location, State.Run, run);
+        using (Checkpoint weights = Checkpoint.Open(Path.Combine(Location, "ollm.safetensors"))) Read(weights, parameters, "");
+        using Checkpoint moments = Checkpoint.Open(Path.Combine(Location, MomentsFile));
         Read(moments, first, "first.");
         Read(moments, second, "second.");
     }
 
-    /// <summary>Writes a checkpoint and removes the oldest beyond <paramref name="keep"/>.</summary>
-    public static void Write(string outputFolder, OllmModel ollm, OllmTensors first, OllmTensors second, TrainingState state, int keep)
+    /// <summary>Writes a checkpoint and removes all but the newest <paramref name="keep"/> and the best.</summary>
+    /// <param name="outputFolder">The folder of --out.</param>
+    /// <param name="ollm">The modules.</param>
+    /// <param name="first">First moments.</param>
+    /// <param name="second">Second moments.</param>
+    /// <param name="state">Where the run stands.</param>
+    /// <param name="keep">Newest checkpoints to keep.</param>
+    /// <param name="score">Mean token cross-entropy since the checkpoint before; the lowest one is the best.</param>
+    /// <exception cref="OllmException">It cannot be written; older checkpoints stay.</exception>
+    public static void Write(string outputFolder, OllmModel ollm, OllmTensors first, OllmTensors second, TrainingState state, int keep, double? score = null)
     {
         ArgumentNullException.ThrowIfNull(ollm);
         ArgumentNullException.ThrowIfNull(state);
-        string parent = Path.Combine(outputFolder, Folder), final = Path.Combine(parent, $"{Prefix}{state.Step:D8}"), temporary = final.Replace(Prefix, "writing-", StringComparison.Ordinal);
-        if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
-        Directory.CreateDirectory(temporary);
-        ollm.Save(temporary);
-        SafetensorsWriter.Write(
-            Path.Combine(temporary, MomentsFile), [.. OllmModel.TensorsOf(first, "first."), .. OllmModel.TensorsOf(second, "second.")]);
-        var sums = Checked.ToDictionary(file => file, file => Checksum(Path.Combine(temporary, file)));
-        using (FileStream stream = File.Create(Path.Combine(temporary, StateFile)))
+        void Fill(string folder)
         {
-            JsonSerializer.Serialize(stream, new { step = state.Step, tokens = state.Tokens, beta = state.Beta, metrics_length = state.MetricsLength, run = state.Run, sha256 = sums });
-            stream.Flush(flushToDisk: true);
+            ollm.Save(folder);
+            SafetensorsWriter.Write(Path.Combine(folder, MomentsFile), [.. OllmModel.TensorsOf(first, "first."), .. OllmModel.TensorsOf(second, "second.")]);
         }
-        if (Directory.Exists(final)) Directory.Delete(final, recursive: true);
-        Directory.Move(temporary, final);
-        foreach (string old in Directory.EnumerateDirectories(parent, Prefix + "*").Order(StringComparer.Ordinal).SkipLast(Math.Max(1, keep)))
-            Directory.Delete(old, recursive: true);
+        var fields = new JsonObject
+        {
+            ["step"] = state.Step, ["tokens"] = state.Tokens, ["beta"] = state.Beta, ["metrics_length"] = state.MetricsLength, ["run"] = state.Run,
+        };
+        new CheckpointStore(outputFolder).Write(state.Step, Fill, fields, keep, score);
     }
 
     private static void Read(Checkpoint file, OllmTensors tensors, string prefix)
     {
         foreach ((string name, int[] extents) in tensors.Shape.Tensors)
-            tensors[name].Upload(file.Get(prefix + name, [.. extents.Select(e => (long)e)]).AsSpan<float>());
-    }
-
-    private static string Checksum(string path)
-    {
-        using FileStream stream = File.OpenRead(path);
-        return Convert.ToHexStringLower(SHA256.HashData(stream));
+        {
+            MappedTensor tensor = file.Get(prefix + name, [.. extents.Select(e => (long)e)]);
+            if (tensor.DType != DType.F32) throw new OllmException($"{tensor.File}: tensor '{tensor.Name}' is {tensor.DType.Name()}, expected F32");
+            tensors[name].Upload(tensor.AsSpan<float>());
+        }
     }
 }

@@ -9,6 +9,9 @@ internal sealed partial class PtxEmitter
     private int _waits;
     private bool _setsRegisters;
 
+    // Tensor copies and what goes with them are of PTX ISA 8.0, also for sm_90.
+    private bool _bulkCopies;
+
     private bool HopperInstruction(Value value)
     {
         if (value.Op == Op.Wgmma)
@@ -19,6 +22,7 @@ internal sealed partial class PtxEmitter
         if (value.Op != Op.Hopper) return false;
         var kind = (HopperKind)value.Sub;
         Need(kind >= HopperKind.ProductFence ? PtxTarget.Sm90a : PtxTarget.Sm90, $"{kind}");
+        _bulkCopies |= kind is HopperKind.BarrierArriveExpect or HopperKind.FenceProxyAsync or HopperKind.TensorCopy;
         switch (kind)
         {
             case HopperKind.BarrierInit: Line($"mbarrier.init.shared::cta.b64 [{Shared(value.Args[0])}], {Argument(value, 1)}"); break;

@@ -7,9 +7,6 @@ namespace OllmNative.Runtime.Compiler.Ptx;
 /// <summary>An optimised kernel as PTX text: this part writes the frame, the blocks and the copies that phis stand for.</summary>
 internal sealed partial class PtxEmitter
 {
-    /// <summary>PTX ISA 8.0: enough for sm_90a, and every driver since CUDA 12.0 loads it.</summary>
-    private const string Version = "8.0";
-
     private readonly KernelIr _kernel;
     private readonly PtxTarget _target;
     private readonly PtxRegisters _registers;
@@ -23,21 +20,21 @@ internal sealed partial class PtxEmitter
     /// <summary>Bytes of static shared memory.</summary>
     public int SharedBytes { get; private set; }
 
-    public static (string Text, int SharedBytes, bool DynamicShared) Emit(KernelIr kernel, PtxTarget target, int? maxThreads)
+    public static (string Text, int SharedBytes, bool DynamicShared) Emit(KernelIr kernel, PtxTarget target, int? maxThreads, int? minGroups)
     {
         SplitCriticalEdges(kernel);
         var emitter = new PtxEmitter(kernel, target);
-        string text = emitter.Module(maxThreads);
+        string text = emitter.Module(maxThreads, minGroups);
         return (text, emitter.SharedBytes, emitter._usesDynamicShared);
     }
 
-    private string Module(int? maxThreads)
+    private string Module(int? maxThreads, int? minGroups)
     {
         new SumRegisters(_kernel, _registers).Assign();
         EntryValues();
         for (int i = 0; i < _kernel.Blocks.Count; i++) EmitBlock(_kernel.Blocks[i], i + 1 < _kernel.Blocks.Count ? _kernel.Blocks[i + 1] : null);
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $".version {Version}\n.target {_target.Name()}\n.address_size 64\n\n");
+        text.Append(CultureInfo.InvariantCulture, $".version {(_bulkCopies ? "8.0" : _target.IsaVersion())}\n.target {_target.Name()}\n.address_size 64\n\n");
         if (_usesDynamicShared) text.Append(".extern .shared .align 1024 .b8 dynamic_shared[];\n\n");
         text.Append(CultureInfo.InvariantCulture, $".visible .entry {_kernel.Name}(\n");
         text.AppendJoin(",\n", _kernel.Parameters.Select((parameter, i) => parameter.Type == IrType.Map
@@ -46,7 +43,8 @@ internal sealed partial class PtxEmitter
         text.Append("\n)\n");
         if (maxThreads is { } threads) text.Append(CultureInfo.InvariantCulture, $".maxntid {threads}, 1, 1\n");
         // setmaxnreg moves registers within what a launch has been given, which must be known.
-        if (maxThreads is not null && _setsRegisters) text.Append(".minnctapersm 1\n");
+        int? groups = minGroups ?? (_setsRegisters ? 1 : null);
+        if (maxThreads is not null && groups is not null) text.Append(CultureInfo.InvariantCulture, $".minnctapersm {groups}\n");
         return text.Append("{\n").Append(_registers.Declarations()).Append(_memory).Append('\n').Append(_code).Append("}\n").ToString();
     }
 

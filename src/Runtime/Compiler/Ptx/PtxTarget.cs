@@ -28,6 +28,17 @@ public static class PtxTargets
     /// <summary>Such as <c>sm_80</c>.</summary>
     public static string Name(this PtxTarget target) => target == PtxTarget.Sm90a ? "sm_90a" : $"sm_{(int)target}";
 
+    /// <summary>
+    /// The PTX ISA that the target's text declares: as old as suffices, so that as many drivers as can be load it. 7.4 (CUDA 11.4) has all that
+    /// is written for Ampere, 7.8 (11.8) knows sm_89 and sm_90, 8.0 (12.0) sm_90a.
+    /// </summary>
+    public static string IsaVersion(this PtxTarget target) => target switch
+    {
+        PtxTarget.Sm90a => "8.0",
+        PtxTarget.Sm90 or PtxTarget.Sm89 => "7.8",
+        _ => "7.4",
+    };
+
     /// <summary>The target of a name such as <c>sm_80</c>; null when there is none.</summary>
     public static PtxTarget? Parse(string name)
     {

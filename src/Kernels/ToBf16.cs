@@ -1,0 +1,38 @@
+#if !ILGPU
+using OllmNative.Runtime.Extensions;
+
+namespace OllmNative.Kernels;
+
+/// <summary>Activations and parameters on their way to the tensor cores.</summary>
+public static class ToBf16
+{
+    private const string Contract = """
+        output[i] = input[i] rounded to bf16, ties to even        input [N] f32, output [N] bf16
+        eight elements a thread: grid ceil(N / 8 / group), group any one-dimensional       requires N % 8 = 0, views on 16 bytes
+        bytes 6N, flops 0
+        """;
+
+    private const string SingleContract = """
+        output[i] = input[i] rounded to bf16, ties to even        input [N] f32, output [N] bf16
+        grid ceil(N / group), group any one-dimensional; for views on odd addresses
+        bytes 6N, flops 0
+        """;
+
+    [Kernel("ToBf16", Contract)]
+    public static void Eight(ArrayView<float> input, ArrayView<Bf16> output, int count)
+    {
+        int i = Grid.GlobalIndex.X * 8;
+        if (i >= count) return;
+        Float4 low = Vector16.LoadFloat4(input, i), high = Vector16.LoadFloat4(input, i + 4);
+        Vector16.StoreWords(output, i, new Word4(
+            Vector16.PackBf16(low.X, low.Y), Vector16.PackBf16(low.Z, low.W), Vector16.PackBf16(high.X, high.Y), Vector16.PackBf16(high.Z, high.W)));
+    }
+
+    [Kernel("ToBf16Single", SingleContract)]
+    public static void Single(ArrayView<float> input, ArrayView<Bf16> output, int count)
+    {
+        int i = Grid.GlobalIndex.X;
+        if (i < count) output[i] = Bf16.FromFloat(input[i]);
+    }
+}
+#endif

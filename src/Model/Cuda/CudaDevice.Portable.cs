@@ -1,0 +1,24 @@
+#if ILGPU
+using ILGPU.Runtime;
+
+namespace OllmNative.Model.Cuda;
+
+/// <summary>The ILGPU build knows neither bf16 nor tensor cores, so every product takes the portable kernels.</summary>
+public sealed partial class CudaDevice
+{
+    private static void TensorForward(ProductKernel kernel, DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate) => throw NoTensorCores();
+
+    private static void TensorInput(ProductKernel kernel, DeviceView<float> dy, in Weights w, Floats scale, Floats c, int rows, bool accumulate) => throw NoTensorCores();
+
+    private static void TensorWeight(ProductKernel kernel, DeviceView<float> dy, DeviceView<float> x, Floats c, int rows, int columns, int terms) => throw NoTensorCores();
+
+    private static bool FewRowsOfWords(DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate) => false;
+
+    private static bool PrefillOnTensorCores(
+        DeviceView<float> q, DeviceView<float> keys, DeviceView<float> values, ReadOnlySpan<SequenceSpan> sequences, DeviceView<float> output, in Kernels.AttentionShape shape) => false;
+
+    private static Words ShadowOf(CudaMatrix m) => throw NoTensorCores();
+
+    private static NotSupportedException NoTensorCores() => new("the ILGPU build has no tensor-core kernels");
+}
+#endif

@@ -1,0 +1,127 @@
+#if !ILGPU
+using OllmNative.Kernels;
+using OllmNative.Runtime.Extensions;
+using OllmNative.Runtime.Language;
+
+namespace OllmNative.Model.Cuda;
+
+/// <summary>What the tensor cores and 16-byte loads do. The ILGPU build has neither: CudaDevice.Portable.cs.</summary>
+public sealed partial class CudaDevice
+{
+    private readonly Bf16Copy[] _copies = [new(), new(), new(), new()];
+    private int _nextCopy;
+    private Action<Queue, Launch, ArrayView<Bf16>, ArrayView<Bf16>, Floats, Floats, Floats, int, int, int, int>? _forward64, _forward128, _input64, _input128, _weight64, _weight128;
+    private Action<Queue, Launch, Floats, Words, Floats, Floats, int, int, int, int>? _bf16One, _bf16Four, _bf16Eight, _f16Eight;
+    private Action<Queue, Launch, Floats, ArrayView<Bf16>, int>? _toBf16, _toBf16Single;
+    private Action<Queue, Launch, Floats, Floats, Floats, Floats, Ints, AttentionShape>? _attention64, _attention128;
+
+    /// <summary>A bf16 copy of a view, and what it was made from.</summary>
+    private sealed class Bf16Copy
+    {
+        public CudaBuffer<ushort>? Memory;
+        public CudaBuffer<float>? Source;
+        public long Offset, Length, Version;
+    }
+
+    private void TensorForward(ProductKernel kernel, DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate)
+    {
+        var launch = kernel == ProductKernel.Tensor128
+            ? _forward128 ??= Load(MatMulTensor.Forward128)
+            : _forward64 ??= Load(MatMulTensor.Forward64);
+        launch(_queue, TensorConfig(kernel, rows, w.Rows), InBf16(x), w.Words.Cast<Bf16>(), bias, default, c, rows, w.Rows, w.Columns, accumulate ? 1 : 0);
+    }
+
+    private void TensorInput(ProductKernel kernel, DeviceView<float> dy, in Weights w, Floats scale, Floats c, int rows, bool accumulate)
+    {
+        var launch = kernel == ProductKernel.Tensor128
+            ? _input128 ??= Load(MatMulTensor.Input128)
+            : _input64 ??= Load(MatMulTensor.Input64);
+        launch(_queue, TensorConfig(kernel, rows, w.Columns), InBf16(dy), w.Words.Cast<Bf16>(), default, scale, c, rows, w.Columns, w.Rows, accumulate ? 1 : 0);
+    }
+
+    private void TensorWeight(ProductKernel kernel, DeviceView<float> dy, DeviceView<float> x, Floats c, int rows, int columns, int terms)
+    {
+        var launch = kernel == ProductKernel.Tensor128
+            ? _weight128 ??= Load(MatMulTensor.Weight128)
+            : _weight64 ??= Load(MatMulTensor.Weight64);
+        launch(_queue, TensorConfig(kernel, rows, columns), InBf16(dy), InBf16(x), default, default, c, rows, columns, terms, 1);
+    }
+
+    private static Launch TensorConfig(ProductKernel kernel, int m, int n) => MatMulTensor.Config(m, n, kernel == ProductKernel.Tensor128 ? 128 : 64);
+
+    private Action<Queue, Launch, ArrayView<Bf16>, ArrayView<Bf16>, Floats, Floats, Floats, int, int, int, int> Load(
+        Action<ArrayView<Bf16>, ArrayView<Bf16>, Floats, Floats, Floats, int, int, int, int> kernel) => _accelerator.LoadKernel(kernel);
+
+    private bool FewRowsOfWords(DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate)
+    {
+        if (w.Columns % 8 != 0 || x.Offset % 4 != 0) return false;
+        Action<Queue, Launch, Floats, Words, Floats, Floats, int, int, int, int> launch =
+            w.Type == Weights16.F16 ? _f16Eight ??= LoadWords(MatMulDotWords.F16Eight)
+            : rows == 1 ? _bf16One ??= LoadWords(MatMulDotWords.Bf16One)
+            : rows <= 4 ? _bf16Four ??= LoadWords(MatMulDotWords.Bf16Four)
+            : _bf16Eight ??= LoadWords(MatMulDotWords.Bf16Eight);
+        launch(_queue, MatMulDotWords.Config(w.Rows), In(x), w.Words, bias, c, rows, w.Rows, w.Columns, accumulate ? 1 : 0);
+        return true;
+    }
+
+    private Action<Queue, Launch, Floats, Words, Floats, Floats, int, int, int, int> LoadWords(
+        Action<Floats, Words, Floats, Floats, int, int, int, int> kernel) => _accelerator.LoadKernel(kernel);
+
+    /// <summary>Prompts: blocks of 64 queries of one head. False for decoding, and where heads or memory are not laid out for it.</summary>
+    private bool PrefillOnTensorCores(
+        DeviceView<float> q, DeviceView<float> keys, DeviceView<float> values, ReadOnlySpan<SequenceSpan> sequences, DeviceView<float> output, in AttentionShape shape)
+    {
+        bool prompts = q.Length > 2L * sequences.Length * shape.Heads * shape.HeadSize;
+        if (!_options.TensorCores || !prompts || shape.HeadSize is not (64 or 128) || keys.Offset % 4 != 0 || values.Offset % 4 != 0) return false;
+        Ints items = Items(sequences, AttentionTensor.Queries);
+        Action<Queue, Launch, Floats, Floats, Floats, Floats, Ints, AttentionShape> launch = shape.HeadSize == 64
+            ? _attention64 ??= _accelerator.LoadKernel<Floats, Floats, Floats, Floats, Ints, AttentionShape>(AttentionTensor.Head64)
+            : _attention128 ??= _accelerator.LoadKernel<Floats, Floats, Floats, Floats, Ints, AttentionShape>(AttentionTensor.Head128);
+        launch(
+            _queue, new Launch(new Index3D(_blockCount, shape.Heads, 1), new Index3D(AttentionTensor.Threads, 1, 1)),
+            In(q), In(keys), In(values), Out(output), items, shape);
+        return true;
+    }
+
+    /// <summary>
+    /// A view rounded to bf16. The last few copies are kept: what goes into the products of q, k and v, or of gate and up, is
+    /// rounded once. A copy is used only while its source has not been written since.
+    /// </summary>
+    private ArrayView<Bf16> InBf16(DeviceView<float> view)
+    {
+        var source = (CudaBuffer<float>)view.Buffer!;
+        foreach (Bf16Copy known in _copies)
+        {
+            if (known.Source == source && known.Offset == view.Offset && known.Length == view.Length && known.Version == source.Version)
+                return known.Memory!.Read(0, view.Length).Cast<Bf16>();
+        }
+        Bf16Copy copy = _copies[_nextCopy];
+        _nextCopy = (_nextCopy + 1) % _copies.Length;
+        (copy.Source, copy.Offset, copy.Length, copy.Version) = (source, view.Offset, view.Length, source.Version);
+        ArrayView<Bf16> target = Scratch(ref copy.Memory, view.Length).Write(0, view.Length).Cast<Bf16>();
+        Round(In(view), view.Offset, target, checked((int)view.Length));
+        return target;
+    }
+
+    private void Round(Floats source, long offset, ArrayView<Bf16> target, int count)
+    {
+        if (offset % 4 == 0 && count % 8 == 0)
+            (_toBf16 ??= _accelerator.LoadKernel<Floats, ArrayView<Bf16>, int>(ToBf16.Eight))(_queue, Each(count / 8), source, target, count);
+        else
+            (_toBf16Single ??= _accelerator.LoadKernel<Floats, ArrayView<Bf16>, int>(ToBf16.Single))(_queue, Each(count), source, target, count);
+    }
+
+    /// <summary>The bf16 copy of an f32 matrix, made again when its memory has been written.</summary>
+    private Words ShadowOf(CudaMatrix m)
+    {
+        long count = (long)m.Rows * m.Columns;
+        if (m.Shadow is null) _scratch.Add(m.Shadow = NewBuffer<ushort>(count));
+        if (m.ShadowVersion != m.Version)
+        {
+            Round(m.Floats, m.Offset, m.Shadow.Write(0, count).Cast<Bf16>(), checked((int)count));
+            m.ShadowVersion = m.Version;
+        }
+        return m.Shadow.Read(0, count);
+    }
+}
+#endif

@@ -1,0 +1,31 @@
+#if ILGPU
+using ILGPU.Runtime;
+#else
+using OllmNative.Runtime.Language;
+#endif
+
+namespace OllmNative.Model.Cuda;
+
+/// <summary>Which kernels a <see cref="CudaDevice"/> takes where there are several.</summary>
+public sealed record CudaDeviceOptions
+{
+    /// <summary>
+    /// The plainest kernel of each operation: no barriers and groups of one warp. The emulator runs those at the speed of
+    /// the C#, while a barrier of 256 simulated threads costs it most of a millisecond.
+    /// </summary>
+    public bool Plain { get; init; }
+
+    /// <summary>Products with bf16 weights go to the tensor cores (sm_80 and later), activations rounded to bf16.</summary>
+    public bool TensorCores { get; init; }
+
+    /// <summary>Products with f32 parameters too: from a bf16 copy, while masters, sums, moments and updates stay f32.</summary>
+    public bool Bf16Parameters { get; init; }
+
+    /// <summary>What suits an accelerator: everything on a GPU, the plain kernels on the emulator.</summary>
+    public static CudaDeviceOptions For(Accelerator accelerator)
+    {
+        ArgumentNullException.ThrowIfNull(accelerator);
+        bool gpu = accelerator.AcceleratorType == AcceleratorType.Cuda;
+        return new CudaDeviceOptions { Plain = !gpu, TensorCores = gpu, Bf16Parameters = gpu };
+    }
+}

@@ -1,0 +1,94 @@
+#if ILGPU
+using ILGPU;
+using ILGPU.Runtime;
+#else
+using OllmNative.Runtime.Language;
+#endif
+
+namespace OllmNative.Model.Cuda;
+
+/// <summary>Device memory. Its version counts what was written, so that copies in another form know when they are old.</summary>
+internal sealed class CudaBuffer<T> : DeviceBuffer<T> where T : unmanaged
+{
+    private readonly MemoryBuffer1D<T, Stride1D.Dense> _memory;
+    private readonly AcceleratorStream _queue;
+
+    public CudaBuffer(Accelerator accelerator, AcceleratorStream queue, long length) : base(length)
+    {
+        // An empty allocation is an error on a GPU.
+        _memory = accelerator.Allocate1D<T>(Math.Max(1, length));
+        _queue = queue;
+        _memory.AsContiguous().MemSetToZero(queue);
+    }
+
+    /// <summary>How often it was written.</summary>
+    public long Version { get; private set; }
+
+    /// <summary>A part to read.</summary>
+    public ArrayView<T> Read(long offset, long length) => _memory.AsContiguous().SubView(offset, length);
+
+    /// <summary>A part to write.</summary>
+    public ArrayView<T> Write(long offset, long length)
+    {
+        Version++;
+        return Read(offset, length);
+    }
+
+    public override void Upload(long offset, ReadOnlySpan<T> source)
+    {
+        ArrayView1D<T, Stride1D.Dense> target = Write(offset, source.Length);
+        if (source.Length > 0) target.CopyFromCPU(_queue, source);
+    }
+
+    public override void Download(long offset, Span<T> destination)
+    {
+        ArrayView1D<T, Stride1D.Dense> source = Read(offset, destination.Length);
+        if (destination.Length > 0) source.CopyToCPU(_queue, destination);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) _memory.Dispose();
+    }
+}
+
+/// <summary>A weight matrix on the device: f32, a part of a parameter buffer or its own, or 16-bit in its own memory.</summary>
+internal sealed class CudaMatrix : DeviceMatrix
+{
+    private readonly CudaBuffer<float>? _floats;
+    private readonly CudaBuffer<ushort>? _words;
+
+    public CudaMatrix(CudaBuffer<float> floats, long offset, int rows, int columns) : base(DType.F32, rows, columns) => (_floats, Offset) = (floats, offset);
+
+    public CudaMatrix(CudaBuffer<ushort> words, DType type, int rows, int columns) : base(type, rows, columns) => _words = words;
+
+    /// <summary>Whether the elements are f32.</summary>
+    public bool IsFloat => _floats is not null;
+
+    /// <summary>First element within the memory; 0 for 16-bit weights.</summary>
+    public long Offset { get; }
+
+    /// <summary>The elements of an f32 matrix.</summary>
+    public Floats Floats => _floats!.Read(Offset, (long)Rows * Columns);
+
+    /// <summary>The elements of an f32 matrix, to write.</summary>
+    public Floats WritableFloats => _floats!.Write(Offset, (long)Rows * Columns);
+
+    /// <summary>The elements of a 16-bit matrix.</summary>
+    public Words Words => _words!.Read(0, (long)Rows * Columns);
+
+    /// <summary>How the kernels read the words.</summary>
+    public int WordType => DType == DType.F16 ? Kernels.Weights16.F16 : Kernels.Weights16.Bf16;
+
+    /// <summary>Version of the memory.</summary>
+    public long Version => _floats?.Version ?? 0;
+
+    /// <summary>The same memory with fewer rows.</summary>
+    public CudaMatrix FirstRows(int rows) => _floats is not null ? new(_floats, Offset, rows, Columns) : new(_words!, DType, rows, Columns);
+
+    /// <summary>A bf16 copy of an f32 matrix for the tensor cores, kept while the matrix stays as it is.</summary>
+    public CudaBuffer<ushort>? Shadow { get; set; }
+
+    /// <summary>Version of the memory that the shadow was made from.</summary>
+    public long ShadowVersion { get; set; } = -1;
+}

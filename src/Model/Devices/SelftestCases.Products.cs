@@ -1,0 +1,109 @@
+namespace OllmNative.Model;
+
+internal static partial class SelftestCases
+{
+    /// <summary>
+    /// Differences of products whose inputs are rounded to bf16 (2^-9 each, at random): relative to the largest of the results, whose
+    /// terms add up as a random walk.
+    /// </summary>
+    private const double Bf16 = 1e-2;
+
+    public static IEnumerable<SelftestCase> Products()
+    {
+        foreach (DType type in (DType[])[DType.F32, DType.BF16, DType.F16])
+        {
+            foreach ((int least, int most) in ((int, int)[])[(1, 1), (2, 8), (9, 90)])
+            {
+                yield return new($"MatMul {type.Name()}, {least}-{most} rows", Bf16, c => MatMul(c, type, least, most, 8, accumulate: false));
+                yield return new($"MatMul {type.Name()}, {least}-{most} rows, odd sizes, added", Bf16, c => MatMul(c, type, least, most, 1, accumulate: true));
+            }
+            yield return new($"MatMulBackwardInput {type.Name()}", Bf16, c => BackwardInput(c, type, 8, false));
+            yield return new($"MatMulBackwardInput {type.Name()}, odd sizes, added", Bf16, c => BackwardInput(c, type, 1, true));
+        }
+        foreach (int multiple in (int[])[8, 1])
+        {
+            yield return new(multiple == 1 ? "MatMulBackwardWeight, odd sizes" : "MatMulBackwardWeight", Bf16, c =>
+            {
+                (int n, int rows, int columns) = (c.Between(1, 90), multiple * c.Between(1, 12), multiple * c.Between(1, 12));
+                c.Device.MatMulBackwardWeight(c.Floats(n * rows), c.Floats(n * columns), c.Parameters(rows, columns, true).Matrix, c.Result(rows));
+                return $"N {n}, rows {rows}, columns {columns}";
+            });
+        }
+        yield return new("MatMul after AdamW", Bf16, ChangedParameters);
+    }
+
+    public static IEnumerable<SelftestCase> Attention()
+    {
+        foreach (int size in (int[])[24, 32, 64, 128])
+        {
+            yield return new($"Attention, head size {size}, prompts", Bf16, c => Attend(c, size, decoding: false));
+            yield return new($"Attention, head size {size}, decoding", Bf16, c => Attend(c, size, decoding: true));
+        }
+    }
+
+    public static IEnumerable<SelftestCase> Head()
+    {
+        foreach (DType type in (DType[])[DType.F32, DType.BF16, DType.F16])
+        {
+            foreach (bool gradient in (bool[])[true, false])
+            {
+                yield return new($"HeadCrossEntropy {type.Name()}{(gradient ? "" : ", no gradient")}", Bf16, c =>
+                {
+                    (int n, int d, int v) = (c.Between(1, 30), 8 * c.Between(1, 8), 8 * c.Between(1, 60));
+                    DeviceView<float> x = c.Floats(n * d);
+                    DeviceMatrix w = c.Weights(type, v, d);
+                    c.Device.HeadCrossEntropy(x, w, c.Ints(n, v), c.Result(n), c.Upload(new int[n]), gradient ? c.Result(n * d) : default);
+                    return $"N {n}, D {d}, V {v}";
+                });
+            }
+        }
+    }
+
+    private static string MatMul(SelftestContext c, DType type, int least, int most, int multiple, bool accumulate)
+    {
+        (int n, int outputs, int inputs) = (c.Between(least, most), c.Between(1, 100), multiple * c.Between(1, 300 / (multiple + 1)));
+        DeviceView<float> bias = c.Between(0, 1) == 1 ? c.Floats(outputs) : default;
+        c.Device.MatMul(c.Floats(n * inputs), c.Weights(type, outputs, inputs), bias, c.Result(n * outputs), accumulate);
+        return $"N {n}, outputs {outputs}, inputs {inputs}";
+    }
+
+    private static string BackwardInput(SelftestContext c, DType type, int multiple, bool accumulate)
+    {
+        (int n, int rows, int columns) = (c.Between(1, 90), multiple * c.Between(1, 12), multiple * c.Between(1, 12));
+        c.Device.MatMulBackwardInput(c.Floats(n * rows), c.Weights(type, rows, columns), c.Result(n * columns), accumulate);
+        return $"N {n}, rows {rows}, columns {columns}";
+    }
+
+    /// <summary>A device that keeps copies of parameters in another form must notice that they change.</summary>
+    private static string ChangedParameters(SelftestContext c)
+    {
+        (int n, int rows, int columns) = (c.Between(9, 40), 8 * c.Between(1, 9), 8 * c.Between(1, 9));
+        DeviceView<float> x = c.Floats(n * columns);
+        (DeviceMatrix w, DeviceView<float> parameters) = c.Parameters(rows, columns, result: true);
+        c.Device.MatMul(x, w, default, c.Result(n * rows));
+        c.Device.AdamW(parameters, c.Floats(parameters.Length), c.Floats(parameters.Length), c.Distributions(1, (int)parameters.Length), new AdamWStep(1, 0.3f, 0.9f, 0.999f, 1e-8f, 0, 1));
+        c.Device.MatMul(x, w, default, c.Result(n * rows));
+        c.Device.Scale(x, 2);
+        c.Device.MatMul(x, w, default, c.Result(n * rows));
+        return $"N {n}, outputs {rows}, inputs {columns}";
+    }
+
+    private static string Attend(SelftestContext c, int size, bool decoding)
+    {
+        (int kvHeads, int group, int count) = (c.Between(1, 2), c.Between(1, decoding ? 6 : 2), c.Between(1, 2));
+        int rows = 0, cacheRows = c.Between(0, 3);
+        var spans = new SequenceSpan[count];
+        for (int i = 0; i < count; i++)
+        {
+            (int tokens, int past) = decoding ? (1, c.Between(0, i == 0 ? 600 : 40)) : (c.Between(1, 70), c.Between(0, 1) * c.Between(0, 30));
+            spans[i] = new SequenceSpan(rows, tokens, past, cacheRows);
+            rows += tokens;
+            cacheRows += past + tokens + c.Between(0, 2);
+        }
+        int width = kvHeads * size, heads = kvHeads * group;
+        c.Device.Attention(
+            c.Floats((long)rows * heads * size, 2), c.Floats((long)cacheRows * width, 2), c.Floats((long)cacheRows * width), spans,
+            c.Result((long)rows * heads * size), heads, kvHeads, size);
+        return $"sequences {count}, queries {rows}, H {heads}, Hkv {kvHeads}";
+    }
+}

@@ -1,0 +1,144 @@
+namespace OllmNative.Model;
+
+/// <summary>The cases of <see cref="DeviceSelftest"/>, but for products and attention.</summary>
+internal static partial class SelftestCases
+{
+    /// <summary>Differences of f32 operations: order of sums, and the hardware's exponential.</summary>
+    private const double Float = 2e-5;
+
+    public static IEnumerable<SelftestCase> Rows()
+    {
+        foreach (DType type in (DType[])[DType.F32, DType.BF16, DType.F16])
+        {
+            yield return new($"Embedding {type.Name()}", 0, c =>
+            {
+                (int n, int d, int v) = (c.Between(1, 9), c.Between(1, 300), c.Between(2, 40));
+                c.Device.Embedding(c.Ints(n, v), c.Weights(type, v, d), c.Result(n * d));
+                return $"N {n}, D {d}, V {v}";
+            });
+        }
+        yield return new("GatherRows", 0, c =>
+        {
+            (int n, int d, int r) = (c.Between(1, 9), c.Between(1, 300), c.Between(1, 12));
+            c.Device.GatherRows(c.Floats(r * d), c.Ints(n, r), c.Result(n * d), d);
+            return $"N {n}, D {d}";
+        });
+        yield return new("ScatterRows", 0, c =>
+        {
+            (int n, int d) = (c.Between(1, 9), c.Between(1, 300));
+            c.Device.ScatterRows(c.Floats(n * d), c.Upload([.. Enumerable.Range(0, n).Select(i => n - i)]), c.Result((n + 2) * d), d);
+            return $"N {n}, D {d}";
+        });
+        yield return new("RmsNorm", Float, c =>
+        {
+            (int n, int d, int spare) = (c.Between(1, 5), c.Between(1, 700), c.Between(0, 5));
+            c.Device.RmsNorm(c.Floats(n * d, 3), c.Floats(d), c.Result(n * (d + spare)), 1e-6f, d + spare);
+            return $"N {n}, D {d}, stride {d + spare}";
+        });
+        yield return new("RmsNormBackwardGain", Float, c =>
+        {
+            (int n, int d, int spare) = (c.Between(1, 150), c.Between(1, 200), c.Between(0, 5));
+            c.Device.RmsNormBackwardGain(c.Floats(n * d, 3), c.Floats(n * (d + spare)), c.Result(d), 1e-6f, d + spare);
+            return $"N {n}, D {d}, stride {d + spare}";
+        });
+        yield return new("Rope", Float, c =>
+        {
+            (int n, int heads, int half) = (c.Between(1, 5), c.Between(1, 4), c.Between(1, 64));
+            c.Device.Rope(c.Result((long)n * heads * 2 * half), c.Ints(n, 20), c.Floats(20 * 2 * half), 2 * half);
+            return $"N {n}, H {heads}, Dh {2 * half}";
+        });
+        foreach (SelftestCase test in Elementwise()) yield return test;
+    }
+
+    public static IEnumerable<SelftestCase> Options()
+    {
+        yield return new("ArgMaxRows", 0, c =>
+        {
+            // Few different values, so that the first among equals counts.
+            (int n, int d) = (c.Between(1, 4), c.Between(1, 3000));
+            c.Device.ArgMaxRows(c.Upload([.. Enumerable.Range(0, n * d).Select(_ => (float)c.Between(-3, 3))]), c.Indices(n), d);
+            return $"N {n}, columns {d}";
+        });
+        foreach (int most in (int[])[20, 600])
+        {
+            yield return new(most > 20 ? "Softmax, long rows" : "Softmax", Float, c =>
+            {
+                (int n, int k) = (c.Between(1, 40), c.Between(most / 2, most));
+                c.Device.Softmax(c.Floats(n * k, 20), c.Result(n * k), k);
+                return $"N {n}, columns {k}";
+            });
+        }
+        yield return new("SoftmaxBackward", Float, c =>
+        {
+            (int n, int k) = (c.Between(1, 300), c.Between(1, 20));
+            c.Device.SoftmaxBackward(c.Distributions(n, k), c.Floats(n * k), c.Result(n * k), k, 0.7f, n % 2 == 0);
+            return $"N {n}, K {k}";
+        });
+        yield return new("GumbelSoftmax", Float, c =>
+        {
+            (int n, int k) = (c.Between(1, 300), c.Between(1, 20));
+            c.Device.GumbelSoftmax(c.Floats(n * k, 3), c.Upload([.. Enumerable.Range(0, n).Select(i => Counter.Key(7, (ulong)i))]), 0.8f, c.Result(n * k), c.Result(n * k), k);
+            return $"N {n}, K {k}";
+        });
+        yield return new("UniformKl", Float, c =>
+        {
+            (int n, int k) = (c.Between(1, 300), c.Between(1, 20));
+            c.Device.UniformKl(c.Distributions(n, k), c.Result(n), c.Result(n * k), k, 0.3f);
+            return $"N {n}, K {k}";
+        });
+        yield return new("PolicyCrossEntropy", Float, c =>
+        {
+            (int n, int k) = (c.Between(1, 300), c.Between(1, 20));
+            c.Device.PolicyCrossEntropy(c.Floats(n * k, 5), c.Distributions(n, k), c.Result(n), c.Result(n * k), k, 0.3f);
+            return $"N {n}, K {k}";
+        });
+        yield return new("MarginalLoss", Float, c =>
+        {
+            (int n, int k) = (c.Between(1, 300), c.Between(1, 20));
+            c.Device.MarginalLoss(c.Distributions(n, k), c.Floats(n * k, 4), c.Result(n), c.Result(n * k), c.Result(n * k), k, 0.3f);
+            return $"N {n}, K {k}";
+        });
+        yield return new("PolicyGradient", Float, c =>
+        {
+            (int n, int k) = (c.Between(1, 300), c.Between(1, 20));
+            c.Device.PolicyGradient(
+                c.Floats(n * k, 2), c.Ints(n, k), c.Floats(n), c.Floats(n, 2), 0.2f, 0.02f, c.Result(n), c.Result(n), c.Result(n * k), k, 0.3f);
+            return $"N {n}, K {k}";
+        });
+    }
+
+    private static IEnumerable<SelftestCase> Elementwise()
+    {
+        SelftestCase Case(string name, Action<SelftestContext, int> run) => new(name, Float, c =>
+        {
+            int n = c.Between(1, 5000);
+            run(c, n);
+            return $"N {n}";
+        });
+        yield return Case("SwiGlu", (c, n) => c.Device.SwiGlu(c.Floats(n, 6), c.Floats(n), c.Result(n)));
+        yield return Case("Add", (c, n) => c.Device.Add(c.Floats(n), c.Floats(n), c.Result(n)));
+        yield return Case("Silu", (c, n) => c.Device.Silu(c.Floats(n, 6), c.Result(n)));
+        yield return Case("SiluBackward", (c, n) => c.Device.SiluBackward(c.Floats(n, 6), c.Floats(n), c.Result(n)));
+        yield return Case("Scale", (c, n) => c.Device.Scale(c.Result(n), 0.37f));
+        yield return Case("Clear", (c, n) => c.Device.Clear(c.Result(n)));
+        yield return Case("Copy", (c, n) => c.Device.Copy(c.Floats(n), c.Result(n)));
+        yield return new("ScaleRows", Float, c =>
+        {
+            (int n, int d) = (c.Between(1, 9), c.Between(1, 300));
+            c.Device.ScaleRows(c.Result(n * d), c.Floats(n), d);
+            return $"N {n}, D {d}";
+        });
+        yield return Case("AdamW", (c, n) =>
+        {
+            DeviceView<float> second = c.Result(n);
+            second.Upload([.. second.ToArray().Select(MathF.Abs)]);
+            c.Device.AdamW(c.Result(n), c.Floats(n), c.Result(n), second, new AdamWStep(3, 0.01f, 0.9f, 0.999f, 1e-8f, 0.1f, 0.5f));
+        });
+        yield return new("SquaredNorm", Float, c =>
+        {
+            int n = c.Between(1, 150_000);
+            c.Result(1).Upload([(float)c.Device.SquaredNorm(c.Floats(n))]);
+            return $"N {n}";
+        });
+    }
+}

@@ -1,0 +1,25 @@
+namespace OllmNative.Runtime.Extensions;
+
+/// <summary>
+/// The groups of this kernel run in clusters, on multiprocessors that reach each other's shared memory (compute capability 9.0). Each
+/// dimension of the grid must be a multiple of the cluster's.
+/// </summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class GroupClusterAttribute(int x, int y = 1, int z = 1) : Attribute
+{
+    /// <summary>Groups along x.</summary>
+    public int X { get; } = x;
+
+    /// <summary>Groups along y.</summary>
+    public int Y { get; } = y;
+
+    /// <summary>Groups along z.</summary>
+    public int Z { get; } = z;
+}
+
+/// <summary>
+/// This kernel may start before the one ahead of it in the stream has ended (programmatic dependent launch, compute capability 9.0). It must
+/// wait itself, in the kernel, before it touches what that one writes.
+/// </summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class OverlapsPredecessorAttribute : Attribute;

@@ -1,0 +1,54 @@
+using System.Diagnostics;
+using OllmNative.Model;
+using OllmNative.Model.Cpu;
+using OllmNative.Model.Cuda;
+using OllmNative.Runtime.Emulator;
+using OllmNative.Runtime.Language;
+using OllmNative.Tests.Cuda;
+using Xunit.Abstractions;
+
+namespace OllmNative.Tests;
+
+/// <summary>Every operation of the device over kernels, in the emulator, against the CPU device.</summary>
+public sealed class CudaDeviceTests(ITestOutputHelper output)
+{
+    /// <summary>The plain kernels that the emulator takes by itself, the portable ones, and those for tensor cores.</summary>
+    public static TheoryData<string, bool, bool> Kinds => new() { { "plain", true, false }, { "portable", false, false }, { "tensor cores", false, true } };
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Selftest_OnTheEmulator_AgreesWithTheCpu(string kind, bool plain, bool tensor)
+    {
+        using CudaDevice device = NewDevice(new CudaDeviceOptions { Plain = plain, TensorCores = tensor, Bf16Parameters = tensor });
+        using var cpu = new CpuDevice(2);
+        Check(device, cpu, tensor, kind);
+    }
+
+    [Fact]
+    public void Selftest_ThroughPtx_AgreesWithTheCpu()
+    {
+        using var gpu = new PtxGpu();
+        using var device = new CudaDevice(gpu.Accelerator, new CudaDeviceOptions { TensorCores = true, Bf16Parameters = true });
+        using var cpu = new CpuDevice(2);
+        Check(device, cpu, tensor: true, "PTX");
+    }
+
+    private void Check(CudaDevice device, CpuDevice cpu, bool tensor, string kind)
+    {
+        var watch = Stopwatch.StartNew();
+        List<SelftestResult> results = [];
+        foreach (SelftestResult result in DeviceSelftest.Run(device, cpu, 3, most: tensor ? 1 : 2e-5))
+        {
+            results.Add(result);
+            output.WriteLine($"{watch.Elapsed.TotalSeconds,6:F2} s  {result.MaxError:E1}  {result.Operation}  ({result.Shape})");
+        }
+        string[] failed = [.. results.Where(result => !result.Passed).Select(r => $"{r.Operation} ({r.Shape}): {r.MaxError:E1} > {r.Tolerance:E1} {r.Failure}")];
+        Assert.True(failed.Length == 0, $"{kind}, {watch.Elapsed.TotalSeconds:F1} s:\n{string.Join('\n', failed)}");
+    }
+
+    internal static CudaDevice NewDevice(CudaDeviceOptions? options = null)
+    {
+        Context context = Context.Create(builder => builder.CPU());
+        return new CudaDevice(context.CreateCPUAccelerator(0), options, context);
+    }
+}

@@ -1,0 +1,162 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using OllmNative.Model;
+using OllmNative.Training;
+
+namespace OllmNative.Tests;
+
+/// <summary>Jobs of two processes under mpirun; skipped where there is none.</summary>
+public class MpiTests
+{
+    private static readonly (string, string)[] AsRoot = [("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"), ("OMPI_MCA_rmaps_base_oversubscribe", "1")];
+
+    [SkippableTheory]
+    [InlineData("gumbel")]
+    [InlineData("marginal")]
+    public void Train_TwoProcesses_EqualOneWithTwiceTheAccumulation(string latent)
+    {
+        var run = new TrainingRun(steps: 12, checkpointEvery: 5, "--latent", latent);
+        string one = run.At("one"), two = run.At("two");
+        CliRun alone = CliRun.Of(run.Arguments(one, "--grad-accum", "2", "--json"));
+        Assert.True(alone.Code == 0, alone.Error);
+        CliRun both = Mpirun(2, run.Arguments(two, "--json"));
+        Assert.True(both.Code == 0, both.Error);
+        Assert.Equal(2, both.Json.GetProperty("ranks").GetInt32());
+        Assert.InRange(both.Json.GetProperty("scaling_efficiency").GetDouble(), 0.0, 1.0);
+        Assert.Single(both.Out.TrimEnd('\n').Split('\n'), line => line.Contains('{', StringComparison.Ordinal));
+        AssertClose(one, two, 1e-4);
+
+        // One process goes on where two have stopped, since a step takes the same rows.
+        CliRun resumed = CliRun.Of([.. run.Arguments(two, "--grad-accum", "2", "--resume").Select(word => word == "12" ? "20" : word)]);
+        Assert.True(resumed.Code == 0, resumed.Error);
+        Assert.Equal(20, TrainingRun.Metrics(two).Length);
+    }
+
+    [SkippableFact]
+    public void Train_AProcessDies_EndsTheJobAndKeepsTheCheckpoint()
+    {
+        var run = new TrainingRun(steps: 1_000_000, checkpointEvery: 3);
+        string output = run.At("out");
+        using OllmProcess job = StartMpirun(2, run.Arguments(output));
+        while (!job.HasExited && !Directory.Exists(Path.Combine(output, "checkpoints", "step-00000006"))) Thread.Sleep(5);
+        Assert.False(job.HasExited, "the job ended by itself");
+        int second = ProcessOfRank(job.Id, 1);
+        using (Process process = Process.GetProcessById(second)) process.Kill();
+        CliRun ended = job.Wait(30);
+        Assert.NotEqual(0, ended.Code);
+        Assert.Matches("(?i)(killed|signal 9|died)", ended.Error + ended.Out);
+        StoredCheckpoint? newest = new CheckpointStore(output).Newest(text => Assert.Fail(text));
+        Assert.True(newest!.Step >= 6);
+    }
+
+    [SkippableFact]
+    public void Train_BadInput_IsToldOnceWithExitCode2()
+    {
+        var run = new TrainingRun(steps: 2);
+        CliRun refused = Mpirun(2, run.Arguments(run.At("out"), "--ollm", run.At("none")));
+        Assert.Equal(2, refused.Code);
+        Assert.Equal(2, refused.Error.Split("error: ").Length);
+        Assert.Contains(run.At("none"), refused.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(" 0-3,8\t", new[] { 0, 1, 2, 3, 8 })]
+    [InlineData("5", new[] { 5 })]
+    [InlineData("0-99999999", 1024)]
+    [InlineData("x", new int[0])]
+    public void Parse_ProcessorList_GivesNumbers(string list, object expected)
+    {
+        int[] found = Affinity.Parse(list);
+        if (expected is int count) Assert.Equal(count, found.Length);
+        else Assert.Equal((int[])expected, found);
+    }
+
+    [Theory]
+    [InlineData(10, 3)]
+    [InlineData(2, 5)]
+    [InlineData(64, 8)]
+    public void ShareOf_AnyCount_CoversItOnceAndEvenly(int count, int size)
+    {
+        int next = 0;
+        for (int rank = 0; rank < size; rank++)
+        {
+            (int first, int length) = new FakeGroup(rank, size).ShareOf(count);
+            Assert.Equal(next, first);
+            Assert.InRange(length, count / size, count / size + 1);
+            next += length;
+        }
+        Assert.Equal(count, next);
+    }
+
+    internal static CliRun Mpirun(int processes, string[] args)
+    {
+        using OllmProcess job = StartMpirun(processes, args);
+        return job.Wait();
+    }
+
+    private static OllmProcess StartMpirun(int processes, string[] args)
+    {
+        string[] folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator);
+        Skip.IfNot(folders.Any(folder => File.Exists(Path.Combine(folder, "mpirun"))), "mpirun is not installed");
+        return OllmProcess.StartProgram("mpirun", ["-n", processes.ToString(CultureInfo.InvariantCulture), "dotnet", OllmProcess.Program, .. args], AsRoot);
+    }
+
+    /// <summary>Largest difference of weights, relative to the largest of each tensor, and of the metrics, relative to each value.</summary>
+    private static void AssertClose(string expected, string actual, double bound)
+    {
+        using (SafetensorsFile a = SafetensorsFile.Open(Path.Combine(expected, "ollm.safetensors")), b = SafetensorsFile.Open(Path.Combine(actual, "ollm.safetensors")))
+        {
+            foreach (MappedTensor tensor in a.Tensors)
+            {
+                Assert.True(b.TryGet(tensor.Name, out MappedTensor? other));
+                float[] left = tensor.ToFloats(), right = other.ToFloats();
+                double scale = Math.Max(1e-3, left.Max(Math.Abs)), worst = left.Zip(right, (x, y) => (double)Math.Abs(x - y)).Max() / scale;
+                Assert.True(worst <= bound, $"{tensor.Name}: {worst}");
+            }
+        }
+        string[] first = File.ReadAllLines(Path.Combine(expected, "metrics.jsonl")), second = File.ReadAllLines(Path.Combine(actual, "metrics.jsonl"));
+        Assert.Equal(first.Length, second.Length);
+        foreach ((string left, string right) in first.Zip(second))
+        {
+            using JsonDocument a = JsonDocument.Parse(left), b = JsonDocument.Parse(right);
+            foreach (JsonProperty value in a.RootElement.EnumerateObject().Where(value => value.Name != "tokens_per_second"))
+            {
+                double x = value.Value.GetDouble(), y = b.RootElement.GetProperty(value.Name).GetDouble();
+                Assert.True(Math.Abs(x - y) <= bound * Math.Max(1e-2, Math.Abs(x)), $"{value.Name}: {x} and {y}");
+            }
+        }
+    }
+
+    private static int ProcessOfRank(int mpirun, int rank)
+    {
+        foreach (string folder in Directory.EnumerateDirectories("/proc").Where(path => int.TryParse(Path.GetFileName(path), out _)))
+        {
+            try
+            {
+                string stat = File.ReadAllText(Path.Combine(folder, "stat"));
+                if (int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1], CultureInfo.InvariantCulture) != mpirun) continue;
+                if (File.ReadAllText(Path.Combine(folder, "environ")).Split('\0').Any(entry => entry == $"OMPI_COMM_WORLD_RANK={rank}" || entry == $"PMI_RANK={rank}"))
+                    return int.Parse(Path.GetFileName(folder), CultureInfo.InvariantCulture);
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                // The process has ended meanwhile.
+            }
+        }
+        throw new InvalidOperationException($"mpirun has no process of rank {rank}");
+    }
+
+    private sealed class FakeGroup(int rank, int size) : ProcessGroup
+    {
+        public override int Rank => rank;
+        public override int Size => size;
+        public override int LocalRank => rank;
+        public override int LocalSize => size;
+        public override int FairThreads => 1;
+        public override void Sum(Span<float> values) => throw new NotSupportedException();
+        public override void Sum(Span<double> values) => throw new NotSupportedException();
+        public override void Max(Span<double> values) => throw new NotSupportedException();
+        public override void Abort(int exitCode) => throw new NotSupportedException();
+    }
+}
