@@ -42,7 +42,7 @@ internal static class HopperIntrinsics
         return Plain(call, HopperKind.TensorCopy, target, call.Arg(0), call.Arg(3), call.Arg(4), MemoryIntrinsics.Element(call, 5, 6, sizeof(long)));
     }
 
-    private static StackValue Describe(IntrinsicCall call)
+    private static Scalar Describe(IntrinsicCall call)
     {
         Value address = call.B.Emit(Op.PtrToInt, IrType.I64, MemoryIntrinsics.Element(call, 0, 1, 2));
         Value field = call.B.Emit(Op.ShrU, IrType.I64, call.B.Emit(Op.And, IrType.I64, address, call.Kernel.Long(0x3ffff)), call.Kernel.Int(4));

@@ -2,8 +2,10 @@ using System.Reflection.Emit;
 
 namespace OllmNative.Runtime.Compiler.Il;
 
-/// <summary>One decoded instruction. Operand: an int, long, float, double, a reflection object, or for a switch its targets.</summary>
-/// <param name="Parts">The name at its dots: conv.u4 is conv and u4.</param>
+/// <summary>
+/// One decoded instruction. Parts: its name at the dots, conv.u4 is conv and u4. Operand: an int, long, float, double, a reflection object,
+/// or for a switch its targets.
+/// </summary>
 internal sealed record IlInstruction(int Offset, int NextOffset, OpCode Code, string[] Parts, object? Operand)
 {
     public bool IsBranch => Code.OperandType is OperandType.InlineBrTarget or OperandType.ShortInlineBrTarget;
