@@ -78,6 +78,7 @@ public sealed class TrainerTests : IDisposable
         byte[] bytes = File.ReadAllBytes(path);
         bytes[^7] ^= 4;
         File.WriteAllBytes(path, bytes);
+        Assert.Contains("damaged", FormatsFiles.Error(() => OllmModel.Load(_tiny.Model, Path.GetDirectoryName(path)!).Dispose()), StringComparison.Ordinal);
         var warnings = new List<string>();
         var steps = new List<int>();
         Assert.Equal(expected, Run(folder, resume: true, m => steps.Add(m.Step), warn: warnings.Add));

@@ -47,18 +47,29 @@ internal static partial class SelftestCases
             c.Device.Rope(c.Result((long)n * heads * 2 * half), c.Ints(n, 20), c.Floats(20 * 2 * half), 2 * half);
             return $"N {n}, H {heads}, Dh {2 * half}";
         });
+        yield return new("RopeToCache", Float, c =>
+        {
+            (int n, int heads, int kvHeads, int size) = (c.Between(1, 5), c.Between(1, 6), c.Between(1, 3), 2 * c.Between(1, 64));
+            c.Device.RopeToCache(
+                c.Result((long)n * heads * size), c.Floats((long)n * kvHeads * size), c.Floats((long)n * kvHeads * size), c.Ints(n, 20), c.Floats(20 * size),
+                c.Upload([.. Enumerable.Range(0, n).Select(i => n - i)]), c.Result((n + 2L) * kvHeads * size), c.Result((n + 2L) * kvHeads * size), size);
+            return $"N {n}, H {heads}, Hkv {kvHeads}, Dh {size}";
+        });
         foreach (SelftestCase test in Elementwise()) yield return test;
     }
 
     public static IEnumerable<SelftestCase> Options()
     {
-        yield return new("ArgMaxRows", 0, c =>
+        foreach (int most in (int[])[3000, 9000])
         {
-            // Few different values, so that the first among equals counts.
-            (int n, int d) = (c.Between(1, 4), c.Between(1, 3000));
-            c.Device.ArgMaxRows(c.Upload([.. Enumerable.Range(0, n * d).Select(_ => (float)c.Between(-3, 3))]), c.Indices(n), d);
-            return $"N {n}, columns {d}";
-        });
+            yield return new(most > 3000 ? "ArgMaxRows, long rows" : "ArgMaxRows", 0, c =>
+            {
+                // Few different values, so that the first among equals counts.
+                (int n, int d) = (c.Between(1, 4), c.Between(most > 3000 ? 4100 : 1, most));
+                c.Device.ArgMaxRows(c.Upload([.. Enumerable.Range(0, n * d).Select(_ => (float)c.Between(-3, 3))]), c.Indices(n), d);
+                return $"N {n}, columns {d}";
+            });
+        }
         foreach (int most in (int[])[20, 600])
         {
             yield return new(most > 20 ? "Softmax, long rows" : "Softmax", Float, c =>
