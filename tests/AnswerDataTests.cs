@@ -83,6 +83,28 @@ public sealed class AnswerDataTests(ITestOutputHelper output)
     }
 
     [SkippableFact]
+    public void Equivalent_EveryRecordedResponse_EndsWithinTwoSeconds()
+    {
+        IEnumerable<(string Response, string Gold)> responses = Rows("math500", "qwen25math_rollouts_math_cot_100.jsonl")
+            .SelectMany(row => row.GetProperty("code").EnumerateArray().Select(response => (response.GetString()!, row.GetProperty("gt").GetString()!)))
+            .Concat(Rows("omni_math", "omni_math_gpt4o_judgements_200.jsonl").Select(row => (row.GetProperty("model_generation").GetString()!, row.GetProperty("answer").GetString()!)));
+        int count = 0;
+        foreach ((string response, string gold) in responses)
+        {
+            // Cut short too: a response that ran out of tokens ends anywhere.
+            foreach (string text in (string[])[response, response[..(response.Length / 2)], response[(response.Length / 3)..]])
+            {
+                long start = Stopwatch.GetTimestamp();
+                AnswerChecker.Equivalent(text, gold);
+                AnswerChecker.Equivalent(gold, text);
+                Assert.True(Stopwatch.GetElapsedTime(start).TotalSeconds < 2, text);
+                count++;
+            }
+        }
+        Assert.Equal(3000, count);
+    }
+
+    [SkippableFact]
     public void Equivalent_DataSetAnswers_EachEqualsItself()
     {
         foreach (string file in (string[])["math500/math500_test.jsonl", "omni_math/omni_math_num_500.jsonl", "gsm8k/test.jsonl"])

@@ -113,6 +113,9 @@ internal sealed class ModelOptions
         command.Add(_threads);
     }
 
+    /// <summary>The folder of --ollm; null when none was given.</summary>
+    public string? OllmFolder(ParseResult parsed) => _ollm is null ? null : parsed.GetValue(_ollm);
+
     /// <summary>Opens what the command line names.</summary>
     /// <exception cref="OllmException">The device is not there, or a folder is missing, malformed or does not fit.</exception>
     /// <param name="parsed">The command line.</param>

@@ -13,12 +13,17 @@ internal sealed class DataOptions
     private readonly Option<string> _chatFormat = CommonOptions.ChatFormat();
     private readonly Option<bool> _skipBadRows = new("--skip-bad-rows") { Description = "Count and pass over bad rows instead of stopping at the first one." };
     private readonly Option<int?>? _limit;
+    private readonly Option<string?> _problemType = Words("--problem-type", "Only rows whose problem_type is one of these words, such as has_answer_extracted.");
+    private readonly Option<string?> _inferenceMode = Words("--inference-mode", "Only rows whose inference_mode is one of these words: cot, tir, genselect.");
+    private readonly Option<double?> _minPassRate = CommonOptions.OptionalNumber("--min-pass-rate", "Only rows whose pass_rate_72b_tir is at least this; \"n/a\" is left out.", 0.0, 1.0);
+    private readonly Option<double?> _maxPassRate = CommonOptions.OptionalNumber("--max-pass-rate", "Only rows whose pass_rate_72b_tir is at most this; \"n/a\" is left out.", 0.0, 1.0);
 
-    /// <summary>Adds --data, --max-length, --chat-format, --skip-bad-rows and, when asked for, --limit to a command.</summary>
+    /// <summary>Adds --data, what says how and which rows of it are read and, when asked for, --limit to a command.</summary>
     public DataOptions(Command command, bool withLimit = false)
     {
-        foreach (Option option in (Option[])[_data, _maxLength, _chatFormat, _skipBadRows]) command.Add(option);
-        if (withLimit) command.Add(_limit = CommonOptions.OptionalNumber("--limit", "Read this many rows at most.", 1, int.MaxValue));
+        Option[] all = [_data, _maxLength, _chatFormat, _skipBadRows, _problemType, _inferenceMode, _minPassRate, _maxPassRate];
+        foreach (Option option in all) command.Add(option);
+        if (withLimit) command.Add(_limit = CommonOptions.OptionalNumber("--limit", "Use this many rows at most.", 1, int.MaxValue));
     }
 
     /// <summary>Prepares to read the rows that the command line names.</summary>
@@ -30,12 +35,23 @@ internal sealed class DataOptions
         ChatFormat format = CommonOptions.ChatFormatOf(parsed.GetValue(_chatFormat)!, session);
         var encoder = new RowEncoder(session.Config, tokenizer, format, parsed.GetValue(_maxLength));
         int limit = _limit is not null && parsed.GetValue(_limit) is { } given ? given : int.MaxValue;
-        return new DataSource(parsed.GetValue(_data)!, encoder, tokenizer, parsed.GetValue(_skipBadRows), limit, ui);
+        var filter = new RowFilter
+        {
+            ProblemTypes = List(parsed.GetValue(_problemType)),
+            InferenceModes = List(parsed.GetValue(_inferenceMode)),
+            MinPassRate = parsed.GetValue(_minPassRate),
+            MaxPassRate = parsed.GetValue(_maxPassRate),
+        };
+        return new DataSource(parsed.GetValue(_data)!, encoder, tokenizer, parsed.GetValue(_skipBadRows), filter, limit, ui);
     }
+
+    private static Option<string?> Words(string name, string description) => new(name) { Description = description, HelpName = "A,B" };
+
+    private static string[] List(string? words) => words?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [];
 }
 
 /// <summary>The rows of a data set as one model reads them.</summary>
-internal sealed class DataSource(string path, RowEncoder encoder, Tokenizer? tokenizer, bool skipBadRows, int limit, Output ui)
+internal sealed class DataSource(string path, RowEncoder encoder, Tokenizer? tokenizer, bool skipBadRows, RowFilter filter, int limit, Output ui)
 {
     // So many messages about bad rows are shown; the rest is counted.
     private const int ShownMessages = 10;
@@ -49,26 +65,63 @@ internal sealed class DataSource(string path, RowEncoder encoder, Tokenizer? tok
     /// <summary>Bad rows that were passed over.</summary>
     public int Skipped { get; private set; }
 
+    /// <summary>Rows that the filters left out.</summary>
+    public int LeftOut { get; private set; }
+
+    /// <summary>Whether the model folder has a tokenizer.</summary>
+    public bool HasTokenizer => tokenizer is not null;
+
     /// <summary>The model's tokenizer.</summary>
     /// <exception cref="OllmException">The folder has none.</exception>
     public Tokenizer Tokenizer => tokenizer ?? throw new OllmException($"{Path}: generating text needs a tokenizer, but the model folder has no tokenizer.json");
 
     /// <summary>
-    /// What <paramref name="make"/> makes of each row; null leaves a row out. With --skip-bad-rows a row that cannot be
+    /// What <paramref name="make"/> makes of each wanted row; null leaves a row out. With --skip-bad-rows a row that cannot be
     /// used for this model counts as bad too.
     /// </summary>
     /// <exception cref="OllmException">A row is bad, or there is no row at all.</exception>
     public List<T> Read<T>(Func<DataRow, T?> make) where T : class
     {
         var items = new List<T>();
+        ForEach(row =>
+        {
+            if (make(row) is { } item) items.Add(item);
+        });
+        return items;
+    }
+
+    /// <summary>All wanted rows as token ids, in memory or, when they are many, in a temporary file. Rows without a target are dropped.</summary>
+    /// <exception cref="OllmException">A row is bad, or there is no row at all.</exception>
+    public TokenRowStore ReadTokenRows()
+    {
+        var store = new TokenRowStore();
+        try
+        {
+            ForEach(row => store.Add(Encoder.Encode(row, Path)));
+            return store;
+        }
+        catch
+        {
+            store.Dispose();
+            throw;
+        }
+    }
+
+    private void ForEach(Action<DataRow> use)
+    {
         int rows = 0;
         foreach (DataRow row in RowReader.Read(Path, skipBadRows, Skip))
         {
             ui.Cancellation.ThrowIfCancellationRequested();
+            if (!filter.Keeps(row))
+            {
+                LeftOut++;
+                continue;
+            }
             bool needsTokenizer = row.Tokens is null && tokenizer is null;
             try
             {
-                if (make(row) is { } item) items.Add(item);
+                use(row);
                 rows++;
             }
             catch (OllmException error) when (skipBadRows && !needsTokenizer)
@@ -78,12 +131,14 @@ internal sealed class DataSource(string path, RowEncoder encoder, Tokenizer? tok
             if (rows == limit) break;
         }
         if (Skipped > 0) ui.Log($"{Skipped} bad rows skipped");
-        return rows > 0 ? items : throw new OllmException($"{Path}: no usable row{(Skipped > 0 ? $" ({Skipped} bad ones skipped)" : "")}, expected at least one");
+        if (rows > 0)
+        {
+            if (LeftOut > 0) ui.Log($"{LeftOut} rows left out by --problem-type, --inference-mode or the pass rate");
+            return;
+        }
+        string why = (Skipped > 0 ? $" ({Skipped} bad ones skipped)" : "") + (LeftOut > 0 ? $" ({LeftOut} left out by --problem-type, --inference-mode or the pass rate)" : "");
+        throw new OllmException($"{Path}: no usable row{why}, expected at least one");
     }
-
-    /// <summary>All rows as token ids.</summary>
-    /// <exception cref="OllmException">A row is bad, or there is no row at all.</exception>
-    public List<TokenRow> ReadTokenRows() => Read(row => Encoder.Encode(row, Path));
 
     private void Skip(string message)
     {

@@ -1,10 +1,14 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
 using OllmNative.Model;
 using OllmNative.Training;
 
 namespace OllmNative.Cli;
 
 /// <summary>A row to evaluate: its tokens when it has a completion, its problem when it has an expected answer.</summary>
-internal sealed record EvalRow(int Line, TokenRow? Tokens, AnswerProblem? Problem);
+internal sealed record EvalRow(DataRow Row, TokenRow? Tokens, AnswerProblem? Problem);
 
 /// <summary>Settings of an evaluation.</summary>
 /// <param name="Samples">N of the sampled answers; 0 leaves them out.</param>
@@ -13,102 +17,170 @@ internal sealed record EvalRow(int Line, TokenRow? Tokens, AnswerProblem? Proble
 /// <param name="Seed">Seed of the samples.</param>
 internal sealed record EvalSettings(int Samples, int? MaxTokens, float Temperature, ulong Seed);
 
-/// <summary>Runs both evaluations on the rows that they apply to and keeps what each row got.</summary>
-internal sealed class EvalRun(ModelSession session, DataSource source, IReadOnlyList<EvalRow> rows, EvalSettings settings, Output ui)
+/// <summary>
+/// Evaluates rows: token accuracy of those with completions, answers of those with expected answers. A row is written to the
+/// log as soon as it is complete; rows that the log has are not evaluated again.
+/// </summary>
+internal sealed class EvalRun
 {
-    private readonly Dictionary<EvalRow, TokenHits> _hits = [];
-    private readonly Dictionary<EvalRow, AnswerRow> _backbone = [], _policy = [];
+    private const int TokensAtATime = 1024;
 
-    /// <summary>Token accuracy by name: backbone, policy, encoder, oracle; null when no row has a completion.</summary>
-    public Dictionary<string, double>? TokenAccuracy { get; private set; }
+    private readonly ModelSession _session;
+    private readonly DataSource _source;
+    private readonly IReadOnlyList<EvalRow> _rows;
+    private readonly Output _ui;
+    private readonly string[] _keys;
+    private readonly EvalResult?[] _results;
+    private EvalLog? _log;
 
-    /// <summary>Targets that the token accuracy counts.</summary>
-    public long Targets { get; private set; }
-
-    /// <summary>Answer accuracy by name: backbone_greedy, backbone_sampled, ...; null when no row has an expected answer.</summary>
-    public Dictionary<string, double>? AnswerAccuracy { get; private set; }
-
-    /// <summary>Share of outputs without a recognisable answer, for the backbone and the policy.</summary>
-    public Dictionary<string, double>? Malformed { get; private set; }
-
-    /// <summary>Rows with an expected answer.</summary>
-    public int Problems { get; private set; }
-
-    /// <summary>Measures everything.</summary>
-    public void Run()
+    /// <summary>Prepares; nothing is written or run yet.</summary>
+    /// <exception cref="OllmException">There is nothing to evaluate, or answers do not fit the model's context.</exception>
+    public EvalRun(ModelSession session, DataSource source, IReadOnlyList<EvalRow> rows, EvalSettings settings, Output ui)
     {
-        EvalRow[] withTokens = [.. rows.Where(row => row.Tokens is { Targets: > 0 })], withProblem = [.. rows.Where(row => row.Problem is not null)];
-        if (withTokens.Length == 0 && withProblem.Length == 0)
+        (_session, _source, _rows, _ui) = (session, source, rows, ui);
+        _results = new EvalResult?[rows.Count];
+        _keys = [.. rows.Select(KeyOf)];
+        AnswerProblem[] problems = [.. rows.Where(row => row.Problem is not null).Select(row => row.Problem!)];
+        if (problems.Length == 0 && !rows.Any(row => row.Tokens is { Targets: > 0 }))
             throw new OllmException($"{source.Path}: nothing to evaluate, expected rows with completions or expected answers");
-        if (withTokens.Length > 0) MeasureTokens(withTokens);
-        if (withProblem.Length > 0) MeasureAnswers(withProblem);
+        int maxTokens = problems.Length == 0 ? 0 : Answers.MaxTokens(session.Config, problems, settings.MaxTokens);
+        Settings = new AnswerSettings(settings.Samples, maxTokens, settings.Temperature, settings.Seed);
     }
 
-    /// <summary>One line for each row, with its counts and answers.</summary>
-    public void WriteRows(string path)
+    /// <summary>How answers are generated.</summary>
+    public AnswerSettings Settings { get; }
+
+    /// <summary>Rows that an earlier run had graded.</summary>
+    public int Kept { get; private set; }
+
+    /// <summary>Rows graded so far, the kept ones too.</summary>
+    public int Done { get; private set; }
+
+    /// <summary>The rows' results, in their order; complete after <see cref="Run"/>.</summary>
+    public IReadOnlyList<EvalResult> Results => [.. _results.OfType<EvalResult>()];
+
+    /// <summary>Results with answers and the rows that they belong to.</summary>
+    public IReadOnlyList<(EvalResult Result, DataRow Row)> Problems =>
+        [.. _rows.Zip(_results).Where(pair => pair.Second?.Backbone is not null).Select(pair => (pair.Second!, pair.First.Row))];
+
+    /// <summary>Follows from the contents of all rows.</summary>
+    public string Identity => string.Concat(_keys);
+
+    /// <summary>What must agree between runs that share rows.</summary>
+    public IReadOnlyDictionary<string, string> RunSettings(string? ollmFolder) => new SortedDictionary<string, string>(StringComparer.Ordinal)
     {
-        using var lines = new JsonLines(path);
-        foreach (EvalRow row in rows)
+        ["backbone"] = _session.Backbone.Fingerprint,
+        ["ollm"] = ollmFolder is null ? "none" : Checksum(Path.Combine(ollmFolder, "ollm.safetensors")),
+        ["--samples"] = Settings.Samples.ToString(CultureInfo.InvariantCulture),
+        ["--max-tokens"] = Settings.MaxTokens.ToString(CultureInfo.InvariantCulture),
+        ["--temp"] = Settings.Temperature.ToString(CultureInfo.InvariantCulture),
+        ["--seed"] = Settings.Seed.ToString(CultureInfo.InvariantCulture),
+    };
+
+    /// <summary>Evaluates what the log does not have; of several processes each does its share, and all have every result.</summary>
+    /// <param name="log">Keeps the results; the first process has it, if any.</param>
+    /// <param name="group">The processes.</param>
+    public void Run(EvalLog? log, ProcessGroup group)
+    {
+        _log = log;
+        bool withOllm = _session.Ollm is not null;
+        IEnumerable<EvalResult> kept = Enumerable.Range(0, _rows.Count).Select(i => log?.Find(i + 1, _keys[i])).OfType<EvalResult>();
+        foreach (EvalResult result in group.IsDistributed ? EvalShare.Gather(group, kept, withOllm) : kept) _results[result.Row - 1] = result;
+        List<int> pending = [.. Enumerable.Range(0, _rows.Count).Where(i => _results[i] is null)];
+        Kept = Done = _rows.Count - pending.Count;
+        if (Kept > 0) _ui.Log($"{Kept} of {_rows.Count} rows are graded already");
+        (int first, int count) = group.ShareOf(pending.Count);
+        if (count > 0) Evaluate(pending.GetRange(first, count));
+        if (group.IsDistributed) TakeOthers(group, pending, first, count, withOllm);
+        log?.Finish(Results);
+    }
+
+    private void TakeOthers(ProcessGroup group, List<int> pending, int first, int count, bool withOllm)
+    {
+        EvalResult[] own = [.. pending.GetRange(first, count).Select(i => _results[i]!)];
+        foreach (EvalResult result in EvalShare.Gather(group, own, withOllm).Where(result => _results[result.Row - 1] is null))
         {
-            var fields = new List<KeyValuePair<string, object?>> { new("line", row.Line) };
-            if (_hits.TryGetValue(row, out TokenHits hits))
-            {
-                fields.AddRange([new("targets", hits.Targets), new("backbone_tokens_right", hits.Backbone)]);
-                if (session.Ollm is not null)
-                    fields.AddRange([new("policy_tokens_right", hits.Policy), new("encoder_tokens_right", hits.Encoder), new("oracle_tokens_right", hits.Oracle)]);
-            }
-            if (row.Problem is { } problem) fields.Add(new("expected_answer", problem.ExpectedAnswer));
-            AddAnswers(fields, "backbone", _backbone.GetValueOrDefault(row));
-            AddAnswers(fields, "policy", _policy.GetValueOrDefault(row));
-            lines.Write(fields);
+            _results[result.Row - 1] = result;
+            _log?.Write(result);
+            Done++;
         }
     }
 
-    private void MeasureTokens(EvalRow[] chosen)
+    private void Evaluate(List<int> pending)
     {
-        using var evaluator = new TokenAccuracyEvaluator(session.Backbone, session.Ollm, chosen.Max(row => row.Tokens!.Tokens.Length));
-        using Progress bar = ui.Progress("token accuracy", chosen.Length);
-        IReadOnlyList<TokenHits> hits = evaluator.MeasureRows([.. chosen.Select(row => row.Tokens!)], done => bar.Report(done), ui.Cancellation);
-        for (int i = 0; i < chosen.Length; i++) _hits[chosen[i]] = hits[i];
-        TokenAccuracy sum = TokenAccuracyEvaluator.Sum([.. hits]);
-        Targets = sum.Targets;
-        TokenAccuracy = new() { ["backbone"] = sum.Backbone };
-        if (session.Ollm is not null) (TokenAccuracy["policy"], TokenAccuracy["encoder"], TokenAccuracy["oracle"]) = (sum.Policy, sum.Encoder, sum.Oracle);
+        using Progress bar = _ui.Progress("eval", _rows.Count);
+        EvalRow[] withTokens = [.. pending.Select(i => _rows[i]).Where(row => row.Tokens is { Targets: > 0 })];
+        AnswerProblem[] problems = [.. pending.Select(i => _rows[i].Problem).OfType<AnswerProblem>()];
+        using TokenAccuracyEvaluator? accuracy = withTokens.Length == 0
+            ? null
+            : new TokenAccuracyEvaluator(_session.Backbone, _session.Ollm, withTokens.Max(row => row.Tokens!.Tokens.Length));
+        if (problems.Length == 0)
+        {
+            foreach (int _ in Feed(pending, accuracy, bar)) throw new InvalidOperationException("a row without a problem was taken for one");
+            return;
+        }
+        int capacity = problems.Max(problem => problem.Prompt.Length) + Settings.MaxTokens;
+        long sequences = (long)problems.Length * (Settings.Samples + 1) * (_session.Ollm is null ? 1 : 2);
+        int slots = (int)Math.Min(sequences, Generator.SlotsFor(_session.Backbone, capacity));
+        using var stream = new AnswerStream(_session.Backbone, _session.Ollm, _source.Tokenizer, _source.Encoder.StopTokens, Settings, slots, capacity);
+        stream.Run(
+            Feed(pending, accuracy, bar).Select(i => (i, _rows[i].Problem!)),
+            (i, backbone, policy) => Complete(_results[i]! with { Backbone = backbone, Policy = policy }, bar), _ui.Cancellation);
     }
 
-    private void MeasureAnswers(EvalRow[] chosen)
+    /// <summary>
+    /// Counts tokens for some rows at a time, writes those that are complete with that, and hands on the others for their answers.
+    /// </summary>
+    private IEnumerable<int> Feed(List<int> pending, TokenAccuracyEvaluator? accuracy, Progress bar)
     {
-        AnswerProblem[] problems = [.. chosen.Select(row => row.Problem!)];
-        Problems = problems.Length;
-        int maxTokens = Answers.MaxTokens(session.Config, problems, settings.MaxTokens), capacity = problems.Max(problem => problem.Prompt.Length) + maxTokens;
-        int slots = (int)Math.Min((long)problems.Length * (settings.Samples + 1), Generator.SlotsFor(session.Backbone, capacity));
-        using var generator = new Generator(session.Backbone, session.Ollm, slots, capacity, source.Tokenizer.VocabularySize);
-        var evaluator = new AnswerEvaluator(generator, source.Tokenizer, source.Encoder.StopTokens, maxTokens);
-        (AnswerAccuracy, Malformed) = ([], []);
-        Measure(evaluator, chosen, problems, "backbone", withPolicy: false, _backbone);
-        if (session.Ollm is not null) Measure(evaluator, chosen, problems, "policy", withPolicy: true, _policy);
+        for (int first = 0, count; first < pending.Count; first += count)
+        {
+            _ui.Cancellation.ThrowIfCancellationRequested();
+            count = 1;
+            int tokens = Length(pending[first]);
+            while (first + count < pending.Count && tokens + Length(pending[first + count]) <= TokensAtATime) tokens += Length(pending[first + count++]);
+            List<int> part = pending.GetRange(first, count);
+            int[] counted = [.. part.Where(i => _rows[i].Tokens is { Targets: > 0 })];
+            IReadOnlyList<TokenHits> hits = counted.Length == 0 ? [] : accuracy!.MeasureRows([.. counted.Select(i => _rows[i].Tokens!)], null, _ui.Cancellation);
+            foreach (int i in part)
+            {
+                int at = Array.IndexOf(counted, i);
+                _results[i] = new EvalResult
+                {
+                    Row = i + 1, Line = _rows[i].Row.Line, Key = _keys[i], Tokens = at < 0 ? null : hits[at], ExpectedAnswer = _rows[i].Problem?.ExpectedAnswer,
+                };
+                if (_rows[i].Problem is null) Complete(_results[i]!, bar);
+                else yield return i;
+            }
+        }
+
+        int Length(int row) => _rows[row].Tokens?.Tokens.Length ?? 0;
     }
 
-    private void Measure(AnswerEvaluator evaluator, EvalRow[] chosen, AnswerProblem[] problems, string name, bool withPolicy, Dictionary<EvalRow, AnswerRow> results)
+    private void Complete(EvalResult result, Progress bar)
     {
-        using Progress bar = ui.Progress($"answers of the {name}", problems.Length);
-        (AnswerAccuracy accuracy, IReadOnlyList<AnswerRow> answers) = evaluator.Measure(
-            problems, withPolicy, settings.Samples, settings.Seed, settings.Temperature, done => bar.Report(done), ui.Cancellation);
-        for (int i = 0; i < chosen.Length; i++) results[chosen[i]] = answers[i];
-        AnswerAccuracy![name + "_greedy"] = accuracy.Greedy;
-        Malformed![name] = accuracy.Malformed;
-        if (settings.Samples == 0) return;
-        AnswerAccuracy[name + "_sampled"] = accuracy.Sampled;
-        AnswerAccuracy[$"{name}_pass@{settings.Samples}"] = accuracy.PassAtN;
+        _results[result.Row - 1] = result;
+        _log?.Write(result);
+        bar.Report(++Done);
     }
 
-    private static void AddAnswers(List<KeyValuePair<string, object?>> fields, string name, AnswerRow? row)
+    /// <summary>The beginning of a hash of everything in the row that results depend on.</summary>
+    private static string KeyOf(EvalRow row)
     {
-        if (row is null) return;
-        fields.AddRange(
-        [
-            new($"{name}_greedy", row.Greedy), new($"{name}_greedy_right", row.GreedyRight), new($"{name}_samples", row.Samples),
-            new($"{name}_samples_right", row.SamplesRight),
-        ]);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        Span<byte> number = stackalloc byte[4];
+        foreach (int id in (IEnumerable<int>)[.. row.Tokens?.Tokens ?? [], -1, row.Tokens?.PromptLength ?? 0, .. row.Problem?.Prompt ?? []])
+        {
+            BinaryPrimitives.WriteInt32LittleEndian(number, id);
+            hash.AppendData(number);
+        }
+        hash.AppendData(Encoding.UTF8.GetBytes(row.Problem?.ExpectedAnswer ?? ""));
+        return Convert.ToHexStringLower(hash.GetHashAndReset())[..16];
+    }
+
+    private static string Checksum(string path)
+    {
+        using FileStream stream = File.OpenRead(path);
+        return Convert.ToHexStringLower(SHA256.HashData(stream));
     }
 }

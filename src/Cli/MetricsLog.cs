@@ -28,14 +28,17 @@ internal sealed class MetricsLog
         return log;
     }
 
-    /// <summary>The value of the last line.</summary>
-    public double Last(string name) => _lines.Count == 0 ? double.NaN : _lines[^1][name];
+    /// <summary>Whether any line has the name.</summary>
+    public bool Has(string name) => _lines.Exists(line => line.ContainsKey(name));
+
+    /// <summary>The value of the last line that has the name; NaN when none has.</summary>
+    public double Last(string name) => _lines.FindLast(line => line.ContainsKey(name)) is { } line ? line[name] : double.NaN;
 
     /// <summary>The mean over all lines.</summary>
     public double Mean(string name) => _lines.Count == 0 ? double.NaN : _lines.Average(line => line[name]);
 
-    /// <summary>A curve over the steps.</summary>
-    public ChartSeries Curve(string name) => new(name, [.. _lines.Select(line => (line["step"], line[name]))]);
+    /// <summary>A curve over the steps whose lines have the name.</summary>
+    public ChartSeries Curve(string name) => new(name, [.. _lines.Where(line => line.ContainsKey(name)).Select(line => (line["step"], line[name]))]);
 
     /// <summary>Several curves over the steps.</summary>
     public ChartSeries[] Curves(params string[] names) => [.. names.Select(Curve)];

@@ -66,21 +66,21 @@ internal sealed class Output(TextWriter stdout, TextWriter stderr, TextReader st
     /// <param name="rows">Cells, as many in each row as there are titles.</param>
     /// <param name="right">Columns with numbers, aligned to the right.</param>
     public void Table(IReadOnlyList<string> header, IEnumerable<IReadOnlyList<string>> rows, params ReadOnlySpan<int> right) =>
-        Table(header, rows, _ => false, right);
+        Table(header, rows, _ => Style.Plain, right);
 
-    /// <summary>The same with some rows in colour where stdout is a terminal.</summary>
+    /// <summary>The same with rows in colours where stdout is a terminal.</summary>
     /// <param name="header">Column titles.</param>
     /// <param name="rows">Cells, as many in each row as there are titles.</param>
-    /// <param name="highlighted">Whether the row of an index is coloured.</param>
+    /// <param name="style">The style of the row of an index.</param>
     /// <param name="right">Columns with numbers, aligned to the right.</param>
-    public void Table(IReadOnlyList<string> header, IEnumerable<IReadOnlyList<string>> rows, Func<int, bool> highlighted, params ReadOnlySpan<int> right)
+    public void Table(IReadOnlyList<string> header, IEnumerable<IReadOnlyList<string>> rows, Func<int, Style> style, params ReadOnlySpan<int> right)
     {
         if (Json || Rank > 0) return;
         var table = new Table { Border = TableBorder.Simple, UseSafeBorder = true };
         foreach (string title in header) table.AddColumn(new TableColumn(new Text(title)) { NoWrap = !terminal.Output });
         foreach (int column in right) table.Columns[column].Alignment = Justify.Right;
         foreach ((int index, IReadOnlyList<string> row) in rows.Index())
-            table.AddRow(row.Select(cell => new Text(Shown(cell), highlighted(index) ? new Style(Color.Green) : Style.Plain)));
+            table.AddRow(row.Select(cell => new Text(Shown(cell), style(index))));
         ConsoleOn(Out, terminal.Output).Write(table);
     }
 

@@ -33,13 +33,17 @@ internal sealed class TrainFlags
     private readonly Option<int> _keep = CommonOptions.Number(
         "--keep", "Newest checkpoints to keep; the one with the lowest cross-entropy stays besides.", Defaults.KeepCheckpoints, 1, int.MaxValue);
 
+    private readonly Option<int> _validationRows = CommonOptions.Number("--validation-rows", "Rows held out to measure the losses on; --seed names the split.", 0, 0, int.MaxValue);
+    private readonly Option<int> _validationEvery = CommonOptions.Number(
+        "--validation-every", "Steps between measurements on the validation rows; 0 measures only after the last step.", Defaults.ValidationEvery, 0, int.MaxValue);
+
     /// <summary>Adds the options to a command.</summary>
     public TrainFlags(Command command)
     {
         Option[] all =
         [
             _latent, _steps, _epochs, _batchSize, _gradAccum, _rate, _warmup, _schedule, _weightDecay, _clip, _klTarget, _klAdapt, _beta, _seed, _noShuffle,
-            _cacheHidden, _noCacheHidden, _checkpointEvery, _keep,
+            _cacheHidden, _noCacheHidden, _checkpointEvery, _keep, _validationRows, _validationEvery,
         ];
         foreach (Option option in all) command.Add(option);
     }
@@ -77,10 +81,14 @@ internal sealed class TrainFlags
             Ranks = ranks,
             CacheHidden = cache ?? (severalEpochs && !noCache ? Path.Combine(output, "hidden-cache") : null),
             RequireCache = cache is not null,
+            ValidationEvery = parsed.GetValue(_validationEvery),
         };
         options.Validate();
         return options;
     }
+
+    /// <summary>How many rows are held out.</summary>
+    public int ValidationRows(ParseResult parsed) => parsed.GetValue(_validationRows);
 
     /// <summary>A number of at least 0.</summary>
     private static Option<double> Real(string name, string description, double fallback) => CommonOptions.Number(name, description, fallback, 0, double.MaxValue);

@@ -46,18 +46,7 @@ public sealed class JsonLines : IDisposable
     public void Write(IEnumerable<KeyValuePair<string, object?>> row)
     {
         _buffer.ResetWrittenCount();
-        using (var json = new Utf8JsonWriter(_buffer))
-        {
-            json.WriteStartObject();
-            foreach ((string name, object? value) in row)
-            {
-                json.WritePropertyName(name);
-                WriteValue(json, value);
-            }
-
-            json.WriteEndObject();
-        }
-
+        WriteObject(_buffer, row);
         _buffer.Write("\n"u8);
         Guard(() =>
         {
@@ -103,12 +92,46 @@ public sealed class JsonLines : IDisposable
         }
     }
 
+    /// <summary>Rows as the text that a file of them would have, for another process.</summary>
+    public static byte[] Text(IEnumerable<IEnumerable<KeyValuePair<string, object?>>> rows)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        var buffer = new ArrayBufferWriter<byte>();
+        foreach (IEnumerable<KeyValuePair<string, object?>> row in rows)
+        {
+            WriteObject(buffer, row);
+            buffer.Write("\n"u8);
+        }
+        return buffer.WrittenSpan.ToArray();
+    }
+
     /// <summary>Appends one row given as (name, value) pairs.</summary>
     public void Write(params ReadOnlySpan<(string Name, object? Value)> row)
     {
         var pairs = new List<KeyValuePair<string, object?>>(row.Length);
         foreach ((string name, object? value) in row) pairs.Add(new(name, value));
         Write(pairs);
+    }
+
+    /// <summary>The object of a row as text, without a line end.</summary>
+    /// <exception cref="ArgumentException">A value of a type that <see cref="Write(IEnumerable{KeyValuePair{string, object?}})"/> does not take.</exception>
+    public static string Text(IEnumerable<KeyValuePair<string, object?>> row)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        WriteObject(buffer, row);
+        return System.Text.Encoding.UTF8.GetString(buffer.WrittenSpan);
+    }
+
+    private static void WriteObject(ArrayBufferWriter<byte> buffer, IEnumerable<KeyValuePair<string, object?>> row)
+    {
+        using var json = new Utf8JsonWriter(buffer);
+        json.WriteStartObject();
+        foreach ((string name, object? value) in row)
+        {
+            json.WritePropertyName(name);
+            WriteValue(json, value);
+        }
+        json.WriteEndObject();
     }
 
     private static void WriteValue(Utf8JsonWriter json, object? value)

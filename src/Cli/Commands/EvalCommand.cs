@@ -5,78 +5,101 @@ using OllmNative.Training;
 namespace OllmNative.Cli.Commands;
 
 /// <summary><c>ollm eval</c>: token accuracy on completions and answer accuracy on problems.</summary>
-internal static class EvalCommand
+internal sealed class EvalCommand
 {
+    private readonly Option<int> _samples = CommonOptions.Number("--samples", "N, the sampled answers per problem; 0 leaves them out.", 8, 0, 1 << 16);
+    private readonly Option<int?> _maxTokens = Answers.MaxTokensOption();
+    private readonly Option<float> _temperature = CommonOptions.Number("--temp", "Temperature of the backbone's samples; the policy's samples draw options instead.", 1f, 0f, 1000f);
+    private readonly Option<ulong> _seed = CommonOptions.Seed("Names the samples, and the draws of the bootstrap.");
+    private readonly Option<int> _bootstrap = CommonOptions.Number("--bootstrap", "Resamples of the bootstrap over problems; 0 leaves the intervals out.", 1000, 0, 1_000_000);
+    private readonly Option<string?> _output = CommonOptions.OptionalPath("--out", "A folder for results.jsonl and report.html; without it nothing is written.", "DIR");
+    private readonly Option<bool> _resume = new("--resume") { Description = "Keep the rows that results.jsonl in --out has and grade the others; give the same options." };
+    private readonly Option<bool> _force = CommonOptions.Force();
+    private readonly Option<string?> _judgeExport = CommonOptions.OptionalPath("--judge-export", "Write the outputs as Omni-Judge or GPT-4o grade them: JSON lines in Omni-MATH's form.");
+    private readonly Option<string?> _judgeTemplate = CommonOptions.OptionalPath("--judge-template", "Omni-MATH's gpt_evaluation_template.txt: --judge-export then writes each prompt too.");
+    private readonly Option<string?> _judgeImport = CommonOptions.OptionalPath("--judge-import", "Read a judge's verdicts and report its accuracies beside ours.");
+
+    private string? _template;
+    private IReadOnlyDictionary<(string Problem, string Output), bool>? _verdicts;
+
+    private EvalCommand(Command command)
+    {
+        Option[] all = [_samples, _maxTokens, _temperature, _seed, _bootstrap, _output, _resume, _force, _judgeExport, _judgeTemplate, _judgeImport];
+        foreach (Option option in all) command.Add(option);
+    }
+
     public static Command Create(Output ui)
     {
         var command = new Command("eval", "Measure token accuracy and answer accuracy; with --ollm also the policy's, encoder's and oracle's.");
         var model = new ModelOptions(command);
         var data = new DataOptions(command, withLimit: true);
-        Option<int> samples = CommonOptions.Number("--samples", "N, the sampled answers per problem; 0 leaves them out.", 8, 0, 1 << 16);
-        Option<int?> maxTokens = Answers.MaxTokensOption();
-        Option<float> temperature = CommonOptions.Number("--temp", "Temperature of the backbone's samples; the policy's samples draw options instead.", 1f, 0f, 1000f);
-        Option<ulong> seed = CommonOptions.Seed("Names the samples.");
-        Option<string?> output = CommonOptions.OptionalPath("--out", "A folder for results.jsonl and report.html; without it nothing is written.", "DIR");
-        Option<bool> force = CommonOptions.Force();
-        foreach (Option option in (Option[])[samples, maxTokens, temperature, seed, output, force]) command.Add(option);
-
-        command.SetAction(parsed =>
+        var options = new EvalCommand(command);
+        command.SetAction(parsed => Job.Run(ui, group =>
         {
-            string? folder = parsed.GetValue(output);
-            if (folder is not null) Files.RefuseExisting("--out", folder, parsed.GetValue(force), "results.jsonl");
-            using ModelSession session = model.Open(parsed);
+            if (group.IsFirst) options.CheckOutputs(parsed);
+            using ModelSession session = model.Open(parsed, group);
             DataSource source = data.Open(parsed, session, ui);
             List<EvalRow> rows = source.Read(row => new EvalRow(
-                row.Line, row.Completion is null && row.Tokens is null ? null : source.Encoder.Encode(row, source.Path), Answers.Problem(row, source)));
-            var settings = new EvalSettings(parsed.GetValue(samples), parsed.GetValue(maxTokens), parsed.GetValue(temperature), parsed.GetValue(seed));
+                row, row.Completion is null && row.Tokens is null ? null : source.Encoder.Encode(row, source.Path), Answers.Problem(row, source)));
+            var settings = new EvalSettings(parsed.GetValue(options._samples), parsed.GetValue(options._maxTokens), parsed.GetValue(options._temperature), parsed.GetValue(options._seed));
             var run = new EvalRun(session, source, rows, settings, ui);
-            run.Run();
-            if (folder is not null) WriteFiles(parsed, run, folder);
-            Print(run, rows.Count, source.Skipped, folder, ui);
-        });
+            options.Run(parsed, run, session.Ollm is null ? null : model.OllmFolder(parsed), rows.Count, group, ui);
+            if (group.IsFirst) options.Report(parsed, run, session.Ollm is not null, source.Skipped, ui);
+        }));
         return command;
     }
 
-    private static void WriteFiles(ParseResult parsed, EvalRun run, string folder)
+    /// <summary>Reads the small inputs and refuses what cannot end well, before hours of work.</summary>
+    private void CheckOutputs(ParseResult parsed)
     {
-        Files.PrepareFolder("--out", folder);
-        string results = Path.Combine(folder, "results.jsonl");
-        File.Delete(results);
-        run.WriteRows(results);
-        var page = new ReportPage("OLLM evaluation");
-        if (run.TokenAccuracy is { } tokens) AddFigures(page, $"Token accuracy (teacher forcing, {Format.Grouped(run.Targets)} targets)", tokens);
-        if (run.AnswerAccuracy is { } answers) AddFigures(page, $"Answer accuracy ({Format.Grouped(run.Problems)} problems)", answers);
-        if (run.Malformed is { } malformed) AddFigures(page, "Outputs without an answer", malformed);
-        page.AddHeading("Options");
-        page.AddKeyValues(RunSettings.Of(parsed));
-        page.Save(Path.Combine(folder, "report.html"));
-    }
-
-    private static void AddFigures(ReportPage page, string title, Dictionary<string, double> figures)
-    {
-        page.AddHeading(title);
-        page.AddTable(["name", "share"], figures.Select(figure => new[] { figure.Key, Format.Percent(figure.Value) }));
-        page.AddBarChart(title, "", "share", [.. figures.Select(figure => (figure.Key, figure.Value))]);
-    }
-
-    private static void Print(EvalRun run, int rows, int skipped, string? folder, Output ui)
-    {
-        if (run.TokenAccuracy is { } tokens) ui.Table([$"token accuracy ({Format.Grouped(run.Targets)} targets)", "share"], tokens.Select(Cells), 1);
-        if (run.AnswerAccuracy is { } answers) ui.Table([$"answer accuracy ({Format.Grouped(run.Problems)} problems)", "share"], answers.Select(Cells), 1);
-        if (run.Malformed is { } malformed) ui.Line($"without an answer: {string.Join(", ", malformed.Select(figure => $"{figure.Key} {Format.Percent(figure.Value)}"))}");
-        if (folder is not null) ui.Line($"results.jsonl and report.html are in {folder}");
-        ui.Result(new
+        bool resume = parsed.GetValue(_resume), force = parsed.GetValue(_force);
+        if (resume && force) throw new OllmException("--resume and --force exclude each other");
+        if (parsed.GetValue(_output) is { } folder)
         {
-            rows,
-            skipped_rows = skipped,
-            token_accuracy = run.TokenAccuracy,
-            targets = run.Targets,
-            answer_accuracy = run.AnswerAccuracy,
-            problems = run.Problems,
-            malformed = run.Malformed,
-            @out = folder,
-        });
+            if (!resume && !force && File.Exists(Path.Combine(folder, EvalLog.ResultsFile)))
+                throw new OllmException($"--out {folder}: holds {EvalLog.ResultsFile} already; --resume keeps its rows, --force replaces it");
+            Files.PrepareFolder("--out", folder);
+        }
+        else if (resume)
+        {
+            throw new OllmException("--resume: expected --out with the folder of the run to go on with");
+        }
+        if (parsed.GetValue(_judgeExport) is { } export) Files.PrepareFile("--judge-export", export);
+        else if (parsed.GetValue(_judgeTemplate) is not null) throw new OllmException("--judge-template: expected --judge-export with it");
+        _template = parsed.GetValue(_judgeTemplate) is { } template ? JudgeFile.ReadTemplate(template) : null;
+        _verdicts = parsed.GetValue(_judgeImport) is { } import ? JudgeFile.Import(import) : null;
     }
 
-    private static string[] Cells(KeyValuePair<string, double> figure) => [figure.Key, Format.Percent(figure.Value)];
+    private void Run(ParseResult parsed, EvalRun run, string? ollmFolder, int rows, ProcessGroup group, Output ui)
+    {
+        string? folder = group.IsFirst ? parsed.GetValue(_output) : null;
+        group.RequireSame("their rows or options", string.Join(' ', run.RunSettings(ollmFolder)) + run.Identity);
+        using EvalLog? log = folder is null ? null : EvalLog.Open(folder, run.RunSettings(ollmFolder), ollmFolder is not null, parsed.GetValue(_resume));
+        try
+        {
+            run.Run(log, group);
+        }
+        catch (OperationCanceledException)
+        {
+            if (folder is not null) ui.Log($"{run.Done} of {rows} rows are graded and kept in {folder}; --resume goes on");
+            throw;
+        }
+    }
+
+    private void Report(ParseResult parsed, EvalRun run, bool withOllm, int skipped, Output ui)
+    {
+        if (parsed.GetValue(_judgeExport) is { } export)
+        {
+            ui.Log($"{JudgeFile.Export(export, run.Problems, _template)} outputs written to {export}");
+        }
+        int resamples = parsed.GetValue(_bootstrap);
+        var summary = new EvalSummary(run.Results, withOllm, run.Settings.Samples, new Bootstrap(resamples, parsed.GetValue(_seed)));
+        JudgeComparison? judge = _verdicts is null ? null : new JudgeComparison(parsed.GetValue(_judgeImport)!, _verdicts, run.Problems, summary.AnswerNames);
+        var report = new EvalReport(run, summary, ProblemGroups.Of(run.Problems), judge, resamples);
+        string? folder = parsed.GetValue(_output);
+        if (folder is not null) report.Save(Path.Combine(folder, "report.html"), parsed);
+        report.Print(ui);
+        if (folder is not null) ui.Line($"results.jsonl and report.html are in {folder}");
+        ui.Result(report.Json(run.Results.Count, skipped, folder));
+    }
 }

@@ -1,12 +1,15 @@
 using System.CommandLine;
 using OllmNative.Model;
 using OllmNative.Training;
+using Spectre.Console;
 
 namespace OllmNative.Cli.Commands;
 
 /// <summary><c>ollm options</c>: what each option would say, token by token (the paper's Appendix C).</summary>
 internal static class OptionsCommand
 {
+    private static readonly Color[] Colours = [Color.Green, Color.Yellow, Color.Aqua, Color.Fuchsia, Color.Orange1, Color.SkyBlue1, Color.Grey];
+
     public static Command Create(Output ui)
     {
         var command = new Command("options", "Show for each token the K options: their top tokens and probabilities, and the policy's choice.");
@@ -17,8 +20,10 @@ internal static class OptionsCommand
         Option<int> steps = CommonOptions.Number("--steps", "Tokens to show, as far as the context and the text go.", 16, 1, int.MaxValue);
         Option<LatentSetting?> latent = LatentSetting.Flag(withBackbone: false);
         Option<ulong> seed = CommonOptions.Seed("Names the draws of --latent sample.");
+        Option<int> tree = CommonOptions.Number("--tree", "Also expand the distinct options to this depth, the likeliest first; 0 does not.", 0, 0, 24);
+        Option<int> treeNodes = CommonOptions.Number("--tree-nodes", "Most nodes of the tree.", 200, 1, 100_000);
         Option<string?> html = CommonOptions.OptionalPath("--html", "Also write the steps as a page.");
-        foreach (Option option in (Option[])[prompt, chat, chatFormat, steps, latent, seed, html]) command.Add(option);
+        foreach (Option option in (Option[])[prompt, chat, chatFormat, steps, latent, seed, tree, treeNodes, html]) command.Add(option);
 
         command.SetAction(parsed =>
         {
@@ -31,46 +36,50 @@ internal static class OptionsCommand
             int[] ids = parsed.GetValue(chat)
                 ? Prompts.Chat(session.Tokenizer, format, Prompts.Conversation(null, given ?? text.TrimEnd('\r', '\n')))
                 : Prompts.Raw(session.Tokenizer, text);
-            List<ExploredStep> explored = Explore(session, ids, format, parsed.GetValue(steps), setting, parsed.GetValue(seed), ui);
-            Print(session.Tokenizer, explored, ui);
-            if (page is not null) WritePage(session.Tokenizer, explored, text, page, ui);
+            IReadOnlyList<int> stopTokens = new RowEncoder(session.Config, session.Tokenizer, format).StopTokens;
+            int count = parsed.GetValue(steps), depth = parsed.GetValue(tree);
+            int capacity = (int)Math.Min(session.Config.MaxPositions, (long)ids.Length + Math.Max(count, depth));
+            using var explorer = new OptionExplorer(session.Backbone, session.Ollm!, capacity, session.Tokenizer.VocabularySize);
+            List<ExploredStep> explored = [.. explorer.Run(ids, count, stopTokens, Chooser(setting, parsed.GetValue(seed)), ui.Cancellation)];
+            OptionTreeText? grown = depth == 0
+                ? null
+                : new OptionTreeText(OptionTree.Grow(explorer, ids, Math.Min(depth, capacity - ids.Length), parsed.GetValue(treeNodes), stopTokens, ui.Cancellation), session.Tokenizer);
+            Print(session.Tokenizer, explored, grown, ui);
+            if (page is not null) WritePage(session.Tokenizer, explored, grown, text, page, ui);
         });
         return command;
     }
 
-    private static List<ExploredStep> Explore(ModelSession session, int[] prompt, ChatFormat format, int steps, LatentSetting setting, ulong seed, Output ui)
+    private static Func<float[], int, int>? Chooser(LatentSetting setting, ulong seed) => setting.Choice switch
     {
-        IReadOnlyList<int> stopTokens = new RowEncoder(session.Config, session.Tokenizer, format).StopTokens;
-        int capacity = (int)Math.Min(session.Config.MaxPositions, (long)prompt.Length + steps);
-        Func<float[], int, int>? choose = setting.Choice switch
-        {
-            LatentChoice.Sample => (pi, step) => Generator.DrawOption(pi, seed, step),
-            LatentChoice.Force => (_, _) => setting.Option,
-            _ => null,
-        };
-        using var explorer = new OptionExplorer(session.Backbone, session.Ollm!, capacity, session.Tokenizer.VocabularySize);
-        return [.. explorer.Run(prompt, steps, stopTokens, choose, ui.Cancellation)];
-    }
+        LatentChoice.Sample => (pi, step) => Generator.DrawOption(pi, seed, step),
+        LatentChoice.Force => (_, _) => setting.Option,
+        _ => null,
+    };
 
-    private static void Print(Tokenizer tokenizer, List<ExploredStep> steps, Output ui)
+    private static void Print(Tokenizer tokenizer, List<ExploredStep> steps, OptionTreeText? tree, Output ui)
     {
         var rows = new List<string[]>();
-        var chosen = new List<bool>();
+        var styles = new List<Style>();
         foreach ((int index, ExploredStep step) in steps.Index())
         {
+            // One colour for each different token, the chosen one's first.
+            int[] tokens = [.. step.Options.Select(option => option.Token).Prepend(step.Token).Distinct()];
             for (int k = 0; k < step.Options.Count; k++)
             {
                 ExploredOption option = step.Options[k];
+                bool chosen = k == step.Chosen;
                 rows.Add([
-                    k == 0 ? $"{index + 1}" : "", $"{k}", k == step.Chosen ? "*" : "", tokenizer.TokenText(option.Token), Format.Percent(option.Probability),
+                    k == 0 ? $"{index + 1}" : "", $"{k}", chosen ? "*" : "", tokenizer.TokenText(option.Token), Format.Percent(option.Probability),
                     Format.Percent(option.PolicyProbability),
                 ]);
-                chosen.Add(k == step.Chosen);
+                styles.Add(new Style(Colours[Array.IndexOf(tokens, option.Token) % Colours.Length], decoration: chosen ? Decoration.Bold : Decoration.None));
             }
         }
-        ui.Table(["step", "option", "chosen", "top token", "probability", "policy"], rows, index => chosen[index], 0, 1, 4, 5);
+        ui.Table(["step", "option", "chosen", "top token", "probability", "policy"], rows, index => styles[index], 0, 1, 4, 5);
         string text = tokenizer.Decode([.. steps.Select(step => step.Token)], skipSpecial: true);
         ui.Line(Output.Shown(text, keepLines: true));
+        foreach (string line in tree?.Lines() ?? []) ui.Line(line);
         ui.Result(new
         {
             text,
@@ -80,6 +89,7 @@ internal static class OptionsCommand
                 token = step.Token,
                 text = tokenizer.TokenText(step.Token),
                 chosen = step.Chosen,
+                distinct_tokens = step.Options.Select(option => option.Token).Distinct().Count(),
                 options = step.Options.Select((option, k) => new
                 {
                     option = k,
@@ -89,13 +99,15 @@ internal static class OptionsCommand
                     policy_probability = option.PolicyProbability,
                 }),
             }),
+            tree = tree?.Json(),
         });
     }
 
-    private static void WritePage(Tokenizer tokenizer, List<ExploredStep> steps, string prompt, string path, Output ui)
+    private static void WritePage(Tokenizer tokenizer, List<ExploredStep> steps, OptionTreeText? tree, string prompt, string path, Output ui)
     {
         var page = new ReportPage("Options, token by token");
         page.AddText($"Prompt: {prompt}");
+        page.AddText($"Chosen path: {tokenizer.Decode([.. steps.Select(step => step.Token)], skipSpecial: true)}");
         page.AddOptionSteps(
             "What each option would say",
             [
@@ -104,6 +116,7 @@ internal static class OptionsCommand
                     [.. step.Options.Select(option => new OptionChoice(tokenizer.TokenText(option.Token), option.Probability, option.PolicyProbability))],
                     step.Chosen)),
             ]);
+        if (tree is not null) page.AddTree("Where the options lead", OptionTreeText.Hint, tree.Nodes());
         page.Save(path);
         ui.Log($"page written to {path}");
     }

@@ -14,7 +14,7 @@ internal static class TrainCommand
     {
         var command = new Command("train", "Train an OLLM on a frozen backbone. Ctrl-C writes a checkpoint; --resume continues from it.");
         var model = new ModelOptions(command);
-        var data = new DataOptions(command);
+        var data = new DataOptions(command, withLimit: true);
         Option<string> output = CommonOptions.Path("--out", "The folder to write: the OLLM, metrics.jsonl, checkpoints, report.html.", "DIR");
         var resume = new Option<bool>("--resume") { Description = "Continue the run whose checkpoints are in --out; give it the same options." };
         Option<bool> force = CommonOptions.Force();
@@ -31,12 +31,13 @@ internal static class TrainCommand
             using ModelSession session = model.Open(parsed, group);
             using OllmModel ollm = OpenOllm(parsed, session, checkpoint, options, width, settings.Seed);
             DataSource source = data.Open(parsed, session, ui);
-            List<TokenRow> rows = source.ReadTokenRows();
+            using TokenRowStore rows = source.ReadTokenRows();
+            (ITokenRows training, ITokenRows validation) = RowSplit.Of(rows, flags.ValidationRows(parsed), settings.Seed);
             if (settings.CacheHidden is { } cache) Files.PrepareFolder("--cache-hidden", cache);
-            using var trainer = new Trainer(session.Backbone, ollm, rows, settings, ui.Log, group);
+            using var trainer = new Trainer(session.Backbone, ollm, training, settings, ui.Log, group, validation);
             using RunLock? held = Prepare(trainer, folder, checkpoint, ui);
             double seconds = Run(trainer, folder, ui);
-            if (group.IsFirst) Finish(parsed, folder, trainer, rows.Count, source.Skipped, seconds, ui);
+            if (group.IsFirst) Finish(parsed, folder, trainer, training.Count, source.Skipped, seconds, ui);
         }));
         return command;
     }
@@ -138,6 +139,11 @@ internal static class TrainCommand
         page.AddLineChart("Policy cross-entropy", "step", "nats", metrics.Curves("policy_ce"));
         page.AddLineChart("Token accuracy under the z of training", "step", "share", metrics.Curves("token_accuracy"));
         page.AddLineChart("Gradient norm", "step", "norm", metrics.Curves("grad_norm"));
+        if (metrics.Has("validation_ce"))
+        {
+            page.AddLineChart("Losses on rows that are not learned", "step", "nats", metrics.Curves("validation_loss", "validation_ce", "ce"));
+            page.AddLineChart("Token accuracy on rows that are not learned", "step", "share", metrics.Curves("validation_token_accuracy", "token_accuracy"));
+        }
         page.AddHeading("Options");
         page.AddKeyValues(RunSettings.Of(parsed));
         page.Save(report);
@@ -160,6 +166,9 @@ internal static class TrainCommand
             beta = metrics.Last("beta"),
             policy_ce = metrics.Last("policy_ce"),
             token_accuracy = metrics.Last("token_accuracy"),
+            validation_loss = metrics.Last("validation_loss"),
+            validation_ce = metrics.Last("validation_ce"),
+            validation_token_accuracy = metrics.Last("validation_token_accuracy"),
             tokens = metrics.Last("tokens"),
             tokens_per_second = metrics.Mean("tokens_per_second"),
             seconds,

@@ -15,12 +15,31 @@ public static class JsonFiles
     /// <param name="path">The file.</param>
     /// <param name="maxBytes">A larger file is refused before anything is allocated for it.</param>
     /// <exception cref="OllmException">The file is missing, too large, not JSON (with line and place), or not an object.</exception>
-    public static JsonFields ReadObject(string path, long maxBytes = MaxConfigBytes)
+    public static JsonFields ReadObject(string path, long maxBytes = MaxConfigBytes) => new(path, "", ParseObject(path, maxBytes));
+
+    /// <summary>The JSON object that a file holds; null when there is no such file.</summary>
+    /// <exception cref="OllmException">The file is too large, not JSON (with line and place), or not an object.</exception>
+    internal static JsonElement? FindObject(string path) => File.Exists(path) ? ParseObject(path, MaxConfigBytes) : null;
+
+    /// <summary>The text of a JSON string.</summary>
+    /// <exception cref="OllmException">It is no valid Unicode, such as half of a surrogate pair as \u escape.</exception>
+    internal static string Text(JsonElement value, string path, string key)
     {
-        JsonElement root = Parse(ReadBytes(path, maxBytes), path);
-        return root.ValueKind == JsonValueKind.Object
-            ? new JsonFields(path, "", root)
-            : throw new OllmException($"{path}: expected a JSON object at the top, found {JsonFields.Kind(root)}");
+        try
+        {
+            return value.GetString()!;
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new OllmException($"{path}: {key} is not valid Unicode: {e.Message}", e);
+        }
+    }
+
+    /// <summary>The error for a file that is no JSON, with the place.</summary>
+    internal static OllmException Malformed(string path, JsonException e)
+    {
+        string place = e.LineNumber is null ? "" : $" line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}:";
+        return new OllmException($"{path}:{place} not valid JSON: {Reason(e)}", e);
     }
 
     /// <summary>The reason inside a parser's message, without the position that .NET appends to it.</summary>
@@ -32,9 +51,9 @@ public static class JsonFiles
         return reason.TrimEnd('.');
     }
 
-    /// <summary>A small file's bytes, without a byte order mark.</summary>
-    /// <exception cref="OllmException">Missing, unreadable or too large.</exception>
-    internal static ReadOnlyMemory<byte> ReadBytes(string path, long maxBytes)
+    /// <summary>The bytes of a file, without a byte order mark.</summary>
+    /// <exception cref="OllmException">It is missing, too large or cannot be read.</exception>
+    internal static ReadOnlyMemory<byte> ReadBytes(string path, long maxBytes = MaxConfigBytes)
     {
         using FileStream stream = InputFile.Open(path);
         try
@@ -51,6 +70,14 @@ public static class JsonFiles
         }
     }
 
+    private static JsonElement ParseObject(string path, long maxBytes)
+    {
+        JsonElement root = Parse(ReadBytes(path, maxBytes), path);
+        return root.ValueKind == JsonValueKind.Object
+            ? root
+            : throw new OllmException($"{path}: expected a JSON object at the top, found {JsonFields.Kind(root)}");
+    }
+
     private static JsonElement Parse(ReadOnlyMemory<byte> text, string path)
     {
         if (!Utf8.IsValid(text.Span)) throw new OllmException($"{path}: not valid UTF-8");
@@ -61,8 +88,7 @@ public static class JsonFiles
         }
         catch (JsonException e)
         {
-            string place = e.LineNumber is null ? "" : $" line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}:";
-            throw new OllmException($"{path}:{place} not valid JSON: {Reason(e)}", e);
+            throw Malformed(path, e);
         }
         catch (InvalidOperationException e) // A key with half of a surrogate pair.
         {

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace OllmNative.Model;
 
 /// <summary>One option of a step.</summary>
@@ -26,10 +28,11 @@ public sealed class OptionExplorer : IDisposable
     private readonly KvCache _cache;
     private readonly TokenBatch _batch;
     private readonly ForwardBuffers _buffers;
-    private readonly DeviceBuffer<float> _hidden, _policyLogits, _copies, _z, _bent, _logits;
-    private readonly DeviceBuffer<int> _repeat;
+    private readonly OptionRows _options;
+    private readonly DeviceBuffer<float> _hidden, _policyLogits, _bent, _logits;
     private readonly int _d, _k, _vocab, _capacity;
     private readonly float[] _pi, _row;
+    private readonly List<int> _cached = [];
 
     /// <summary>Allocates for a sequence of up to <paramref name="capacity"/> tokens; ids from <paramref name="vocabulary"/> on are never generated.</summary>
     public OptionExplorer(QwenBackbone backbone, OllmModel ollm, int capacity, int vocabulary = int.MaxValue)
@@ -44,13 +47,10 @@ public sealed class OptionExplorer : IDisposable
         int rows = Math.Min(512, capacity);
         (_cache, _batch, _buffers) = (new KvCache(_device, backbone.Config, capacity), new TokenBatch(_device, rows), new ForwardBuffers(_device, backbone.Config, rows));
         DeviceBuffer<float> Floats(long length) => _device.Allocate<float>(length);
-        (_hidden, _policyLogits, _copies) = (Floats((long)rows * _d), Floats(_k), Floats((long)_k * _d));
-        (_z, _bent, _logits) = (Floats((long)_k * _k), Floats((long)_k * _d), Floats((long)_k * _vocab));
-        _repeat = _device.Allocate<int>(_k);
+        (_hidden, _policyLogits) = (Floats((long)rows * _d), Floats(_k));
+        (_bent, _logits) = (Floats((long)_k * _d), Floats((long)_k * _vocab));
+        _options = new OptionRows(_device, _d, _k, 1);
         (_pi, _row) = (new float[_k], new float[_vocab]);
-        var identity = new float[_k * _k];
-        for (int k = 0; k < _k; k++) identity[k * _k + k] = 1;
-        _z.Upload(0, identity);
     }
 
     /// <summary>
@@ -63,69 +63,74 @@ public sealed class OptionExplorer : IDisposable
     {
         ArgumentNullException.ThrowIfNull(prompt);
         ArgumentNullException.ThrowIfNull(stopTokens);
-        if (prompt.Count == 0) throw new OllmException("the prompt is empty: expected at least one token");
-        if (prompt.Count >= _capacity) throw new OllmException($"the prompt has {prompt.Count} tokens, but there is room for {_capacity} in all");
+        CheckPrompt(prompt);
         return Steps([.. prompt], maxTokens, stopTokens, choose, cancellation);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        IDisposable[] owned = [_policy, _decoder, _cache, _batch, _buffers, _hidden, _policyLogits, _copies, _z, _bent, _logits, _repeat];
+        IDisposable[] owned = [_policy, _decoder, _cache, _batch, _buffers, _options, _hidden, _policyLogits, _bent, _logits];
         foreach (IDisposable item in owned) item.Dispose();
     }
 
-    private IEnumerable<ExploredStep> Steps(int[] prompt, int maxTokens, IReadOnlyList<int> stopTokens, Func<float[], int, int>? choose, CancellationToken cancellation)
+    /// <summary>Refuses prompts that cannot be explored.</summary>
+    internal void CheckPrompt(IReadOnlyList<int> prompt)
     {
-        int past = 0;
-        int[] next = prompt;
-        for (int step = 0; step < maxTokens && past + next.Length <= _capacity; step++)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            int last = Forward(next, past);
-            past += next.Length;
-            ExploredStep explored = Explore(last, step, choose);
-            yield return explored;
-            if (stopTokens.Contains(explored.Token)) yield break;
-            next = [explored.Token];
-        }
+        if (prompt.Count == 0) throw new OllmException("the prompt is empty: expected at least one token");
+        if (prompt.Count >= _capacity) throw new OllmException($"the prompt has {prompt.Count} tokens, but there is room for {_capacity} in all");
     }
 
-    /// <summary>Runs new tokens and returns the row of the last one.</summary>
-    private int Forward(int[] tokens, int past)
+    /// <summary>
+    /// The K options after a sequence, of at most the capacity; only what follows the longest beginning that it has in common with
+    /// the sequence before is computed.
+    /// </summary>
+    internal IReadOnlyList<ExploredOption> After(ReadOnlySpan<int> sequence)
     {
-        for (int at = 0; at < tokens.Length; at += _batch.Capacity)
+        int kept = Math.Min(sequence.CommonPrefixLength(CollectionsMarshal.AsSpan(_cached)), sequence.Length - 1);
+        _cached.RemoveRange(kept, _cached.Count - kept);
+        while (_cached.Count < sequence.Length)
         {
+            ReadOnlySpan<int> piece = sequence.Slice(_cached.Count, Math.Min(_batch.Capacity, sequence.Length - _cached.Count));
             _batch.Clear();
-            _batch.Add(tokens.AsSpan(at, Math.Min(_batch.Capacity, tokens.Length - at)), past + at, 0);
+            _batch.Add(piece, _cached.Count, 0);
             _batch.Upload();
             _backbone.Forward(_batch, _cache, _buffers, _hidden.First((long)_batch.Rows * _d));
+            _cached.AddRange(piece);
         }
-        return _batch.Rows - 1;
+        return Explore(_hidden.View.Slice((long)(_batch.Rows - 1) * _d, _d));
     }
 
-    private ExploredStep Explore(int row, int step, Func<float[], int, int>? choose)
+    private IEnumerable<ExploredStep> Steps(List<int> sequence, int maxTokens, IReadOnlyList<int> stopTokens, Func<float[], int, int>? choose, CancellationToken cancellation)
     {
-        _policy.Forward(_hidden.View.Slice((long)row * _d, _d), _policyLogits.View);
+        for (int step = 0; step < maxTokens && sequence.Count <= _capacity; step++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            IReadOnlyList<ExploredOption> options = After(CollectionsMarshal.AsSpan(sequence));
+            int chosen = choose?.Invoke(_pi, step) ?? LogitMath.IndexOfMax(_pi);
+            int token = options[chosen].Token;
+            yield return new ExploredStep(token, chosen, options);
+            if (stopTokens.Contains(token)) yield break;
+            sequence.Add(token);
+        }
+    }
+
+    /// <summary>All options for the hidden state h [D].</summary>
+    private ExploredOption[] Explore(DeviceView<float> hidden)
+    {
+        _policy.Forward(hidden, _policyLogits.View);
         _device.Softmax(_policyLogits.View, _policyLogits.View, _k);
         _policyLogits.Download(0, _pi);
-        var rows = new int[_k];
-        Array.Fill(rows, row);
-        _repeat.Upload(0, rows);
-        _device.GatherRows(_hidden.View, _repeat.View, _copies.View, _d);                    // h  [K, D]
-        _decoder.Forward(_copies.View, _z.View, _bent.View);                                 // h' [K, D]
+        _decoder.Forward(_options.Expand(hidden), _options.Choices(1), _bent.View);          // h' [K, D]
         _device.MatMul(_bent.View, _head, default, _logits.View);                            //    [K, V]
         var options = new ExploredOption[_k];
-        int likeliest = 0;
         for (int k = 0; k < _k; k++)
         {
             _logits.Download((long)k * _vocab, _row);
             (int token, float probability) = Top(_row);
             options[k] = new ExploredOption(token, probability, _pi[k]);
-            if (_pi[k] > _pi[likeliest]) likeliest = k;
         }
-        int chosen = choose?.Invoke(_pi, step) ?? likeliest;
-        return new ExploredStep(options[chosen].Token, chosen, options);
+        return options;
     }
 
     private static (int Token, float Probability) Top(ReadOnlySpan<float> logits)

@@ -72,19 +72,18 @@ public abstract class ChatFormat
     private static string ReadTemplate(string folder)
     {
         string file = Path.Combine(folder, "chat_template.jinja");
-        if (File.Exists(file)) return Encoding.UTF8.GetString(JsonFile.ReadBytes(file).Span);
+        if (File.Exists(file)) return Encoding.UTF8.GetString(JsonFiles.ReadBytes(file).Span);
 
         string path = Path.Combine(folder, "tokenizer_config.json");
-        using JsonDocument? config = JsonFile.OpenObject(path);
-        if (config is null || !config.RootElement.TryGetProperty("chat_template", out JsonElement template)) return "";
+        if (JsonFiles.FindObject(path) is not { } config || !config.TryGetProperty("chat_template", out JsonElement template)) return "";
         // Some files hold several templates by name.
         if (template.ValueKind == JsonValueKind.Array)
             template = template.EnumerateArray().FirstOrDefault(entry => Member(entry, "name") == "default");
-        return template.ValueKind == JsonValueKind.String ? JsonFile.Text(template, path, "chat_template") : Member(template, "template") ?? "";
+        return template.ValueKind == JsonValueKind.String ? JsonFiles.Text(template, path, "chat_template") : Member(template, "template") ?? "";
 
         string? Member(JsonElement element, string key) =>
             element.ValueKind == JsonValueKind.Object && element.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String
-                ? JsonFile.Text(value, path, $"chat_template.{key}")
+                ? JsonFiles.Text(value, path, $"chat_template.{key}")
                 : null;
     }
 

@@ -10,9 +10,7 @@ internal sealed record TokenizerConfigFile(string Path, string? BosToken, string
     public static TokenizerConfigFile Read(string folder)
     {
         string path = System.IO.Path.Combine(folder, "tokenizer_config.json");
-        using JsonDocument? document = JsonFile.OpenObject(path);
-        if (document is null) return new TokenizerConfigFile(path, null, null, false);
-        JsonElement root = document.RootElement;
+        if (JsonFiles.FindObject(path) is not { } root) return new TokenizerConfigFile(path, null, null, false);
         return new TokenizerConfigFile(path, TokenOf(root, "bos_token", path), TokenOf(root, "eos_token", path),
             root.TryGetProperty("add_bos_token", out JsonElement add) && add.ValueKind == JsonValueKind.True);
     }
@@ -31,7 +29,7 @@ internal sealed record TokenizerConfigFile(string Path, string? BosToken, string
         return value.ValueKind switch
         {
             JsonValueKind.Null => null,
-            JsonValueKind.String => JsonFile.Text(value, path, key),
+            JsonValueKind.String => JsonFiles.Text(value, path, key),
             _ => throw new OllmException($"{path}: {key} must be a string, null, or an object with a string under \"content\""),
         };
     }

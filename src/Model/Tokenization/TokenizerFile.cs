@@ -28,7 +28,7 @@ internal sealed class TokenizerFile
     private TokenizerFile(string path)
     {
         Path = path;
-        Model = ReadSections(JsonFile.ReadBytes(path).Span) ?? throw Error("model", "is missing");
+        Model = ReadSections(JsonFiles.ReadBytes(path).Span) ?? throw Error("model", "is missing");
         Nfc = ReadNormalizer(Section("normalizer"), "normalizer");
         Stages = ReadPreTokenizer();
         AddedTokens = ReadAddedTokens();
@@ -46,7 +46,7 @@ internal sealed class TokenizerFile
         }
         catch (JsonException e)
         {
-            throw JsonFile.Malformed(path, e);
+            throw JsonFiles.Malformed(path, e);
         }
         catch (InvalidOperationException e)
         {

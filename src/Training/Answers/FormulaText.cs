@@ -54,7 +54,11 @@ internal static class FormulaText
 
     private static int EndOfLineFormula(string text, int from)
     {
-        int end = text.AsSpan(from).IndexOfAny('$', '\n');
-        return end < 0 || text[from + end] == '\n' ? -1 : from + end;
+        for (int at = from; at < text.Length && text[at] != '\n'; at++)
+        {
+            if (text[at] == '\\') at++; // An escaped dollar is a currency sign.
+            else if (text[at] == '$') return at;
+        }
+        return -1;
     }
 }

@@ -60,7 +60,7 @@ public sealed record DataRow
     /// <summary>The problem of a mathematics row, without instructions.</summary>
     public string? Problem { get; init; }
 
-    /// <summary>difficulty, domain, subject, level, conflict and problem_type as text, those that the row has.</summary>
+    /// <summary>difficulty, domain, subject, level, conflict, source and OpenMathReasoning's columns as text, those that the row has.</summary>
     public IReadOnlyDictionary<string, string> Extra { get; init; } = NoExtra;
 
     private static readonly Dictionary<string, string> NoExtra = [];

@@ -73,7 +73,7 @@ public sealed class RowEncoder
         {
             if (row.Completion is null) throw new OllmException($"{file}:{row.Line}: the row has no solution or completion to learn from");
             prompt = EncodePrompt(row, file);
-            int[] completion = Text(file).Encode(row.Completion, allowSpecial: false);
+            int[] completion = EncodeCompletion(row.Completion, Text(file), prompt);
             tokens = [.. prompt, .. completion, .. EndToken is int end ? (int[])[end] : []];
         }
         if (_maxLength > 0 && tokens.Length > _maxLength) tokens = tokens[.._maxLength];
@@ -95,6 +95,32 @@ public sealed class RowEncoder
         return _format.Name == "plain"
             ? Text(file).Encode(row.Problem + TinyWorld.Separator, allowSpecial: false)
             : Render([new ChatMessage("user", Instruction + row.Problem)], file);
+    }
+
+    /// <summary>
+    /// A completion as the model would write it: other special tokens in it are text, but the marks of its thinking are the model's
+    /// own tokens where it has them; and where the prompt opens the thinking already (DeepSeek-R1), the solution does not open it again.
+    /// </summary>
+    private static int[] EncodeCompletion(string completion, Tokenizer tokenizer, int[] prompt)
+    {
+        const string open = "<think>", close = "</think>";
+        if (tokenizer.IdOf(open) is not int opening || tokenizer.IdOf(close) is not int closing) return tokenizer.Encode(completion, allowSpecial: false);
+        var tokens = new List<int>();
+        string rest = completion;
+        if (completion.TrimStart().StartsWith(open, StringComparison.Ordinal))
+        {
+            rest = completion.TrimStart()[open.Length..];
+            if (prompt.AsSpan().LastIndexOf(opening) is int at && at >= 0 && at >= prompt.Length - 2) rest = rest.TrimStart('\n');
+            else tokens.Add(opening);
+        }
+        if (rest.IndexOf(close, StringComparison.Ordinal) is int end and >= 0)
+        {
+            tokenizer.Encode(rest.AsSpan(0, end), tokens, allowSpecial: false);
+            tokens.Add(closing);
+            rest = rest[(end + close.Length)..];
+        }
+        tokenizer.Encode(rest, tokens, allowSpecial: false);
+        return [.. tokens];
     }
 
     private int[] Render(IReadOnlyList<ChatMessage> messages, string file) =>

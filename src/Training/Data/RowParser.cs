@@ -8,7 +8,10 @@ internal sealed class RowParser
     private const string Schemas =
         "problem + generated_solution/expected_answer, problem + solution/answer, question + answer, prompt + completion, messages, text, or tokens + prompt_length";
 
-    private static readonly string[] ExtraNames = ["difficulty", "domain", "subject", "level", "conflict", "problem_type"];
+    private static readonly string[] ExtraNames =
+    [
+        "difficulty", "domain", "subject", "level", "conflict", "problem_type", "inference_mode", "pass_rate_72b_tir", "problem_source", "generation_model", "source",
+    ];
 
     private readonly JsonElement _row;
     private readonly int _line;

@@ -36,7 +36,7 @@ public sealed class AnswerEvaluator(Generator generator, Tokenizer tokenizer, IR
         for (int first = 0; first < problems.Count; first += perBlock)
         {
             AnswerProblem[] block = [.. problems.Skip(first).Take(perBlock)];
-            GenerationRequest[] requests = [.. block.SelectMany((p, i) => Requests(p, withPolicy, samples, Counter.Key(seed, (ulong)(first + i)), temperature))];
+            GenerationRequest[] requests = [.. block.SelectMany((p, i) => Requests(p, withPolicy, samples, Counter.Key(seed, (ulong)(first + i)), temperature, stopTokens, maxTokens))];
             generator.Run(requests, cancellation);
             for (int i = 0; i < block.Length; i++)
             {
@@ -59,7 +59,9 @@ public sealed class AnswerEvaluator(Generator generator, Tokenizer tokenizer, IR
             malformed / (n * (samples + 1))), rows);
     }
 
-    private IEnumerable<GenerationRequest> Requests(AnswerProblem problem, bool withPolicy, int samples, ulong seed, float temperature)
+    /// <summary>The requests of one problem: the greedy answer first, then the samples.</summary>
+    internal static IEnumerable<GenerationRequest> Requests(
+        AnswerProblem problem, bool withPolicy, int samples, ulong seed, float temperature, IReadOnlyList<int> stopTokens, int maxTokens)
     {
         for (int s = 0; s <= samples; s++)
         {

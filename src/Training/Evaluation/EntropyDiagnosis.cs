@@ -4,9 +4,18 @@ using OllmNative.Model;
 namespace OllmNative.Training;
 
 /// <summary>How open the next token is at one position.</summary>
+/// <param name="Row">Index of the row.</param>
+/// <param name="Index">Index in the row of the token that follows.</param>
 /// <param name="Entropy">Entropy of the backbone's distribution, nats.</param>
-/// <param name="TopTwo">Probability of its two likeliest tokens together.</param>
-public readonly record struct PositionEntropy(float Entropy, float TopTwo);
+/// <param name="Likeliest">The likeliest token.</param>
+/// <param name="LikeliestProbability">Its probability.</param>
+/// <param name="Second">The second likeliest token.</param>
+/// <param name="SecondProbability">Its probability.</param>
+public readonly record struct PositionEntropy(int Row, int Index, float Entropy, int Likeliest, float LikeliestProbability, int Second, float SecondProbability)
+{
+    /// <summary>Probability of the two likeliest tokens together.</summary>
+    public float TopTwo => LikeliestProbability + SecondProbability;
+}
 
 /// <summary>
 /// Entropy of the backbone's next-token distribution at the target positions of rows (the paper's Fig. 1 and Appendix B).
@@ -53,13 +62,18 @@ public sealed class EntropyDiagnosis : IDisposable
         {
             _batch.Clear();
             var at = new List<int>();
+            var places = new List<(int Row, int Index)>();
             for (; first < rows.Count && (_batch.Rows == 0 || _batch.Rows + rows[first].Tokens.Length <= _capacity); first++)
             {
                 TokenRow row = rows[first];
                 int start = _batch.Add(row.Tokens, 0, _batch.Rows);
-                for (int t = row.FirstTarget; t < row.Tokens.Length; t++) at.Add(start + t - 1);
+                for (int t = row.FirstTarget; t < row.Tokens.Length; t++)
+                {
+                    at.Add(start + t - 1);
+                    places.Add((first, t));
+                }
             }
-            if (at.Count > 0) Pass(CollectionsMarshal.AsSpan(at), results, cancellation);
+            if (at.Count > 0) Pass(CollectionsMarshal.AsSpan(at), places, results, cancellation);
             onRows?.Invoke(first);
         }
         return results;
@@ -72,7 +86,7 @@ public sealed class EntropyDiagnosis : IDisposable
         foreach (IDisposable item in owned) item.Dispose();
     }
 
-    private void Pass(ReadOnlySpan<int> at, List<PositionEntropy> results, CancellationToken cancellation)
+    private void Pass(ReadOnlySpan<int> at, List<(int Row, int Index)> places, List<PositionEntropy> results, CancellationToken cancellation)
     {
         ComputeDevice device = _backbone.Device;
         _batch.Upload();
@@ -88,25 +102,21 @@ public sealed class EntropyDiagnosis : IDisposable
             device.Softmax(_logits.First(size), _probabilities.First(size), _vocab);
             _logits.First(size).Download(_hostLogits.AsSpan(0, size));
             _probabilities.First(size).Download(_hostProbabilities.AsSpan(0, size));
-            for (int i = 0; i < n; i++) results.Add(Describe(_hostLogits.AsSpan(i * _vocab, _vocab), _hostProbabilities.AsSpan(i * _vocab, _vocab)));
+            for (int i = 0; i < n; i++) results.Add(Describe(places[first + i], _hostLogits.AsSpan(i * _vocab, _vocab), _hostProbabilities.AsSpan(i * _vocab, _vocab)));
         }
     }
 
     /// <summary>With l the logits and m the likeliest token: H = -log p_m - sum p (l - l_m).</summary>
-    private static PositionEntropy Describe(ReadOnlySpan<float> logits, ReadOnlySpan<float> p)
+    private static PositionEntropy Describe((int Row, int Index) place, ReadOnlySpan<float> logits, ReadOnlySpan<float> p)
     {
-        int best = 0;
+        int best = 0, second = p.Length > 1 ? 1 : 0;
         for (int i = 1; i < p.Length; i++)
         {
-            if (logits[i] > logits[best]) best = i;
+            if (logits[i] > logits[best]) (best, second) = (i, best);
+            else if (i == 1 || logits[i] > logits[second]) second = i;
         }
         double sum = 0;
-        float second = 0;
-        for (int i = 0; i < p.Length; i++)
-        {
-            sum += (double)p[i] * (logits[i] - logits[best]);
-            if (i != best && p[i] > second) second = p[i];
-        }
-        return new PositionEntropy((float)Math.Max(0, -Math.Log(p[best]) - sum), p[best] + second);
+        for (int i = 0; i < p.Length; i++) sum += (double)p[i] * (logits[i] - logits[best]);
+        return new PositionEntropy(place.Row, place.Index, (float)Math.Max(0, -Math.Log(p[best]) - sum), best, p[best], second, p[second]);
     }
 }

@@ -30,7 +30,8 @@ public sealed class TokenAccuracyEvaluator : IDisposable
     private readonly Encoder? _encoder;
     private readonly Decoder? _decoder;
     private readonly Policy? _policy;
-    private readonly DeviceBuffer<float> _hidden, _atTargets, _target, _logits, _z, _bent, _loss;
+    private readonly OptionRows? _options;
+    private readonly DeviceBuffer<float> _hidden, _atTargets, _target, _logits, _bent, _loss;
     private readonly DeviceBuffer<int> _rows, _targets, _choice, _prediction;
 
     /// <summary>Allocates for rows of up to <paramref name="longestRow"/> tokens.</summary>
@@ -45,11 +46,12 @@ public sealed class TokenAccuracyEvaluator : IDisposable
         if (ollm is not null)
         {
             _encoder = new Encoder(_device, ollm.Parameters, null, _capacity);
-            _decoder = new Decoder(_device, ollm.Parameters, null, _capacity);
+            _decoder = new Decoder(_device, ollm.Parameters, null, Math.Max(TokensPerPass, _k));
+            _options = new OptionRows(_device, _d, _k, Math.Max(1, TokensPerPass / _k));
             _policy = new Policy(_device, ollm.Parameters, null, _capacity);
         }
         DeviceBuffer<float> Floats(int columns) => _device.Allocate<float>((long)_capacity * columns);
-        (_hidden, _atTargets, _target, _logits, _z, _bent, _loss) = (Floats(_d), Floats(_d), Floats(_d), Floats(_k), Floats(_k), Floats(_d), Floats(1));
+        (_hidden, _atTargets, _target, _logits, _bent, _loss) = (Floats(_d), Floats(_d), Floats(_d), Floats(_k), Floats(_d), Floats(1));
         (_rows, _targets) = (_device.Allocate<int>(_capacity), _device.Allocate<int>(_capacity));
         (_choice, _prediction) = (_device.Allocate<int>(_capacity), _device.Allocate<int>(_capacity));
     }
@@ -100,7 +102,7 @@ public sealed class TokenAccuracyEvaluator : IDisposable
     {
         IDisposable?[] owned =
         [
-            _batch, _cache, _buffers, _encoder, _decoder, _policy, _hidden, _atTargets, _target, _logits, _z, _bent, _loss, _rows, _targets, _choice, _prediction,
+            _batch, _cache, _buffers, _encoder, _decoder, _policy, _options, _hidden, _atTargets, _target, _logits, _bent, _loss, _rows, _targets, _choice, _prediction,
         ];
         foreach (IDisposable? item in owned) item?.Dispose();
     }
@@ -135,25 +137,25 @@ public sealed class TokenAccuracyEvaluator : IDisposable
     private void CountOptions(DeviceView<float> h, int[] targets, bool[] policy, bool[] encoder, bool[] oracle)
     {
         int n = targets.Length;
-        DeviceView<float> e = _target.First((long)n * _d), logits = _logits.First((long)n * _k), bent = _bent.First((long)n * _d);
+        DeviceView<float> e = _target.First((long)n * _d), logits = _logits.First((long)n * _k);
         _policy!.Forward(h, logits);
         int[] byPolicy = Likeliest(logits, n);
         _device.Embedding(_targets.First(n), _backbone.Embedding, e);
         _encoder!.Forward(h, e, logits);
         int[] byEncoder = Likeliest(logits, n);
-        var z = new float[n * _k];
-        for (int k = 0; k < _k; k++)
+        int block = Math.Max(1, TokensPerPass / _k);
+        for (int first = 0; first < n; first += block)
         {
-            Array.Clear(z);
-            for (int i = 0; i < n; i++) z[i * _k + k] = 1;
-            _z.First(z.Length).Upload(z);
-            _decoder!.Forward(h, _z.First(z.Length), bent);
-            bool[] right = Right(bent, targets);
-            for (int i = 0; i < n; i++)
+            int count = Math.Min(block, n - first);
+            DeviceView<float> expanded = _options!.Expand(h.Slice((long)first * _d, (long)count * _d)), bent = _bent.First(expanded.Length);
+            _decoder!.Forward(expanded, _options.Choices(count), bent);                       // h' [count K, D]
+            bool[] right = Right(bent, _options.Repeat(targets.AsSpan(first, count)));
+            for (int i = 0; i < right.Length; i++)
             {
-                oracle[i] |= right[i];
-                policy[i] |= right[i] && byPolicy[i] == k;
-                encoder[i] |= right[i] && byEncoder[i] == k;
+                (int row, int k) = (first + i / _k, i % _k);
+                oracle[row] |= right[i];
+                policy[row] |= right[i] && byPolicy[row] == k;
+                encoder[row] |= right[i] && byEncoder[row] == k;
             }
         }
     }
@@ -161,6 +163,7 @@ public sealed class TokenAccuracyEvaluator : IDisposable
     private bool[] Right(DeviceView<float> x, int[] targets)
     {
         int n = targets.Length;
+        _targets.First(n).Upload(targets);
         _device.HeadCrossEntropy(x, _backbone.Head, _targets.First(n), _loss.First(n), _prediction.First(n), default);
         return [.. _prediction.First(n).ToArray().Select((token, i) => token == targets[i])];
     }

@@ -32,10 +32,11 @@ public sealed class OllmLoss : IDisposable
     private readonly Encoder _encoder;
     private readonly Decoder _decoder;
     private readonly Policy _policy;
-    private readonly DeviceBuffer<int> _targets, _repeat, _prediction;
+    private readonly OptionRows? _options;
+    private readonly DeviceBuffer<int> _targets, _prediction;
     private readonly DeviceBuffer<ulong> _keys;
     private readonly DeviceBuffer<float> _target, _q, _encoderLogits, _soft, _z, _dZ, _dEncoder, _policyLogits, _dPolicy;
-    private readonly DeviceBuffer<float> _expanded, _bent, _dBent, _ce, _share, _loss, _kl, _policyLoss;
+    private readonly DeviceBuffer<float> _bent, _dBent, _ce, _share, _loss, _kl, _policyLoss;
     private readonly float[] _hostLoss, _hostKl, _hostPolicy, _hostQ;
     private readonly int[] _hostTargets, _hostPrediction;
 
@@ -59,15 +60,15 @@ public sealed class OllmLoss : IDisposable
         _decoder = new Decoder(_device, parameters, gradients, wide);
         _policy = new Policy(_device, parameters, gradients, rows);
         DeviceBuffer<float> Floats(long length) => _device.Allocate<float>(length);
-        (_targets, _repeat, _prediction, _keys) = (_device.Allocate<int>(wide), _device.Allocate<int>(wide), _device.Allocate<int>(wide), _device.Allocate<ulong>(rows));
+        (_targets, _prediction, _keys) = (_device.Allocate<int>(wide), _device.Allocate<int>(wide), _device.Allocate<ulong>(rows));
         (_target, _q, _encoderLogits, _soft) = (Floats((long)rows * _d), Floats((long)rows * _k), Floats((long)rows * _k), Floats((long)rows * _k));
-        (_z, _dZ, _dEncoder) = (Floats((long)wide * _k), Floats((long)rows * _k), Floats((long)rows * _k));
+        (_z, _dZ, _dEncoder) = (Floats(mode == LatentMode.Gumbel ? (long)rows * _k : 0), Floats((long)rows * _k), Floats((long)rows * _k));
         (_policyLogits, _dPolicy) = (Floats((long)rows * _k), Floats((long)rows * _k));
-        (_expanded, _bent, _dBent) = (Floats(mode == LatentMode.Marginal ? (long)wide * _d : 0), Floats((long)wide * _d), Floats((long)wide * _d));
+        (_bent, _dBent) = (Floats((long)wide * _d), Floats((long)wide * _d));
         (_ce, _share, _loss, _kl, _policyLoss) = (Floats(wide), Floats(wide), Floats(rows), Floats(rows), Floats(rows));
         (_hostLoss, _hostKl, _hostPolicy, _hostQ) = (new float[rows], new float[rows], new float[rows], new float[rows * _k]);
         (_hostTargets, _hostPrediction) = (new int[wide], new int[wide]);
-        if (mode == LatentMode.Marginal) FillExpansion(copies);
+        if (mode == LatentMode.Marginal) _options = new OptionRows(_device, _d, _k, rows);
     }
 
     /// <summary>How z is drawn.</summary>
@@ -95,12 +96,12 @@ public sealed class OllmLoss : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        IDisposable[] owned =
+        IDisposable?[] owned =
         [
-            _encoder, _decoder, _policy, _targets, _repeat, _prediction, _keys, _target, _q, _encoderLogits, _soft, _z, _dZ, _dEncoder,
-            _policyLogits, _dPolicy, _expanded, _bent, _dBent, _ce, _share, _loss, _kl, _policyLoss,
+            _encoder, _decoder, _policy, _options, _targets, _prediction, _keys, _target, _q, _encoderLogits, _soft, _z, _dZ, _dEncoder,
+            _policyLogits, _dPolicy, _bent, _dBent, _ce, _share, _loss, _kl, _policyLoss,
         ];
-        foreach (IDisposable item in owned) item.Dispose();
+        foreach (IDisposable? item in owned) item?.Dispose();
     }
 
     private LossSums Pass(DeviceView<float> hidden, ReadOnlySpan<int> targets, ReadOnlySpan<ulong> keys, float beta, float scale)
@@ -156,9 +157,8 @@ public sealed class OllmLoss : IDisposable
         int n = targets.Length, wide = n * _k;
         for (int i = 0; i < wide; i++) _hostTargets[i] = targets[i / _k];
         _targets.First(wide).Upload(_hostTargets.AsSpan(0, wide));
-        DeviceView<float> expanded = _expanded.First((long)wide * _d), z = _z.First((long)wide * _k);
+        DeviceView<float> expanded = _options!.Expand(hidden), z = _options.Choices(n);      // h  [N K, D]
         DeviceView<float> bent = _bent.First((long)wide * _d), dBent = _dBent.First((long)wide * _d);
-        _device.GatherRows(hidden, _repeat.First(wide), expanded, _d);                       // h  [N K, D]
         _decoder.Forward(expanded, z, bent);                                                 // h' [N K, D]
         _device.HeadCrossEntropy(bent, _backbone.Head, _targets.First(wide), _ce.First(wide), _prediction.First(wide), dBent);
         _device.MarginalLoss(q, _ce.First(wide), _loss.First(n), _dZ.First(wide), _share.First(wide), _k, scale);
@@ -183,21 +183,6 @@ public sealed class OllmLoss : IDisposable
             hits += _hostPrediction[i * _k + best] == targets[i] ? 1 : 0;
         }
         return hits;
-    }
-
-    /// <summary>Row indices 0 0 .. 0 1 1 .. and the options 0 1 .. K-1 0 1 .. as one-hot rows: the same for every pass.</summary>
-    private void FillExpansion(int copies)
-    {
-        int wide = _maxRows * copies;
-        var repeat = new int[wide];
-        var oneHot = new float[wide * copies];
-        for (int i = 0; i < wide; i++)
-        {
-            repeat[i] = i / copies;
-            oneHot[i * copies + i % copies] = 1;
-        }
-        _repeat.Upload(0, repeat);
-        _z.Upload(0, oneHot);
     }
 
     private static double Sum(DeviceBuffer<float> values, float[] host, int count)

@@ -81,6 +81,10 @@ public sealed class ReportPage
     public void AddBarChart(string title, string xLabel, string yLabel, IReadOnlyList<(string Label, double Value)> bars) =>
         AddFigure(title, BarChart.Draw(NextChart(), title, xLabel, yLabel, bars), []);
 
+    /// <summary>Adds bars in groups, one of each series side by side, with whiskers from the lower to the upper end of each estimate.</summary>
+    public void AddGroupedBars(string title, string xLabel, string yLabel, IReadOnlyList<string> groups, IReadOnlyList<BarSeries> series) =>
+        AddFigure(title, GroupedBarChart.Draw(NextChart(), title, xLabel, yLabel, groups, series), [.. series.Select(one => one.Name)], bars: true);
+
     /// <summary>Adds a histogram of the finite values in <paramref name="bins"/> bins of equal width.</summary>
     public void AddHistogram(string title, string xLabel, IReadOnlyCollection<double> values, int bins = 20) =>
         AddFigure(title, BarChart.DrawHistogram(NextChart(), title, xLabel, values, bins), []);
@@ -88,9 +92,15 @@ public sealed class ReportPage
     /// <summary>Adds a strip with one column per step: the token taken and the options it was taken from, the chosen one marked.</summary>
     public void AddOptionSteps(string title, IReadOnlyList<OptionStep> steps) => _body.Append(OptionStrip.Draw(title, steps));
 
+    /// <summary>Adds a text whose tokens are marked, each by its own strength; the hint says by what.</summary>
+    public void AddTokenStrip(string title, string hint, IReadOnlyList<MarkedToken> tokens) => _body.Append(TokenStrip.Draw(title, hint, tokens));
+
+    /// <summary>Adds a tree of texts, whose branches open and close; the hint says what the figures are.</summary>
+    public void AddTree(string title, string hint, IReadOnlyList<TreeNode> roots) => _body.Append(TreeView.Draw(title, hint, roots));
+
     private string NextChart() => "chart" + (++_charts).ToString(CultureInfo.InvariantCulture);
 
-    private void AddFigure(string title, string svg, string[] legend)
+    private void AddFigure(string title, string svg, string[] legend, bool bars = false)
     {
         _body.Append(CultureInfo.InvariantCulture, $"<figure><figcaption>{Encode(title)}</figcaption>\n{svg}");
         if (legend.Length > 1)
@@ -98,8 +108,9 @@ public sealed class ReportPage
             _body.Append("<ul class=\"legend\">");
             for (int i = 0; i < legend.Length; i++)
             {
-                string mark = $"<svg width=\"26\" height=\"10\" aria-hidden=\"true\"><line class=\"line s{i % ChartAxes.Colours}\" x1=\"1\" y1=\"5\" x2=\"25\" y2=\"5\"/></svg>";
-                _body.Append(CultureInfo.InvariantCulture, $"<li>{mark} {Encode(legend[i])}</li>");
+                string shape = bars ? "<rect class=\"fill{0}\" x=\"6\" width=\"14\" height=\"10\"/>" : "<line class=\"line s{0}\" x1=\"1\" y1=\"5\" x2=\"25\" y2=\"5\"/>";
+                string drawn = shape.Replace("{0}", (i % ChartAxes.Colours).ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
+                _body.Append(CultureInfo.InvariantCulture, $"<li><svg width=\"26\" height=\"10\" aria-hidden=\"true\">{drawn}</svg> {Encode(legend[i])}</li>");
             }
 
             _body.Append("</ul>");

@@ -39,12 +39,16 @@ internal static class ReportStyle
         .axis { stroke: var(--soft); stroke-width: 1; }
         .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
         .bar { fill: var(--c0); }
+        .fill0 { fill: var(--c0); } .fill1 { fill: var(--c1); } .fill2 { fill: var(--c2); } .fill3 { fill: var(--c3); } .fill4 { fill: var(--c4); } .fill5 { fill: var(--c5); } .fill6 { fill: var(--c6); }
+        .whisker { fill: none; stroke: var(--fg); stroke-width: 1.5; }
         .dot { stroke: none; }
         .s0 { stroke: var(--c0); } .s1 { stroke: var(--c1); stroke-dasharray: 7 3; } .s2 { stroke: var(--c2); stroke-dasharray: 2 3; }
         .s3 { stroke: var(--c3); stroke-dasharray: 9 3 2 3; } .s4 { stroke: var(--c4); } .s5 { stroke: var(--c5); stroke-dasharray: 7 3; } .s6 { stroke: var(--c6); stroke-dasharray: 2 3; }
         .dot.s0 { fill: var(--c0); } .dot.s1 { fill: var(--c1); } .dot.s2 { fill: var(--c2); } .dot.s3 { fill: var(--c3); } .dot.s4 { fill: var(--c4); } .dot.s5 { fill: var(--c5); } .dot.s6 { fill: var(--c6); }
         .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 0.25rem 1.2rem; margin: 0.4rem 0 0; padding: 0; font-size: 0.9rem; }
         .hint, .empty { color: var(--soft); font-size: 0.9rem; margin: 0 0 0.6rem; }
+        .strip { white-space: pre-wrap; overflow-wrap: anywhere; max-width: none; line-height: 1.7; border: 1px solid var(--rule); border-radius: 6px; padding: 0.5rem 0.7rem; }
+        .strip span { border-radius: 3px; }
         .steps { list-style: none; margin: 0; padding: 0; display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); gap: 0.7rem; }
         .steps > li { border: 1px solid var(--rule); border-radius: 6px; background: var(--panel); overflow: hidden; break-inside: avoid; }
         .taken { padding: 0.3rem 0.6rem; border-bottom: 1px solid var(--rule); font-weight: 600; }
@@ -53,6 +57,17 @@ internal static class ReportStyle
         .options li { display: grid; grid-template-columns: 1.1rem minmax(0, 1fr) 3.5rem 3rem; gap: 0.4rem; align-items: center; padding: 0.05rem 0.6rem 0.05rem 0.3rem; }
         .options code { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
         .options .chosen { background: var(--mark); font-weight: 600; }
+        .tree, .tree ul { list-style: none; margin: 0; padding-left: 1.1rem; border-left: 1px solid var(--rule); font-size: 0.9rem; }
+        .tree { padding-left: 0; border: 0; }
+        .tree summary, .tree .leaf { padding: 0.1rem 0; cursor: default; }
+        .tree .leaf { padding-left: 1rem; }
+        .tree .meter { display: inline-block; width: 3.5rem; margin: 0 0.4rem; vertical-align: middle; }
+        .tree code.chosen { background: var(--mark); font-weight: 600; }
+        .tree .note { color: var(--soft); font-size: 0.8rem; }
+        .options .t0 { border-left: 3px solid var(--c0); } .options .t1 { border-left: 3px solid var(--c1); } .options .t2 { border-left: 3px solid var(--c2); }
+        .options .t3 { border-left: 3px solid var(--c3); } .options .t4 { border-left: 3px solid var(--c4); } .options .t5 { border-left: 3px solid var(--c5); }
+        .options .t6 { border-left: 3px solid var(--c6); }
+        .options code[class] { padding-left: 0.3rem; }
         .mark { color: var(--c1); text-align: center; }
         .meter { height: 0.5rem; background: var(--rule); border-radius: 3px; overflow: hidden; }
         .meter > span { display: block; height: 100%; background: var(--c0); }

@@ -53,6 +53,9 @@ public sealed record TrainOptions
     /// <summary>Steps between checkpoints; 0: only when the run ends or is interrupted.</summary>
     public int CheckpointEvery { get; init; } = 100;
 
+    /// <summary>Steps between measurements on the validation rows, where there are any; 0: only after the last step.</summary>
+    public int ValidationEvery { get; init; } = 100;
+
     /// <summary>Newest checkpoints that are kept; the best one stays besides.</summary>
     public int KeepCheckpoints { get; init; } = 2;
 
@@ -91,6 +94,7 @@ public sealed record TrainOptions
         Require(Clip >= 0, "--clip", Clip, "0 (off) or more");
         Require(KeepCheckpoints >= 1, "--keep", KeepCheckpoints, "at least 1 checkpoint");
         Require((long)BatchSize * GradAccum * Ranks <= 1 << 26, "--batch-size x --grad-accum x processes", (long)BatchSize * GradAccum * Ranks, $"at most {1 << 26} rows in a step");
+        Require(ValidationEvery >= 0, "--validation-every", ValidationEvery, "0 or more steps");
         Require(CheckpointEvery >= 0, "--checkpoint-every", CheckpointEvery, "0 or more steps");
     }
 
@@ -114,4 +118,26 @@ public sealed record TrainOptions
 /// <param name="TokensPerSecond">Tokens of this step, prompts included, over its time.</param>
 public readonly record struct TrainMetrics(
     int Step, double Loss, double Ce, double Kl, double Beta, double PolicyCe, double TokenAccuracy, double GradNorm,
-    double LearningRate, long Tokens, double TokensPerSecond);
+    double LearningRate, long Tokens, double TokensPerSecond)
+{
+    /// <summary>The losses on the validation rows after this step; null when they were not measured.</summary>
+    public ValidationMetrics? Validation { get; init; }
+
+    /// <summary>The line's names and values.</summary>
+    public IEnumerable<KeyValuePair<string, object?>> Fields()
+    {
+        (string, object?)[] always =
+        [
+            ("step", Step), ("loss", Loss), ("ce", Ce), ("kl", Kl), ("beta", Beta), ("policy_ce", PolicyCe), ("token_accuracy", TokenAccuracy),
+            ("grad_norm", GradNorm), ("lr", LearningRate), ("tokens", Tokens), ("tokens_per_second", TokensPerSecond),
+        ];
+        (string, object?)[] sometimes = Validation is not { } v
+            ? []
+            :
+            [
+                ("validation_loss", v.Loss), ("validation_ce", v.Ce), ("validation_kl", v.Kl), ("validation_policy_ce", v.PolicyCe),
+                ("validation_token_accuracy", v.TokenAccuracy),
+            ];
+        foreach ((string name, object? value) in (IEnumerable<(string, object?)>)[.. always, .. sometimes]) yield return new(name, value);
+    }
+}

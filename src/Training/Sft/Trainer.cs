@@ -11,7 +11,9 @@ public sealed class Trainer : IDisposable
 {
     private readonly QwenBackbone _backbone;
     private readonly OllmModel _ollm;
-    private readonly TokenRow[] _rows, _stepRows;
+    private readonly ITokenRows _rows;
+    private readonly Validation? _validation;
+    private readonly TokenRow[] _stepRows;
     private readonly int[] _stepNumbers;
     private readonly IReadOnlyList<TokenRow> _ownRows;
     private readonly int _firstOwn;
@@ -28,6 +30,7 @@ public sealed class Trainer : IDisposable
     private int _done;
     private long _tokens;
     private double _seconds;
+    private string? _runKey;
 
     /// <summary>Prepares a run; nothing is written yet but the empty file of a hidden-state cache.</summary>
     /// <param name="backbone">The frozen model.</param>
@@ -36,16 +39,19 @@ public sealed class Trainer : IDisposable
     /// <param name="options">Settings.</param>
     /// <param name="log">Is told what happens to the hidden-state cache.</param>
     /// <param name="group">The processes that share each step; null for this one alone.</param>
+    /// <param name="validation">Rows to measure the losses on, without learning them.</param>
     /// <exception cref="OllmException">An option is out of range, no row has a target, or the hidden-state cache cannot be made.</exception>
-    public Trainer(QwenBackbone backbone, OllmModel ollm, IReadOnlyList<TokenRow> rows, TrainOptions options, Action<string>? log = null, ProcessGroup? group = null)
+    public Trainer(
+        QwenBackbone backbone, OllmModel ollm, IReadOnlyList<TokenRow> rows, TrainOptions options, Action<string>? log = null, ProcessGroup? group = null,
+        ITokenRows? validation = null)
     {
         ArgumentNullException.ThrowIfNull(backbone);
         ArgumentNullException.ThrowIfNull(ollm);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        if (!rows.Any(r => r.Targets > 0)) throw new OllmException("no row has a token to learn: expected completions after the prompts (see --max-length)");
+        _rows = rows as ITokenRows ?? TokenRowStore.Of(rows);
+        if (_rows.Count == 0) throw new OllmException("no row has a token to learn: expected completions after the prompts (see --max-length)");
         (_backbone, _ollm, _options, _tokensBefore) = (backbone, ollm, options, ollm.TrainedTokens);
-        _rows = [.. rows.Where(r => r.Targets > 0)];
         (_stepRows, _stepNumbers) = (new TokenRow[options.RowsPerStep], new int[options.RowsPerStep]);
         Group = group ?? ProcessGroup.Single;
         (_firstOwn, int own) = Group.ShareOf(_stepRows.Length);
@@ -53,10 +59,11 @@ public sealed class Trainer : IDisposable
         _kl = new KlControl(options.KlAdapt, options.KlTarget, options.Beta);
         _cache = OpenCache(log);
         (_gradients, _first, _second) = (new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape));
-        _step = new TrainStep(backbone, ollm.Parameters, _gradients, options.Latent, _rows.Max(r => r.Tokens.Length), _cache, options.RoundsHidden);
+        _step = new TrainStep(backbone, ollm.Parameters, _gradients, options.Latent, Math.Max(_rows.Longest, validation?.Longest ?? 0), _cache, options.RoundsHidden);
+        _validation = validation is { Count: > 0 } ? new Validation(_step, validation, Counter.Key(options.Seed, 3)) : null;
         _reducer = new StepReducer(Group, _gradients);
-        _order = new RowOrder(_rows.Length, options.Shuffle ? Counter.Key(options.Seed, 1) : null);
-        TotalSteps = options.TotalSteps(_rows.Length);
+        _order = new RowOrder(_rows.Count, options.Shuffle ? Counter.Key(options.Seed, 1) : null);
+        TotalSteps = options.TotalSteps(_rows.Count);
         _rate = new LearningRate(options.LearningRate, options.Warmup, TotalSteps, options.Schedule);
     }
 
@@ -122,10 +129,9 @@ public sealed class Trainer : IDisposable
                 throw new OperationCanceledException(cancellation);
             }
             TrainMetrics line = Step();
-            metrics?.Write(
-                ("step", line.Step), ("loss", line.Loss), ("ce", line.Ce), ("kl", line.Kl), ("beta", line.Beta), ("policy_ce", line.PolicyCe),
-                ("token_accuracy", line.TokenAccuracy), ("grad_norm", line.GradNorm), ("lr", line.LearningRate), ("tokens", line.Tokens),
-                ("tokens_per_second", line.TokensPerSecond));
+            if (_validation is not null && (_done == TotalSteps || (_options.ValidationEvery > 0 && _done % _options.ValidationEvery == 0)))
+                line = line with { Validation = _validation.Measure(_kl.Beta, cancellation) };
+            metrics?.Write(line.Fields());
             _score.Add(line);
             onStep?.Invoke(line);
             if (_options.CheckpointEvery > 0 && _done % _options.CheckpointEvery == 0 && _done < TotalSteps) Save(folder, metrics);
@@ -181,7 +187,7 @@ public sealed class Trainer : IDisposable
     private const string MetricsFile = "metrics.jsonl";
 
     /// <summary>What must agree between a run and its continuation.</summary>
-    public string RunKey => RunAgreement.Of(_backbone, _ollm.Shape, _rows, _options);
+    public string RunKey => _runKey ??= RunAgreement.Of(_backbone, _ollm.Shape, _rows, _options);
 
     private HiddenCache? OpenCache(Action<string>? log)
     {
@@ -212,7 +218,7 @@ public sealed class Trainer : IDisposable
     /// </summary>
     private void RefillCache(CancellationToken cancellation)
     {
-        for (int done = 0; done < _done && _cache is { IsUsable: true, IsComplete: false } && (long)done * _stepRows.Length < _rows.Length; done++)
+        for (int done = 0; done < _done && _cache is { IsUsable: true, IsComplete: false } && (long)done * _stepRows.Length < _rows.Count; done++)
         {
             // Ctrl-C here leaves the checkpoint that is there already.
             cancellation.ThrowIfCancellationRequested();
