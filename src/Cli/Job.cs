@@ -29,7 +29,7 @@ internal static class Job
 #pragma warning restore CA1031
         {
             // An error that all have in common is told by the first process, which ends the others while they sleep.
-            if (!group.IsFirst) Thread.Sleep(1000);
+            if (!group.IsFirst) Thread.Sleep(5000);
             int code = OllmCli.Report(error, ui);
             ui.Out.Flush();
             ui.Err.Flush();
