@@ -79,7 +79,7 @@ public sealed class TrainerCacheTests : IDisposable
         (float[] cached, _) = Train(TestData.NewFolder(), TestData.NewFolder());
         var log = new List<string>();
         using OllmModel ollm = OllmModel.Create(_tiny.Model, 4, 32, 2);
-        using (var trainer = new Trainer(_tiny.Model, ollm, _rows, Options with { CacheHidden = file, RequireCache = false }, log.Add))
+        using (var trainer = new Trainer(_tiny.Model, ollm, _rows, Options with { CacheHidden = file, RequireCache = false }, log: log.Add))
         {
             for (int step = 0; step < 14; step++) trainer.Step();
         }

@@ -53,7 +53,7 @@ internal sealed class TrainFlags
     /// <param name="output">The run's folder, where the cache of a run of several epochs lies unless told otherwise.</param>
     /// <param name="ranks">Processes that share each step.</param>
     /// <exception cref="OllmException">A value is out of range, or two exclude each other.</exception>
-    public TrainOptions Read(ParseResult parsed, string output, int ranks = 1)
+    public TrainOptions Read(ParseResult parsed, string output, int ranks)
     {
         string? cache = parsed.GetValue(_cacheHidden);
         bool noCache = parsed.GetValue(_noCacheHidden), severalEpochs = parsed.GetValue(_steps) is null && parsed.GetValue(_epochs) > 1;

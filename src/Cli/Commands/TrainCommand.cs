@@ -34,7 +34,7 @@ internal static class TrainCommand
             using TokenRowStore rows = source.ReadTokenRows();
             (ITokenRows training, ITokenRows validation) = RowSplit.Of(rows, flags.ValidationRows(parsed), settings.Seed);
             if (settings.CacheHidden is { } cache) Files.PrepareFolder("--cache-hidden", cache);
-            using var trainer = new Trainer(session.Backbone, ollm, training, settings, ui.Log, group, validation);
+            using var trainer = new Trainer(session.Backbone, ollm, training, settings, validation, group, group.IsFirst ? ui.Log : null);
             using RunLock? held = Prepare(trainer, folder, checkpoint, ui);
             double seconds = Run(trainer, folder, ui);
             if (group.IsFirst) Finish(parsed, folder, trainer, training.Count, source.Skipped, seconds, ui);

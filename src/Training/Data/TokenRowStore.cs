@@ -16,7 +16,7 @@ public sealed class TokenRowStore : ITokenRows, IDisposable
     private readonly record struct Entry(long Start, int Length, int PromptLength, int Line);
 
     private readonly List<Entry> _entries = [];
-    private readonly List<int> _memory = [];
+    private readonly List<TokenRow> _memory = [];
     private readonly long _memoryTokens;
     private FileStream? _file;
     private bool _flushed = true;
@@ -54,10 +54,10 @@ public sealed class TokenRowStore : ITokenRows, IDisposable
     {
         get
         {
+            if (_file is null) return _memory[index];
             Entry entry = _entries[index];
             var tokens = new int[entry.Length];
-            if (_file is null) _memory.CopyTo((int)entry.Start, tokens, 0, entry.Length);
-            else ReadFile(_file, entry, tokens);
+            ReadFile(_file, entry, tokens);
             return new TokenRow(tokens, entry.PromptLength, entry.Line);
         }
     }
@@ -74,7 +74,7 @@ public sealed class TokenRowStore : ITokenRows, IDisposable
         }
         _entries.Add(new Entry(Tokens, row.Tokens.Length, row.PromptLength, row.Line));
         if (_file is null && Tokens + row.Tokens.Length > _memoryTokens) MoveToFile();
-        if (_file is null) _memory.AddRange(row.Tokens);
+        if (_file is null) _memory.Add(row);
         else WriteFile(row.Tokens);
         Tokens += row.Tokens.Length;
         Longest = Math.Max(Longest, row.Tokens.Length);
@@ -104,7 +104,7 @@ public sealed class TokenRowStore : ITokenRows, IDisposable
         {
             throw Unwritable(path, e);
         }
-        WriteFile(CollectionsMarshal.AsSpan(_memory));
+        foreach (TokenRow row in _memory) WriteFile(row.Tokens);
         _memory.Clear();
         _memory.TrimExcess();
     }

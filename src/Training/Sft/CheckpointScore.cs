@@ -1,28 +1,29 @@
 namespace OllmNative.Training;
 
 /// <summary>
-/// How good the modules were between two checkpoints: the token cross-entropy on the validation rows where it was measured,
-/// otherwise the mean of the steps. Not the loss, whose weight of the KL term moves during a run.
+/// How good the modules are at a checkpoint: the mean token cross-entropy on the validation rows since the last one, or, in a run
+/// without them, of the steps. Not the loss, whose weight of the KL term moves during a run.
 /// </summary>
-internal sealed class CheckpointScore
+/// <param name="validated">Whether the run has validation rows.</param>
+internal sealed class CheckpointScore(bool validated)
 {
     private double _sum;
     private int _steps;
-    private double? _validation;
 
     /// <summary>Counts a step.</summary>
     public void Add(TrainMetrics step)
     {
-        _sum += step.Ce;
+        double? ce = validated ? step.Validation?.Ce : step.Ce;
+        if (ce is null) return;
+        _sum += ce.Value;
         _steps++;
-        _validation = step.Validation?.Ce ?? _validation;
     }
 
-    /// <summary>The score of the checkpoint that is written now, and starts anew; null when no step was made since the last one.</summary>
+    /// <summary>The score of the checkpoint that is written now, and starts anew; null when nothing was measured since the last one.</summary>
     public double? Take()
     {
-        double? score = _validation ?? (_steps == 0 ? null : _sum / _steps);
-        (_sum, _steps, _validation) = (0, 0, null);
+        double? score = _steps == 0 ? null : _sum / _steps;
+        (_sum, _steps) = (0, 0);
         return score;
     }
 }

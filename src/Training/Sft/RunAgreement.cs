@@ -5,8 +5,8 @@ namespace OllmNative.Training;
 
 /// <summary>
 /// What must agree between a run and its continuation, as one line of <c>name=value</c> pairs that a checkpoint keeps. All that
-/// the numbers of a step follow from is in it. What may change: --steps and --epochs while the learning rate does not depend on
-/// them, how a step's rows are split into --batch-size and --grad-accum, --checkpoint-every, --threads, and where files lie.
+/// the numbers of a step follow from is in it. What may change: --steps and --epochs (a cosine schedule then spans the new length
+/// from the next step on), how a step's rows are split into --batch-size and --grad-accum, --checkpoint-every, --threads, and where files lie.
 /// </summary>
 internal static class RunAgreement
 {
@@ -24,8 +24,6 @@ internal static class RunAgreement
             ("--weight-decay", options.WeightDecay), ("--clip", options.Clip),
             ("--kl-target", options.KlTarget), ("--kl-adapt", options.KlAdapt), ("--beta", options.Beta),
         };
-        // A constant rate does not know how long the run is, so such a run can be made longer.
-        if (options.Schedule != ScheduleKind.Constant) pairs.Add(("steps", options.TotalSteps(rows.Count)));
         return string.Join(Separator, pairs.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Name}={pair.Value}")));
     }
 
@@ -43,7 +41,7 @@ internal static class RunAgreement
         ];
         throw new OllmException(
             $"{checkpoint}: written by a run with other settings: {string.Join(", ", differences)}. Give the same options, or another --out; "
-            + "only --steps or --epochs of a constant --schedule, the split of a step into --batch-size and --grad-accum, and --checkpoint-every may change");
+            + "only --steps or --epochs, the split of a step into --batch-size and --grad-accum, and --checkpoint-every may change");
     }
 
     private static Dictionary<string, string> Parse(string line) => line.Split(Separator)

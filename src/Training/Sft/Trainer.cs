@@ -12,17 +12,17 @@ public sealed class Trainer : IDisposable
     private readonly QwenBackbone _backbone;
     private readonly OllmModel _ollm;
     private readonly ITokenRows _rows;
-    private readonly Validation? _validation;
     private readonly TokenRow[] _stepRows;
     private readonly int[] _stepNumbers;
-    private readonly IReadOnlyList<TokenRow> _ownRows;
+    private readonly IReadOnlyList<TokenRow> _ownRows; // This process' part of _stepRows.
     private readonly int _firstOwn;
+    private readonly Validation? _validation;
     private readonly TrainOptions _options;
     private readonly HiddenCache? _cache;
     private readonly OllmTensors _gradients, _first, _second;
     private readonly TrainStep _step;
     private readonly StepReducer _reducer;
-    private readonly CheckpointScore _score = new();
+    private readonly CheckpointScore _score;
     private readonly KlControl _kl;
     private readonly RowOrder _order;
     private readonly LearningRate _rate;
@@ -30,20 +30,19 @@ public sealed class Trainer : IDisposable
     private int _done;
     private long _tokens;
     private double _seconds;
-    private string? _runKey;
 
     /// <summary>Prepares a run; nothing is written yet but the empty file of a hidden-state cache.</summary>
     /// <param name="backbone">The frozen model.</param>
     /// <param name="ollm">The modules to train.</param>
-    /// <param name="rows">The data; rows without a target are left out.</param>
+    /// <param name="rows">Rows to learn; those without a target are left out.</param>
     /// <param name="options">Settings.</param>
-    /// <param name="log">Is told what happens to the hidden-state cache.</param>
-    /// <param name="group">The processes that share each step; null for this one alone.</param>
     /// <param name="validation">Rows to measure the losses on, without learning them.</param>
+    /// <param name="group">The processes that share each step; this one alone by default.</param>
+    /// <param name="log">Is told what happens to the hidden-state cache.</param>
     /// <exception cref="OllmException">An option is out of range, no row has a target, or the hidden-state cache cannot be made.</exception>
     public Trainer(
-        QwenBackbone backbone, OllmModel ollm, IReadOnlyList<TokenRow> rows, TrainOptions options, Action<string>? log = null, ProcessGroup? group = null,
-        ITokenRows? validation = null)
+        QwenBackbone backbone, OllmModel ollm, IReadOnlyList<TokenRow> rows, TrainOptions options, ITokenRows? validation = null,
+        ProcessGroup? group = null, Action<string>? log = null)
     {
         ArgumentNullException.ThrowIfNull(backbone);
         ArgumentNullException.ThrowIfNull(ollm);
@@ -52,16 +51,19 @@ public sealed class Trainer : IDisposable
         _rows = rows as ITokenRows ?? TokenRowStore.Of(rows);
         if (_rows.Count == 0) throw new OllmException("no row has a token to learn: expected completions after the prompts (see --max-length)");
         (_backbone, _ollm, _options, _tokensBefore) = (backbone, ollm, options, ollm.TrainedTokens);
-        (_stepRows, _stepNumbers) = (new TokenRow[options.RowsPerStep], new int[options.RowsPerStep]);
         Group = group ?? ProcessGroup.Single;
+        (_stepRows, _stepNumbers) = (new TokenRow[options.RowsPerStep], new int[options.RowsPerStep]);
         (_firstOwn, int own) = Group.ShareOf(_stepRows.Length);
-        _ownRows = Group.IsDistributed ? new ArraySegment<TokenRow>(_stepRows, _firstOwn, own) : _stepRows;
+        _ownRows = new ArraySegment<TokenRow>(_stepRows, _firstOwn, own);
+        RunKey = RunAgreement.Of(backbone, ollm.Shape, _rows, options);
         _kl = new KlControl(options.KlAdapt, options.KlTarget, options.Beta);
         _cache = OpenCache(log);
         (_gradients, _first, _second) = (new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape));
-        _step = new TrainStep(backbone, ollm.Parameters, _gradients, options.Latent, Math.Max(_rows.Longest, validation?.Longest ?? 0), _cache, options.RoundsHidden);
-        _validation = validation is { Count: > 0 } ? new Validation(_step, validation, Counter.Key(options.Seed, 3)) : null;
         _reducer = new StepReducer(Group, _gradients);
+        int longest = Math.Max(_rows.Longest, validation?.Longest ?? 0);
+        _step = new TrainStep(backbone, ollm.Parameters, _gradients, options.Latent, longest, _cache, options.RoundsHidden);
+        _validation = validation is { Count: > 0 } ? new Validation(_step, validation, Counter.Key(options.Seed, 3)) : null;
+        _score = new CheckpointScore(_validation is not null);
         _order = new RowOrder(_rows.Count, options.Shuffle ? Counter.Key(options.Seed, 1) : null);
         TotalSteps = options.TotalSteps(_rows.Count);
         _rate = new LearningRate(options.LearningRate, options.Warmup, TotalSteps, options.Schedule);
@@ -69,6 +71,9 @@ public sealed class Trainer : IDisposable
 
     /// <summary>The processes that share each step.</summary>
     public ProcessGroup Group { get; }
+
+    /// <summary>What must agree between a run and its continuation, and between the processes of a group.</summary>
+    public string RunKey { get; }
 
     /// <summary>Steps of the whole run.</summary>
     public int TotalSteps { get; }
@@ -102,7 +107,6 @@ public sealed class Trainer : IDisposable
     public void Resume(TrainingCheckpoint checkpoint, string folder, Action<string>? warn = null)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
-        RunAgreement.Require(checkpoint.Location, checkpoint.State.Run, RunKey);
         checkpoint.Restore(_ollm.Parameters, _first, _second, RunKey);
         (_done, _tokens, _kl.Beta) = (checkpoint.State.Step, checkpoint.State.Tokens, checkpoint.State.Beta);
         if (!Group.IsFirst) return;
@@ -129,7 +133,8 @@ public sealed class Trainer : IDisposable
                 throw new OperationCanceledException(cancellation);
             }
             TrainMetrics line = Step();
-            if (_validation is not null && (_done == TotalSteps || (_options.ValidationEvery > 0 && _done % _options.ValidationEvery == 0)))
+            // One process speaks for all; the others wait for it at the next step.
+            if (_validation is not null && Group.IsFirst && (_done == TotalSteps || (_options.ValidationEvery > 0 && _done % _options.ValidationEvery == 0)))
                 line = line with { Validation = _validation.Measure(_kl.Beta, cancellation) };
             metrics?.Write(line.Fields());
             _score.Add(line);
@@ -153,7 +158,7 @@ public sealed class Trainer : IDisposable
         ComputeDevice device = _backbone.Device;
         device.Clear(_gradients.All);
         ulong key = Counter.Key(Counter.Key(_options.Seed, 2), (ulong)step);
-        LossSums sums = _reducer.Reduce(_step.Accumulate(_ownRows, _firstOwn, _kl.Beta, targets, key, _stepNumbers.AsSpan(_firstOwn, _ownRows.Count)));
+        LossSums sums = _reducer.Reduce(_step.Accumulate(_ownRows, _firstOwn, _kl.Beta, targets, key, OwnNumbers));
         double ce = sums.Ce / targets, kl = sums.Kl / targets, policy = sums.Policy / targets, beta = _kl.Beta;
         double loss = ce + beta * kl + policy, norm = Math.Sqrt(device.SquaredNorm(_gradients.All)), rate = _rate.At(step);
         if (!double.IsFinite(loss) || !double.IsFinite(norm))
@@ -186,15 +191,14 @@ public sealed class Trainer : IDisposable
 
     private const string MetricsFile = "metrics.jsonl";
 
-    /// <summary>What must agree between a run and its continuation.</summary>
-    public string RunKey => _runKey ??= RunAgreement.Of(_backbone, _ollm.Shape, _rows, _options);
-
     private HiddenCache? OpenCache(Action<string>? log)
     {
         if (_options.CacheHidden is not { } folder) return null;
         try
         {
-            return HiddenCache.Open(folder, _backbone, _rows, log);
+            // Each process caches the rows that fall to it.
+            string own = Group.IsDistributed ? Path.Combine(folder, FormattableString.Invariant($"rank-{Group.Rank}-of-{Group.Size}")) : folder;
+            return HiddenCache.Open(own, _backbone, _rows, log);
         }
         catch (OllmException e) when (!_options.RequireCache)
         {
@@ -202,6 +206,8 @@ public sealed class Trainer : IDisposable
             return null;
         }
     }
+
+    private ReadOnlySpan<int> OwnNumbers => _stepNumbers.AsSpan(_firstOwn, _ownRows.Count);
 
     private void TakeRows(int stepsDone)
     {
@@ -223,7 +229,7 @@ public sealed class Trainer : IDisposable
             // Ctrl-C here leaves the checkpoint that is there already.
             cancellation.ThrowIfCancellationRequested();
             TakeRows(done);
-            _step.Fill(_ownRows, _stepNumbers.AsSpan(_firstOwn, _ownRows.Count));
+            _step.Fill(_ownRows, OwnNumbers);
         }
     }
 

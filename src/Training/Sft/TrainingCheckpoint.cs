@@ -46,8 +46,7 @@ public sealed class TrainingCheckpoint
     public void Restore(OllmTensors parameters, OllmTensors first, OllmTensors second, string run)
     {
         ArgumentNullException.ThrowIfNull(parameters);
-        if (State.Run != run)
-            throw new OllmException($"{Location}: written by a run with other settings ({State.Run}); this run has {run}. Give the same options, or another --out");
+        RunAgreement.Require(Location, State.Run, run);
         using (Checkpoint weights = Checkpoint.Open(Path.Combine(Location, "ollm.safetensors"))) Read(weights, parameters, "");
         using Checkpoint moments = Checkpoint.Open(Path.Combine(Location, MomentsFile));
         Read(moments, first, "first.");
