@@ -54,7 +54,7 @@ public sealed class Trainer : IDisposable
         Group = group ?? ProcessGroup.Single;
         (_stepRows, _stepNumbers) = (new TokenRow[options.RowsPerStep], new int[options.RowsPerStep]);
         (_firstOwn, int own) = Group.ShareOf(_stepRows.Length);
-        _ownRows = new ArraySegment<TokenRow>(_stepRows, _firstOwn, own);
+        _ownRows = Group.IsDistributed ? new ArraySegment<TokenRow>(_stepRows, _firstOwn, own) : (IReadOnlyList<TokenRow>)_stepRows;
         RunKey = RunAgreement.Of(backbone, ollm.Shape, _rows, options);
         _kl = new KlControl(options.KlAdapt, options.KlTarget, options.Beta);
         _cache = OpenCache(log);
