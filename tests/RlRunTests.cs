@@ -79,7 +79,7 @@ public sealed class RlRunTests : IDisposable
         float[] others = [.. ollm.Parameters.Module("encoder").ToArray(), .. ollm.Parameters.Module("policy").ToArray()], decoder = ollm.Parameters.Module("decoder").ToArray();
         var rewards = new List<double>();
         using (AnswerRl rl = NewRl(ollm, "token", Settings with { Steps = 25, MaxTokens = 1 })) rl.Run(line => rewards.Add(line.Reward));
-        Assert.InRange(rewards[0], 0.01, 0.6);
+        Assert.InRange(rewards[0], 0, 0.6);
         Assert.True(rewards.TakeLast(5).Average() > 0.95, $"rewards: {string.Join(' ', rewards)}");
         float[] after = [.. ollm.Parameters.Module("encoder").ToArray(), .. ollm.Parameters.Module("policy").ToArray()];
         Assert.Equal(others, after);

@@ -36,6 +36,10 @@ public static class OllmCli
         ("bench", BenchCommand.Create),
         ("kernels", KernelsCommand.Create),
         ("devices", DevicesCommand.Create),
+#if !ILGPU
+        ("selftest", SelftestCommand.Create),
+#endif
+        ("profile", ProfileCommand.Create),
         ("init-backbone", InitBackboneCommand.Create),
     ];
 

@@ -21,7 +21,7 @@ internal static class OptionsReportCommand
         {
             using ModelSession session = model.Open(parsed);
             DataSource source = data.Open(parsed, session, ui);
-            List<TokenRow> rows = source.ReadTokenRows();
+            using TokenRowStore rows = source.ReadTokenRows();
             OptionFacts facts = Measure(session, rows, ui);
             if (facts.Positions.Count == 0) throw new OllmException($"{source.Path}: no row has a target, expected completions after the prompts (see --max-length)");
             OptionReport report = OptionReport.From(facts, parsed.GetValue(ambiguous));
@@ -32,9 +32,9 @@ internal static class OptionsReportCommand
         return command;
     }
 
-    private static OptionFacts Measure(ModelSession session, List<TokenRow> rows, Output ui)
+    private static OptionFacts Measure(ModelSession session, TokenRowStore rows, Output ui)
     {
-        using var probe = new OptionProbe(session.Backbone, session.Ollm!, rows.Max(row => row.Tokens.Length));
+        using var probe = new OptionProbe(session.Backbone, session.Ollm!, rows.Longest);
         using Progress bar = ui.Progress("options-report", rows.Count);
         return probe.Measure(rows, done => bar.Report(done), ui.Cancellation);
     }

@@ -15,7 +15,7 @@ internal static class RlCommand
     {
         var command = new Command(
             "rl", "Reinforcement learning from the answers' rewards: of the policy's options, or of tokens. Ctrl-C writes a checkpoint; --resume continues from it.");
-        var model = new ModelOptions(command, ollmRequired: true);
+        var model = new ModelOptions(command, ollmRequired: true, withQuantize: true);
         var data = new DataOptions(command, withLimit: true);
         Option<string> output = CommonOptions.Path("--out", "The folder to write: the OLLM, metrics.jsonl, checkpoints, report.html.", "DIR");
         var resume = new Option<bool>("--resume") { Description = "Continue the run whose checkpoints are in --out; give it the same options." };

@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
 namespace OllmNative.Model.Cpu;
 
 public sealed unsafe partial class CpuDevice
@@ -87,6 +90,7 @@ public sealed unsafe partial class CpuDevice
             }
         }
 
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private readonly void Run<T>(int index) where T : struct, IElement
         {
             long end = Math.Min(Rows, (index + 1L) * PerItem);
@@ -106,6 +110,7 @@ public sealed unsafe partial class CpuDevice
         public long Rows;
         public int Columns, HeadSize, PerItem;
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(int index, int thread)
         {
             int half = HeadSize / 2;
@@ -115,7 +120,14 @@ public sealed unsafe partial class CpuDevice
                 float* cos = CosSin + (long)Positions[n] * HeadSize, sin = cos + half;
                 for (float* head = X + n * Columns, last = head + Columns; head < last; head += HeadSize)
                 {
-                    for (int i = 0; i < half; i++)
+                    int i = 0;
+                    for (; i + 8 <= half; i += 8)
+                    {
+                        Vector256<float> a = Vector256.Load(head + i), b = Vector256.Load(head + i + half), c = Vector256.Load(cos + i), s = Vector256.Load(sin + i);
+                        (a * c - b * s).Store(head + i);
+                        (b * c + a * s).Store(head + i + half);
+                    }
+                    for (; i < half; i++)
                     {
                         float a = head[i], b = head[i + half];
                         head[i] = a * cos[i] - b * sin[i];

@@ -84,6 +84,16 @@ public sealed class GenerationRequest
     internal (LatentChoice Choice, int Option) NextChoice =>
         Generated.Count < OptionsPrefix.Count ? (LatentChoice.Force, OptionsPrefix[Generated.Count]) : (Latent, ForcedOption);
 
+    /// <summary>Whether a token ends the sequence.</summary>
+    public bool IsStop(int token)
+    {
+        for (int i = 0; i < StopTokens.Count; i++)
+        {
+            if (StopTokens[i] == token) return true;
+        }
+        return false;
+    }
+
     /// <summary>Whether any token of the sequence needs the OLLM modules.</summary>
     internal bool NeedsOptions => Latent != LatentChoice.Backbone || OptionsPrefix.Count > 0;
 }

@@ -75,7 +75,7 @@ public sealed class TrainingCheckpoint
         {
             ["step"] = state.Step, ["tokens"] = state.Tokens, ["beta"] = state.Beta, ["metrics_length"] = state.MetricsLength, ["run"] = state.Run,
         };
-        if (state.Updates is int updates) fields["updates"] = updates;
+        if (state.Updates is { } updates) fields["updates"] = updates;
         new CheckpointStore(outputFolder).Write(state.Step, Fill, fields, keep, score);
     }
 
