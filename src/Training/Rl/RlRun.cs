@@ -76,17 +76,18 @@ public sealed class RlRun
     {
         if (_rl.Group.IsFirst && _rl.StepsDone == 0) JsonLines.CutTo(Metrics, 0);
         using JsonLines? metrics = _rl.Group.IsFirst ? new JsonLines(Metrics) : null;
+        // Several processes stop after the same update; one alone may stop within it.
+        CancellationToken inner = _rl.Group.IsDistributed ? default : cancellation;
         try
         {
-            Evaluate(onEvaluation, cancellation);
+            Evaluate(onEvaluation, inner);
             while (_rl.StepsDone < _rl.Options.Steps)
             {
-                // Several processes stop after the same update; one alone may stop within it.
                 if (_rl.Group.Any(cancellation.IsCancellationRequested)) throw new OperationCanceledException(cancellation);
-                RlMetrics line = _rl.Step(_rl.Group.IsDistributed ? default : cancellation);
+                RlMetrics line = _rl.Step(inner);
                 if (metrics is not null) Write(metrics, line);
                 onStep?.Invoke(line);
-                Evaluate(onEvaluation, cancellation);
+                Evaluate(onEvaluation, inner);
                 int every = _rl.Options.CheckpointEvery;
                 if (every > 0 && line.Step % every == 0 && line.Step < _rl.Options.Steps) Save(metrics);
             }
