@@ -7,8 +7,6 @@ namespace OllmNative.Cli.Commands;
 /// <summary><c>ollm rl</c>: reinforcement learning of the policy, or of the tokens of an adapter with one option.</summary>
 internal static class RlCommand
 {
-    private const string Checkpoints = "checkpoints";
-
     private static readonly LatentRlOptions Defaults = new();
 
     public static Command Create(Output ui)
@@ -63,7 +61,7 @@ internal static class RlCommand
             return false;
         }
         if (!group.IsFirst) return false; // The first process may have begun to write already.
-        string? found = ((string[])[Checkpoints, MetricsLog.FileName, OllmManifest.FileName, "ollm.safetensors"]).FirstOrDefault(name => Path.Exists(Path.Combine(folder, name)));
+        string? found = ((string[])[CheckpointStore.FolderName, MetricsLog.FileName, OllmManifest.FileName, "ollm.safetensors"]).FirstOrDefault(name => Path.Exists(Path.Combine(folder, name)));
         if (found is not null && !force) throw new OllmException($"--out {folder}: holds {found} already; --resume continues that run, --force replaces it");
         return false;
     }

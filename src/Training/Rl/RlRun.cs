@@ -54,8 +54,9 @@ public sealed class RlRun
 
     private string EvaluationLines => Path.Combine(_folder, EvaluationsFile);
 
-    /// <summary>Continues from the newest checkpoint of the folder. Returns false when it has none.</summary>
-    /// <exception cref="OllmException">The checkpoint is damaged, or belongs to a run with other settings.</exception>
+    /// <summary>Continues from the newest whole checkpoint of the folder. Returns false when it has none.</summary>
+    /// <param name="warn">Takes a line about a damaged checkpoint that was passed over.</param>
+    /// <exception cref="OllmException">All checkpoints are damaged, or belong to a run with other settings.</exception>
     public bool TryResume(Action<string>? warn = null)
     {
         TrainingCheckpoint? checkpoint = TrainingCheckpoint.Newest(_folder, warn);
