@@ -63,6 +63,9 @@ internal sealed class EvalRun
     public IReadOnlyList<(EvalResult Result, DataRow Row)> Problems =>
         [.. _rows.Zip(_results).Where(pair => pair.Second?.Backbone is not null).Select(pair => (pair.Second!, pair.First.Row))];
 
+    /// <summary>Follows from the contents of all rows.</summary>
+    public string Identity => string.Concat(_keys);
+
     /// <summary>What must agree between runs that share rows.</summary>
     public IReadOnlyDictionary<string, string> RunSettings(string? ollmFolder) => new SortedDictionary<string, string>(StringComparer.Ordinal)
     {
@@ -74,20 +77,33 @@ internal sealed class EvalRun
         ["--seed"] = Settings.Seed.ToString(CultureInfo.InvariantCulture),
     };
 
-    /// <summary>Evaluates what the log does not have.</summary>
-    public void Run(EvalLog? log)
+    /// <summary>Evaluates what the log does not have; of several processes each does its share, and all have every result.</summary>
+    /// <param name="log">Keeps the results; the first process has it, if any.</param>
+    /// <param name="group">The processes.</param>
+    public void Run(EvalLog? log, ProcessGroup group)
     {
         _log = log;
-        var pending = new List<int>();
-        for (int i = 0; i < _rows.Count; i++)
-        {
-            if (log?.Find(i + 1, _keys[i]) is { } kept) _results[i] = kept;
-            else pending.Add(i);
-        }
+        bool withOllm = _session.Ollm is not null;
+        IEnumerable<EvalResult> kept = Enumerable.Range(0, _rows.Count).Select(i => log?.Find(i + 1, _keys[i])).OfType<EvalResult>();
+        foreach (EvalResult result in group.IsDistributed ? EvalShare.Gather(group, kept, withOllm) : kept) _results[result.Row - 1] = result;
+        List<int> pending = [.. Enumerable.Range(0, _rows.Count).Where(i => _results[i] is null)];
         Kept = Done = _rows.Count - pending.Count;
         if (Kept > 0) _ui.Log($"{Kept} of {_rows.Count} rows are graded already");
-        if (pending.Count > 0) Evaluate(pending);
+        (int first, int count) = group.ShareOf(pending.Count);
+        if (count > 0) Evaluate(pending.GetRange(first, count));
+        if (group.IsDistributed) TakeOthers(group, pending, first, count, withOllm);
         log?.Finish(Results);
+    }
+
+    private void TakeOthers(ProcessGroup group, List<int> pending, int first, int count, bool withOllm)
+    {
+        EvalResult[] own = [.. pending.GetRange(first, count).Select(i => _results[i]!)];
+        foreach (EvalResult result in EvalShare.Gather(group, own, withOllm).Where(result => _results[result.Row - 1] is null))
+        {
+            _results[result.Row - 1] = result;
+            _log?.Write(result);
+            Done++;
+        }
     }
 
     private void Evaluate(List<int> pending)

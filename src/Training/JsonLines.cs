@@ -92,6 +92,19 @@ public sealed class JsonLines : IDisposable
         }
     }
 
+    /// <summary>Rows as the text that a file of them would have, for another process.</summary>
+    public static byte[] Text(IEnumerable<IEnumerable<KeyValuePair<string, object?>>> rows)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        var buffer = new ArrayBufferWriter<byte>();
+        foreach (IEnumerable<KeyValuePair<string, object?>> row in rows)
+        {
+            WriteObject(buffer, row);
+            buffer.Write("\n"u8);
+        }
+        return buffer.WrittenSpan.ToArray();
+    }
+
     /// <summary>Appends one row given as (name, value) pairs.</summary>
     public void Write(params ReadOnlySpan<(string Name, object? Value)> row)
     {

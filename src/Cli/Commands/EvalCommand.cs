@@ -34,18 +34,18 @@ internal sealed class EvalCommand
         var model = new ModelOptions(command, withQuantize: true);
         var data = new DataOptions(command, withLimit: true);
         var options = new EvalCommand(command);
-        command.SetAction(parsed =>
+        command.SetAction(parsed => Job.Run(ui, group =>
         {
-            options.CheckOutputs(parsed);
-            using ModelSession session = model.Open(parsed);
+            if (group.IsFirst) options.CheckOutputs(parsed);
+            using ModelSession session = model.Open(parsed, group);
             DataSource source = data.Open(parsed, session, ui);
             List<EvalRow> rows = source.Read(row => new EvalRow(
                 row, row.Completion is null && row.Tokens is null ? null : source.Encoder.Encode(row, source.Path), Answers.Problem(row, source)));
             var settings = new EvalSettings(parsed.GetValue(options._samples), parsed.GetValue(options._maxTokens), parsed.GetValue(options._temperature), parsed.GetValue(options._seed));
             var run = new EvalRun(session, source, rows, settings, ui);
-            options.Run(parsed, run, session.Ollm is null ? null : model.OllmFolder(parsed), rows.Count, ui);
-            options.Report(parsed, run, session.Ollm is not null, source.Skipped, ui);
-        });
+            options.Run(parsed, run, session.Ollm is null ? null : model.OllmFolder(parsed), rows.Count, group, ui);
+            if (group.IsFirst) options.Report(parsed, run, session.Ollm is not null, source.Skipped, ui);
+        }));
         return command;
     }
 
@@ -70,13 +70,14 @@ internal sealed class EvalCommand
         _verdicts = parsed.GetValue(_judgeImport) is { } import ? JudgeFile.Import(import) : null;
     }
 
-    private void Run(ParseResult parsed, EvalRun run, string? ollmFolder, int rows, Output ui)
+    private void Run(ParseResult parsed, EvalRun run, string? ollmFolder, int rows, ProcessGroup group, Output ui)
     {
-        string? folder = parsed.GetValue(_output);
+        string? folder = group.IsFirst ? parsed.GetValue(_output) : null;
+        group.RequireSame("their rows or options", string.Join(' ', run.RunSettings(ollmFolder)) + run.Identity);
         using EvalLog? log = folder is null ? null : EvalLog.Open(folder, run.RunSettings(ollmFolder), ollmFolder is not null, parsed.GetValue(_resume));
         try
         {
-            run.Run(log);
+            run.Run(log, group);
         }
         catch (OperationCanceledException)
         {

@@ -22,11 +22,11 @@ internal static class RlCommand
         foreach (Option option in (Option[])[output, resume, force, validation]) command.Add(option);
         var flags = new Flags(command);
 
-        command.SetAction(parsed =>
+        command.SetAction(parsed => Job.Run(ui, group =>
         {
             string folder = parsed.GetValue(output)!;
-            bool resumed = CheckFolder(folder, parsed.GetValue(resume), parsed.GetValue(force));
-            using ModelSession session = model.Open(parsed);
+            bool resumed = CheckFolder(folder, parsed.GetValue(resume), parsed.GetValue(force), group, ui);
+            using ModelSession session = model.Open(parsed, group);
             DataSource source = data.Open(parsed, session, ui);
             List<AnswerProblem> problems = Problems(source);
             string? file = parsed.GetValue(validation);
@@ -34,27 +34,33 @@ internal static class RlCommand
             int maxTokens = Answers.MaxTokens(session.Config, [.. problems, .. checks ?? []], parsed.GetValue(flags.MaxTokens));
             LatentRlOptions settings = flags.Read(parsed, maxTokens);
             using AnswerRl rl = parsed.GetValue(flags.Method) == "token"
-                ? new TokenRl(session.Backbone, session.Ollm!, source.Tokenizer, problems, source.Encoder.StopTokens, settings)
-                : new LatentRl(session.Backbone, session.Ollm!, source.Tokenizer, problems, source.Encoder.StopTokens, settings);
+                ? new TokenRl(session.Backbone, session.Ollm!, source.Tokenizer, problems, source.Encoder.StopTokens, settings) { Group = group }
+                : new LatentRl(session.Backbone, session.Ollm!, source.Tokenizer, problems, source.Encoder.StopTokens, settings) { Group = group };
             using Generator? generator = checks is null ? null : NewGenerator(session, checks, maxTokens, source);
             AnswerSampler? sampler = generator is null ? null : new AnswerSampler(generator, source.Tokenizer, source.Encoder.StopTokens, maxTokens);
             var run = new RlRun(rl, folder, sampler, checks);
-            Files.PrepareFolder("--out", folder);
-            using RunLock held = RunLock.Take(folder);
+            group.RequireSame("their run", rl.RunKey);
+            using RunLock? held = group.IsFirst ? Prepare(folder, resumed) : null;
             if (resumed) run.TryResume(ui.Log);
-            else Clear(folder);
             Run(rl, run, folder, ui);
-            Finish(parsed, folder, run, problems.Count, source.Skipped, ui);
-        });
+            if (group.IsFirst) Finish(parsed, folder, run, problems.Count, source.Skipped, ui);
+        }));
         return command;
     }
 
     /// <summary>Whether there is a run to go on with; otherwise the folder must hold none, unless forced.</summary>
-    private static bool CheckFolder(string folder, bool resume, bool force)
+    private static bool CheckFolder(string folder, bool resume, bool force, ProcessGroup group, Output ui)
     {
         if (resume && force) throw new OllmException("--resume and --force exclude each other");
         if (resume)
-            return TrainingCheckpoint.Newest(folder) is not null ? true : throw new OllmException($"--out {folder}: nothing to resume, expected checkpoints of an earlier run in it");
+        {
+            if (TrainingCheckpoint.Newest(folder) is not null) return true;
+            if (!File.Exists(Path.Combine(folder, MetricsLog.FileName)))
+                throw new OllmException($"--out {folder}: nothing to resume, expected checkpoints of an earlier run in it");
+            ui.Log($"{folder}: the run ended before its first checkpoint; starting from the first update");
+            return false;
+        }
+        if (!group.IsFirst) return false; // The first process may have begun to write already.
         string? found = ((string[])[CheckpointStore.FolderName, MetricsLog.FileName, OllmManifest.FileName, "ollm.safetensors"]).FirstOrDefault(name => Path.Exists(Path.Combine(folder, name)));
         if (found is not null && !force) throw new OllmException($"--out {folder}: holds {found} already; --resume continues that run, --force replaces it");
         return false;
@@ -72,13 +78,19 @@ internal static class RlCommand
         return new Generator(session.Backbone, session.Ollm, Math.Min(problems.Count, Generator.SlotsFor(session.Backbone, capacity)), capacity, source.Tokenizer.VocabularySize);
     }
 
-    /// <summary>Files of a run that is replaced must not be taken for this one's.</summary>
-    private static void Clear(string folder)
+    /// <summary>Takes the folder and clears it of what killed runs left; files of a run that is replaced must not be taken for this one's.</summary>
+    private static RunLock Prepare(string folder, bool resumed)
     {
+        Files.PrepareFolder("--out", folder);
+        RunLock held = RunLock.Take(folder);
+        var store = new CheckpointStore(folder);
+        store.Sweep();
+        if (resumed) return held;
+        store.Clear();
         foreach (string name in (string[])[MetricsLog.FileName, RlRun.EvaluationsFile]) File.Delete(Path.Combine(folder, name));
-        new CheckpointStore(folder).Clear();
         string best = Path.Combine(folder, RlRun.BestFolder);
         if (Directory.Exists(best)) Directory.Delete(best, recursive: true);
+        return held;
     }
 
     private static void Run(AnswerRl rl, RlRun run, string folder, Output ui)

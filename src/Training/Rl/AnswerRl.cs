@@ -21,6 +21,7 @@ public abstract class AnswerRl : IDisposable
     private readonly DeviceBuffer<int> _choices;
     private readonly string _module;
     private readonly int _d, _rowsPerPass;
+    private float[] _hostGradients = [];
     private int _done, _updates;
     private long _tokens;
 
@@ -61,6 +62,9 @@ public abstract class AnswerRl : IDisposable
 
     /// <summary>Settings of the run.</summary>
     public LatentRlOptions Options { get; }
+
+    /// <summary>The processes that share the problems of each update; every one makes the same update.</summary>
+    public ProcessGroup Group { get; init; } = ProcessGroup.Single;
 
     /// <summary>The OLLM that learns.</summary>
     public OllmModel Ollm { get; }
@@ -111,7 +115,7 @@ public abstract class AnswerRl : IDisposable
         _generator.Run(rollouts, cancellation);
 
         var rewards = new double[rollouts.Length];
-        int malformed = 0;
+        double malformed = 0;
         for (int i = 0; i < rollouts.Length; i++)
         {
             AnswerProblem problem = problems[i / g];
@@ -119,21 +123,25 @@ public abstract class AnswerRl : IDisposable
             rewards[i] = problem.IsRight(text, out string? answer) ? 1 : 0;
             malformed += IsMalformed(problem, text, answer) ? 1 : 0;
         }
-        RlExperience experience = Collect(rollouts, rewards, out int active, out double entropy);
+        RlExperience experience = Collect(rollouts, rewards, out int active, out double entropy, out long choices);
+        Span<double> sums = [rewards.Sum(), active, malformed, entropy, choices, rollouts.Sum(r => (long)r.Generated.Count), experience.Total];
+        Group.Sum(sums);
+        experience.Total = (long)sums[6];
         double progress = (step - 1.0) / Math.Max(1, Options.Steps - 1);
         double rate = Options.FinalLearningRate + (Options.LearningRate - Options.FinalLearningRate) * 0.5 * (1 + Math.Cos(Math.PI * progress));
         double loss = 0, norm = 0;
-        for (int epoch = 0; epoch < Options.Epochs && experience.Rows > 0; epoch++)
+        for (int epoch = 0; epoch < Options.Epochs && experience.Total > 0; epoch++)
         {
             double epochLoss = Update(experience, rate, Options.Entropy * (1 - progress), out norm);
             if (epoch == 0) loss = epochLoss;
         }
         _done = step;
-        long tokens = rollouts.Sum(r => (long)r.Generated.Count);
+        long tokens = (long)sums[5];
+        double all = (double)Options.Problems * g;
         _tokens += tokens;
         return new RlMetrics(
-            step, rewards.Average(), (double)active / problems.Length, (double)malformed / rollouts.Length, entropy, loss, norm, rate,
-            (long)step * rollouts.Length, tokens / Stopwatch.GetElapsedTime(start).TotalSeconds);
+            step, sums[0] / all, sums[1] / Options.Problems, sums[2] / all, sums[3] / Math.Max(1, sums[4]), loss, norm, rate,
+            (long)step * Options.Problems * g, tokens / Stopwatch.GetElapsedTime(start).TotalSeconds);
     }
 
     /// <summary>Writes a checkpoint of the run into its folder, where metrics.jsonl has this many bytes.</summary>
@@ -189,26 +197,28 @@ public abstract class AnswerRl : IDisposable
     protected readonly record struct RlBatch(
         int First, DeviceView<float> Hidden, DeviceView<int> Choices, DeviceView<float> Advantage, DeviceView<float> OldLog, float Entropy, float Scale);
 
+    /// <summary>The rollouts of this process' share of the problems; each has its seed from its place among all of the update.</summary>
     private GenerationRequest[] Rollouts(int step, out AnswerProblem[] problems)
     {
-        var chosen = new AnswerProblem[Options.Problems];
+        (int firstProblem, int count) = Group.ShareOf(Options.Problems);
+        var chosen = new AnswerProblem[count];
         var requests = new GenerationRequest[chosen.Length * Options.Rollouts];
         for (int i = 0; i < requests.Length; i++)
         {
             int p = i / Options.Rollouts;
-            chosen[p] = _problems[_order.At((long)_done * chosen.Length + p)];
-            requests[i] = Rollout(chosen[p], Counter.Key(Counter.Key(Counter.Key(Options.Seed, 2), (ulong)step), (ulong)i));
+            chosen[p] = _problems[_order.At((long)_done * Options.Problems + firstProblem + p)];
+            requests[i] = Rollout(chosen[p], Counter.Key(Counter.Key(Counter.Key(Options.Seed, 2), (ulong)step), (ulong)(firstProblem * Options.Rollouts + i)));
         }
         problems = chosen;
         return requests;
     }
 
-    /// <summary>The choices of all groups that teach; <paramref name="entropy"/> is the mean of -log pi over the choices of all.</summary>
-    private RlExperience Collect(GenerationRequest[] rollouts, double[] rewards, out int active, out double entropy)
+    /// <summary>The choices of all groups that teach; <paramref name="entropy"/> is the sum of -log pi over the choices of all.</summary>
+    private RlExperience Collect(GenerationRequest[] rollouts, double[] rewards, out int active, out double entropy, out long count)
     {
         var experience = new RlExperience(_d);
         int g = Options.Rollouts;
-        (active, entropy, long count) = (0, 0, 0);
+        (active, entropy, count) = (0, 0, 0);
         for (int first = 0; first < rollouts.Length; first += g)
         {
             ReadOnlySpan<double> group = rewards.AsSpan(first, g);
@@ -227,7 +237,6 @@ public abstract class AnswerRl : IDisposable
                 experience.Add(rollout.Hidden, choices, logs, advantage);
             }
         }
-        entropy /= Math.Max(1, count);
         if (experience.Rows > 0) Prepare(experience);
         return experience;
     }
@@ -248,11 +257,25 @@ public abstract class AnswerRl : IDisposable
             oldLog.Upload(RlExperience.Slice(experience.OldLog, first, n));
             loss += Pass(new RlBatch(first, hidden, choices, advantage, oldLog, (float)entropy, 1f / experience.Total));
         }
+        loss = AddUp(loss);
         norm = Math.Sqrt(Device.SquaredNorm(_moduleGradients));
         if (!double.IsFinite(norm)) throw new OllmException($"step {_done + 1}: the gradient norm is {norm}; RL stops, and this update is not made");
         double scale = Options.Clip > 0 ? Math.Min(1, Options.Clip / (norm + 1e-6)) : 1;
         Device.AdamW(Ollm.Parameters.Module(_module), _moduleGradients, _first.Module(_module), _second.Module(_module),
             new AdamWStep(++_updates, (float)rate, 0.9f, 0.999f, 1e-8f, 0, (float)scale));
         return loss / experience.Total;
+    }
+
+    /// <summary>Gradients and loss of all processes; each has divided by the choices of all.</summary>
+    private double AddUp(double loss)
+    {
+        if (!Group.IsDistributed) return loss;
+        if (_hostGradients.Length == 0) _hostGradients = new float[_moduleGradients.Length];
+        _moduleGradients.Download(_hostGradients);
+        Group.Sum(_hostGradients);
+        _moduleGradients.Upload(_hostGradients);
+        Span<double> sum = [loss];
+        Group.Sum(sum);
+        return sum[0];
     }
 }

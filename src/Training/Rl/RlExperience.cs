@@ -24,8 +24,8 @@ public sealed class RlExperience
     /// <summary>Rows that are left.</summary>
     public int Rows => Choices.Count;
 
-    /// <summary>Choices of the rollouts, dropped rows included: the denominator of all means.</summary>
-    public int Total { get; private set; }
+    /// <summary>Choices of the rollouts, dropped rows and those of other processes included: the denominator of all means.</summary>
+    public long Total { get; internal set; }
 
     internal void Add(List<float> hidden, IReadOnlyList<int> choices, IReadOnlyList<float> logs, float advantage)
     {

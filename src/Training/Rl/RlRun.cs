@@ -62,9 +62,10 @@ public sealed class RlRun
         TrainingCheckpoint? checkpoint = TrainingCheckpoint.Newest(_folder, warn);
         if (checkpoint is null) return false;
         _rl.Restore(checkpoint);
-        JsonLines.CutTo(Metrics, checkpoint.State.MetricsLength);
         // Evaluations of updates after the checkpoint will be made again.
         _evaluations.AddRange(ReadEvaluations(_folder).Where(evaluation => evaluation.Step <= checkpoint.State.Step));
+        if (!_rl.Group.IsFirst) return true;
+        JsonLines.CutTo(Metrics, checkpoint.State.MetricsLength);
         File.Delete(EvaluationLines);
         foreach (RlEvaluation evaluation in _evaluations) Write(evaluation);
         return true;
@@ -74,29 +75,31 @@ public sealed class RlRun
     /// <exception cref="OllmException">The gradient is not a number; the last checkpoint stays.</exception>
     public void Run(Action<RlMetrics>? onStep = null, Action<RlEvaluation>? onEvaluation = null, CancellationToken cancellation = default)
     {
-        Directory.CreateDirectory(_folder);
-        if (_rl.StepsDone == 0) File.Delete(Metrics);
-        using var metrics = new JsonLines(Metrics);
+        if (_rl.Group.IsFirst && _rl.StepsDone == 0) JsonLines.CutTo(Metrics, 0);
+        using JsonLines? metrics = _rl.Group.IsFirst ? new JsonLines(Metrics) : null;
+        // Several processes stop after the same update; one alone may stop within it.
+        CancellationToken inner = _rl.Group.IsDistributed ? default : cancellation;
         try
         {
-            Evaluate(onEvaluation, cancellation);
+            Evaluate(onEvaluation, inner);
             while (_rl.StepsDone < _rl.Options.Steps)
             {
-                cancellation.ThrowIfCancellationRequested();
-                RlMetrics line = _rl.Step(cancellation);
-                Write(metrics, line);
+                if (_rl.Group.Any(cancellation.IsCancellationRequested)) throw new OperationCanceledException(cancellation);
+                RlMetrics line = _rl.Step(inner);
+                if (metrics is not null) Write(metrics, line);
                 onStep?.Invoke(line);
-                Evaluate(onEvaluation, cancellation);
+                Evaluate(onEvaluation, inner);
                 int every = _rl.Options.CheckpointEvery;
-                if (every > 0 && line.Step % every == 0 && line.Step < _rl.Options.Steps) Save();
+                if (every > 0 && line.Step % every == 0 && line.Step < _rl.Options.Steps) Save(metrics);
             }
         }
         catch (OperationCanceledException)
         {
-            Save();
+            Save(metrics);
+            _rl.Group.Barrier(); // The process that writes must not be ended by another one's leaving.
             throw;
         }
-        Save();
+        Save(metrics);
     }
 
     /// <summary>The metrics in a run's folder.</summary>
@@ -136,9 +139,10 @@ public sealed class RlRun
         return lines;
     }
 
-    private void Save()
+    private void Save(JsonLines? metrics)
     {
-        _rl.Save(_folder, new FileInfo(Metrics).Length);
+        if (metrics is null) return;
+        _rl.Save(_folder, metrics.Flush());
         _rl.Ollm.Save(_folder);
     }
 
@@ -155,8 +159,8 @@ public sealed class RlRun
             answers.Zip(_validation).Average(pair => _rl.IsMalformed(pair.Second, pair.First.Text, pair.First.Answer) ? 1.0 : 0));
         bool best = Best is not { } before || evaluation.Greedy > before.Greedy;
         _evaluations.Add(evaluation);
-        if (best) _rl.Ollm.Save(Path.Combine(_folder, BestFolder));
-        Write(evaluation);
+        if (best && _rl.Group.IsFirst) _rl.Ollm.Save(Path.Combine(_folder, BestFolder));
+        if (_rl.Group.IsFirst) Write(evaluation);
         onEvaluation?.Invoke(evaluation);
     }
 

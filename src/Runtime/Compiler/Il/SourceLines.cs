@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
 using System.Reflection.Metadata;
 using System.Reflection.Metadata.Ecma335;
@@ -9,6 +10,7 @@ namespace OllmNative.Runtime.Compiler.Il;
 internal static class SourceLines
 {
     /// <summary>"file:line" of an IL offset, or null when there are no symbols for it. Never throws.</summary>
+    [UnconditionalSuppressMessage("SingleFile", "IL3002", Justification = "A module inside a single-file program has no path; then there are no lines.")]
     public static string? Find(MethodBase method, int ilOffset)
     {
         try

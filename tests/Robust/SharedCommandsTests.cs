@@ -1,0 +1,63 @@
+namespace OllmNative.Tests;
+
+/// <summary>Latent RL and evaluation: shared between two processes, and killed and resumed.</summary>
+public class SharedCommandsTests
+{
+    private readonly CliTextModel _model = new();
+
+    [SkippableFact]
+    public void Rl_TwoProcesses_EqualOne()
+    {
+        string[] args = RlArguments(_model.NewOllm(), "--steps", "4", "--batch-size", "6", "--rollouts", "4");
+        CliRun alone = CliRun.Of([.. args, "--out", _model.At("one")]);
+        Assert.True(alone.Code == 0, alone.Error);
+        CliRun both = MpiTests.Mpirun(2, [.. args, "--out", _model.At("two")]);
+        Assert.True(both.Code == 0, both.Error);
+        MpiTests.AssertClose(_model.At("one"), _model.At("two"), 1e-4);
+    }
+
+    [SkippableFact]
+    public void Eval_TwoProcesses_GiveTheResultsOfOne()
+    {
+        string[] args = EvalArguments(_model.NewOllm());
+        CliRun alone = CliRun.Of([.. args, "--out", _model.At("one"), "--json"]);
+        Assert.True(alone.Code == 0, alone.Error);
+        CliRun both = MpiTests.Mpirun(2, [.. args, "--out", _model.At("two"), "--json"]);
+        Assert.True(both.Code == 0, both.Error);
+        Assert.Equal(File.ReadAllLines(Path.Combine(_model.At("one"), "results.jsonl")), File.ReadAllLines(Path.Combine(_model.At("two"), "results.jsonl")));
+    }
+
+    [Theory]
+    [InlineData("rl", "metrics.jsonl")]
+    [InlineData("eval", "results.jsonl")]
+    public void Command_KilledAndResumed_GivesTheUninterruptedRun(string command, string growing)
+    {
+        string ollm = _model.NewOllm(), whole = _model.At("whole"), parts = _model.At("parts");
+        string[] args = command == "rl" ? RlArguments(ollm, "--steps", "150", "--batch-size", "3", "--rollouts", "4", "--checkpoint-every", "2") : EvalArguments(ollm, rows: 400);
+        CliRun uninterrupted = CliRun.Of([.. args, "--out", whole]);
+        Assert.True(uninterrupted.Code == 0, uninterrupted.Error);
+        var random = new Random(4);
+        int kills = 0;
+        for (int attempt = 0; attempt < 2; attempt++)
+        {
+            string file = Path.Combine(parts, growing);
+            long before = File.Exists(file) ? new FileInfo(file).Length : 0;
+            using OllmProcess process = OllmProcess.Start([.. args, "--out", parts, .. before > 0 ? (string[])["--resume"] : []]);
+            while (!process.HasExited && (File.Exists(file) ? new FileInfo(file).Length : 0) <= before) Thread.Sleep(1);
+            Thread.Sleep(random.Next(0, 60));
+            if (!process.HasExited) process.Kill();
+            if (process.Wait().Code == 137) kills++;
+        }
+        Assert.True(kills > 0, "the runs ended before they could be killed");
+        CliRun last = CliRun.Of([.. args, "--out", parts, "--resume"]);
+        Assert.True(last.Code == 0, last.Error);
+        if (command == "rl") TrainingRun.AssertSame(whole, parts);
+        else Assert.Equal(File.ReadAllLines(Path.Combine(whole, growing)), File.ReadAllLines(Path.Combine(parts, growing)));
+    }
+
+    private string[] RlArguments(string ollm, params string[] more) =>
+        ["rl", "--model", _model.Folder, "--ollm", ollm, "--data", _model.WriteRows(12), "--max-tokens", "6", "--seed", "4", "--threads", "1", .. more];
+
+    private string[] EvalArguments(string ollm, int rows = 40) =>
+        ["eval", "--model", _model.Folder, "--ollm", ollm, "--data", _model.WriteRows(rows), "--samples", "2", "--max-tokens", "8", "--seed", "4", "--threads", "1"];
+}
