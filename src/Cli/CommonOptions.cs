@@ -132,6 +132,7 @@ internal sealed class ModelOptions
         int threads = parsed.GetValue(_threads);
         if (threads == 0 && group is { IsDistributed: true }) threads = group.FairThreads;
         WeightFormat format = _quantize is not null && parsed.GetValue(_quantize) == "int8" ? WeightFormat.Int8 : WeightFormat.AsStored;
-        return ModelSession.Open(parsed.GetValue(_model)!, _ollm is null ? null : parsed.GetValue(_ollm), parsed.GetValue(_device)!, threads, format);
+        return ModelSession.Open(
+            parsed.GetValue(_model)!, _ollm is null ? null : parsed.GetValue(_ollm), parsed.GetValue(_device)!, threads, format, group?.LocalRank ?? 0);
     }
 }

@@ -26,6 +26,9 @@ internal sealed class Output(TextWriter stdout, TextWriter stderr, TextReader st
     /// <summary>stderr.</summary>
     public TextWriter Err { get; } = stderr;
 
+    /// <summary>stdin, for a command that runs another one.</summary>
+    public TextReader In { get; } = stdin;
+
     /// <summary>Asks the command to stop; long loops call <see cref="CancellationToken.ThrowIfCancellationRequested"/> on it.</summary>
     public CancellationToken Cancellation { get; } = cancellation;
 
@@ -111,11 +114,11 @@ internal sealed class Output(TextWriter stdout, TextWriter stderr, TextReader st
 
     /// <summary>All of stdin, exactly; Ctrl-C ends the waiting.</summary>
     /// <exception cref="OllmException">It is not UTF-8.</exception>
-    public string ReadInput() => Read(stdin.ReadToEnd);
+    public string ReadInput() => Read(In.ReadToEnd);
 
     /// <summary>The next line of stdin, null at its end; Ctrl-C ends the waiting.</summary>
     /// <exception cref="OllmException">It is not UTF-8.</exception>
-    public string? ReadLine() => Read(stdin.ReadLine);
+    public string? ReadLine() => Read(In.ReadLine);
 
     private void Say(string text)
     {

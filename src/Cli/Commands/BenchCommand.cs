@@ -3,7 +3,11 @@ using System.Diagnostics;
 using System.Globalization;
 using OllmNative.Model;
 using OllmNative.Model.Cpu;
+using OllmNative.Model.Cuda;
 using OllmNative.Training;
+#if !ILGPU
+using OllmNative.Cli.Trials;
+#endif
 
 namespace OllmNative.Cli.Commands;
 
@@ -12,7 +16,7 @@ internal static class BenchCommand
 {
     public static Command Create(Output ui)
     {
-        var command = new Command("bench", "Measure speed: prefill, decode or train, beside what the machine could do at best.");
+        var command = new Command("bench", "Measure speed: prefill, decode, train or kernels, beside what the machine could do at best.");
         command.Add(Part(ui, "prefill", "A prompt of N tokens through the backbone and the head of its last position.", 256, Prefill));
         command.Add(Part(ui, "decode", "N tokens one by one; with --ollm the policy picks the option of each.", 32, Decode));
         var cached = new Option<bool>("--cached") { Description = "With hidden states from the cache, as from the second epoch on." };
@@ -21,6 +25,9 @@ internal static class BenchCommand
         train.Add(cached);
         command.Add(train);
         command.Add(BenchCostCommand.Create(ui));
+#if !ILGPU
+        command.Add(BenchKernelsCommand.Create(ui));
+#endif
         return command;
     }
 
@@ -43,7 +50,7 @@ internal static class BenchCommand
         command.SetAction(parsed =>
         {
             using ModelSession session = model.Open(parsed);
-            int n = parsed.GetValue(tokens), count = parsed.GetValue(repeats), threads = session.Device is CpuDevice cpu ? cpu.Threads : 1;
+            int n = parsed.GetValue(tokens), count = parsed.GetValue(repeats), threads = (session.Device is ProfiledDevice profiled ? profiled.Inner : session.Device) is CpuDevice cpu ? cpu.Threads : 1;
             if (n >= session.Config.MaxPositions) throw new OllmException($"--tokens {n}: expected fewer than the model's context of {session.Config.MaxPositions}");
             Work work = setup(session, n, parsed);
             using IDisposable owned = work.Owned;
@@ -65,7 +72,7 @@ internal static class BenchCommand
             Array.Sort(rates);
             // Before the limits are measured: that needs memory of its own.
             long peak = Process.GetCurrentProcess().PeakWorkingSet64;
-            double flops = MachineLimits.FlopsPerSecond(threads), bytes = MachineLimits.BytesPerSecond(threads);
+            (double flops, double bytes) = Limits(session.Device, threads);
             double limit = n / Math.Max(cost.Flops / flops, cost.Bytes / bytes), median = rates[count / 2];
             ui.Line(string.Create(CultureInfo.InvariantCulture,
                 $"{name}: {median:F1} tokens/s (min {rates[0]:F1}, max {rates[^1]:F1}), {100 * median / limit:F0} % of {limit:F1}; "
@@ -77,6 +84,16 @@ internal static class BenchCommand
             });
         });
         return command;
+    }
+
+    /// <summary>A GPU's by its clocks and units, the processor's as measured now.</summary>
+    private static (double Flops, double Bytes) Limits(ComputeDevice device, int threads)
+    {
+#if !ILGPU
+        if ((device is ProfiledDevice profiled ? profiled.Inner : device) is CudaDevice cuda && Roofline.Of(cuda.Accelerator) is { } limits)
+            return (limits.TensorFlopsPerSecond, limits.BytesPerSecond);
+#endif
+        return (MachineLimits.FlopsPerSecond(threads), MachineLimits.BytesPerSecond(threads));
     }
 
     private static Work Prefill(ModelSession session, int tokens, ParseResult _)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
@@ -32,8 +33,8 @@ internal static class DevicesCommand
         ui.Line($"  SIMD       {string.Join(", ", simd)}");
         ui.Line($"  memory     {Format.Bytes(memory)}");
         ui.Line($"cuda: {cuda.Message}");
-        foreach (CudaGpu gpu in cuda.Gpus)
-            ui.Line($"  {gpu.Index}  {gpu.Name}, compute capability {gpu.ComputeMajor}.{gpu.ComputeMinor}, {Format.Bytes(gpu.MemoryBytes)}");
+        foreach (CudaGpu gpu in cuda.Gpus) ui.Line($"  {gpu.Index}  {Describe(gpu)}");
+        ui.Line($"emulator: runs kernels as C# on the processor, for tests and the debugger (groups side by side on {Environment.ProcessorCount} threads)");
 
         ui.Result(new
         {
@@ -42,10 +43,21 @@ internal static class DevicesCommand
             {
                 message = cuda.Message,
                 cuda.DriverVersion,
-                gpus = cuda.Gpus.Select(gpu => new { gpu.Index, gpu.Name, compute_capability = $"{gpu.ComputeMajor}.{gpu.ComputeMinor}", gpu.MemoryBytes }),
+                kernel_cache = KernelCacheFolder.Current ?? "off",
+                gpus = cuda.Gpus.Select(gpu => new
+                {
+                    gpu.Index, gpu.Name, compute_capability = $"{gpu.ComputeMajor}.{gpu.ComputeMinor}", gpu.MemoryBytes, gpu.Multiprocessors,
+                    gpu.ClockMegahertz, memory_bytes_per_second = gpu.MemoryBytesPerSecond, usable = gpu.Refusal is null, gpu.Refusal,
+                }),
             },
+            emulator = new { threads = Environment.ProcessorCount },
         });
     }
+
+    private static string Describe(CudaGpu gpu) => gpu.Refusal is { } refusal
+        ? $"{gpu.Name}: cannot be used: {refusal}"
+        : string.Create(CultureInfo.InvariantCulture,
+            $"{gpu.Name}, compute capability {gpu.ComputeMajor}.{gpu.ComputeMinor}, {Format.Bytes(gpu.MemoryBytes)}, {gpu.Multiprocessors} multiprocessors at {gpu.ClockMegahertz} MHz, {gpu.MemoryBytesPerSecond / 1e9:F0} GB/s by its memory clock");
 
     private static string[] Simd()
     {

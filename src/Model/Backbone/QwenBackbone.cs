@@ -24,6 +24,8 @@ public sealed class QwenBackbone : IDisposable
     private readonly Checkpoint _checkpoint;
     private readonly List<DeviceBuffer<float>> _vectors = [];
     private DeviceBuffer<float>? _rope;
+    private Pass _pass;
+    private Action? _run;
     private int _ropePositions;
 
     private QwenBackbone(ComputeDevice device, ModelConfig config, Checkpoint checkpoint, WeightFormat format)
@@ -130,18 +132,24 @@ public sealed class QwenBackbone : IDisposable
         ArgumentNullException.ThrowIfNull(batch);
         ArgumentNullException.ThrowIfNull(cache);
         ArgumentNullException.ThrowIfNull(buffers);
+        _pass = new Pass(batch, cache, buffers.For(batch.Rows), RopeTable(batch.Positions), hidden);
+        if (batch.Rows == batch.Count)
+            Device.Repeat(new RepeatKey(batch, cache, buffers, _rope!, hidden.Buffer!, hidden.Offset, batch.Rows), batch.Spans, _run ??= RunPass);
+        else
+            RunPass();
+    }
+
+    /// <summary>The forward pass, top to bottom.</summary>
+    private void RunPass()
+    {
+        (TokenBatch batch, KvCache cache, ForwardBuffers.Views b, DeviceView<float> rope, DeviceView<float> hidden) = _pass;
         ModelConfig c = Config;
         ComputeDevice device = Device;
-        ForwardBuffers.Views b = buffers.For(batch.Rows);
-        DeviceView<float> rope = RopeTable(batch.Positions);
-        DeviceView<float> none = default;
-
         device.Embedding(batch.Tokens, Embedding, b.X);                                     // x    [N, D]
         for (int i = 0; i < _layers.Length; i++)
         {
             Layer w = _layers[i];
-            device.RmsNorm(b.X, w.InputNorm, b.Normed, c.RmsNormEps);                       //      [N, D]
-            device.MatMulEach(b.Normed,
+            device.NormMatMulEach(b.X, w.InputNorm, c.RmsNormEps, b.Normed,                 //      [N, D]
                 new Projection(w.Q, w.QBias, b.Q),                                          // q    [N, H * Dh]
                 new Projection(w.K, w.KBias, b.K),                                          // k    [N, Hkv * Dh]
                 new Projection(w.V, w.VBias, b.V));                                         // v    [N, Hkv * Dh]
@@ -150,17 +158,12 @@ public sealed class QwenBackbone : IDisposable
                 device.RmsNorm(b.Q, w.QNorm, b.Q, c.RmsNormEps);                            // each head by itself
                 device.RmsNorm(b.K, w.KNorm, b.K, c.RmsNormEps);
             }
-            device.Rope(b.Q, batch.PositionIds, rope, c.HeadDim);
-            device.Rope(b.K, batch.PositionIds, rope, c.HeadDim);
-            device.ScatterRows(b.K, batch.CacheRows, cache.Keys(i), c.KvHeads * c.HeadDim);
-            device.ScatterRows(b.V, batch.CacheRows, cache.Values(i), c.KvHeads * c.HeadDim);
+            device.RopeToCache(b.Q, b.K, b.V, batch.PositionIds, rope, batch.CacheRows, cache.Keys(i), cache.Values(i), c.HeadDim);
             device.Attention(b.Q, cache.Keys(i), cache.Values(i), batch.Spans, b.Attended, c.Heads, c.KvHeads, c.HeadDim); // [N, H * Dh]
             device.MatMul(b.Attended, w.O, w.OBias, b.X, accumulate: true);                 // x += o   [N, D]
 
-            device.RmsNorm(b.X, w.PostNorm, b.Normed, c.RmsNormEps);                        //      [N, D]
-            device.MatMulEach(b.Normed, new Projection(w.Gate, none, b.Gate), new Projection(w.Up, none, b.Up)); // 2 x [N, F]
-            device.SwiGlu(b.Gate, b.Up, b.Gate);                                            //      [N, F]
-            device.MatMul(b.Gate, w.Down, none, b.X, accumulate: true);                     // x += mlp [N, D]
+            device.NormGateUp(b.X, w.PostNorm, c.RmsNormEps, b.Normed, w.Gate, w.Up, b.Gate, b.Up); // [N, F]
+            device.MatMul(b.Gate, w.Down, default, b.X, accumulate: true);                   // x += mlp [N, D]
         }
         device.RmsNorm(b.X, _norm.View, hidden, c.RmsNormEps);                              // h    [N, D]
     }
@@ -216,6 +219,9 @@ public sealed class QwenBackbone : IDisposable
         _vectors.Add(buffer);
         return buffer;
     }
+
+    /// <summary>What the running forward pass works on. It is kept here so that a repeated pass allocates nothing.</summary>
+    private readonly record struct Pass(TokenBatch Batch, KvCache Cache, ForwardBuffers.Views Buffers, DeviceView<float> Rope, DeviceView<float> Hidden);
 
     private sealed record Layer(
         DeviceView<float> InputNorm,

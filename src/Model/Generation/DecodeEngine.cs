@@ -116,7 +116,11 @@ public sealed class DecodeEngine : IDisposable
         // What grows with each token has its room now: a step allocates nothing.
         int most = Math.Min(request.MaxTokens, _settings.Capacity - request.Prompt.Length + 1);
         request.Generated.EnsureCapacity(most);
-        if (request.NeedsOptions) request.Options.EnsureCapacity(most);
+        if (request.NeedsOptions)
+        {
+            request.Options.EnsureCapacity(most);
+            request.LogProbabilities.EnsureCapacity(most);
+        }
         _arrived.Add(request);
     }
 

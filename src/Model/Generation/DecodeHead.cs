@@ -98,9 +98,8 @@ internal sealed class DecodeHead : IDisposable
         };
         _options.Set(row, z);
         request.Options.Add(z);
-        if (!request.Record) return;
         request.LogProbabilities.Add(MathF.Log(MathF.Max(pi[z], float.Epsilon)));
-        request.Hidden.AddRange(_hostHidden.AsSpan(row * _d, _d));
+        if (request.Record) request.Hidden.AddRange(_hostHidden.AsSpan(row * _d, _d));
     }
 
     private TokenScore Score(int token, int count)

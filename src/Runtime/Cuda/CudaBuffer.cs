@@ -23,45 +23,37 @@ internal sealed class CudaBuffer : MemoryBuffer
 
     public override void MemSet(AcceleratorStream stream, byte value, long targetOffsetInBytes, long length)
     {
-        Inside(targetOffsetInBytes, length);
+        CudaStream own = Start(stream, targetOffsetInBytes, length);
         if (length == 0) return;
-        CudaStream own = Start(stream);
         _gpu.Check("cuMemsetD8Async", _gpu.Api.MemsetD8Async(NativePtr + (nint)targetOffsetInBytes, value, (nuint)length, own.StreamPtr));
     }
 
     protected internal override void CopyFromHost(AcceleratorStream stream, nint source, long targetOffsetInBytes, long lengthInBytes)
     {
-        Inside(targetOffsetInBytes, lengthInBytes);
-        CudaStream own = Start(stream);
+        CudaStream own = Start(stream, targetOffsetInBytes, lengthInBytes);
         _gpu.Check("cuMemcpyHtoDAsync", _gpu.Api.MemcpyHtoDAsync(NativePtr + (nint)targetOffsetInBytes, source, (nuint)lengthInBytes, own.StreamPtr));
     }
 
     protected internal override void CopyToHost(AcceleratorStream stream, nint target, long sourceOffsetInBytes, long lengthInBytes)
     {
-        Inside(sourceOffsetInBytes, lengthInBytes);
-        CudaStream own = Start(stream);
+        CudaStream own = Start(stream, sourceOffsetInBytes, lengthInBytes);
         _gpu.Check("cuMemcpyDtoHAsync", _gpu.Api.MemcpyDtoHAsync(target, NativePtr + (nint)sourceOffsetInBytes, (nuint)lengthInBytes, own.StreamPtr));
     }
 
     protected internal override void CopyFromDevice(AcceleratorStream stream, nint source, long targetOffsetInBytes, long lengthInBytes)
     {
-        Inside(targetOffsetInBytes, lengthInBytes);
-        CudaStream own = Start(stream);
+        CudaStream own = Start(stream, targetOffsetInBytes, lengthInBytes);
         _gpu.Check("cuMemcpyDtoDAsync", _gpu.Api.MemcpyDtoDAsync(NativePtr + (nint)targetOffsetInBytes, source, (nuint)lengthInBytes, own.StreamPtr));
     }
 
-    private CudaStream Start(AcceleratorStream stream)
+    private CudaStream Start(AcceleratorStream stream, long offset, long length)
     {
         ObjectDisposedException.ThrowIf(NativePtr == 0, this);
+        if (offset < 0 || length < 0 || offset + length > LengthInBytes)
+            throw new ArgumentOutOfRangeException(nameof(length), $"bytes {offset} to {offset + length} of a buffer of {LengthInBytes}");
         CudaStream own = _gpu.Own(stream);
         _gpu.Bind();
         return own;
-    }
-
-    private void Inside(long offset, long length)
-    {
-        if (offset < 0 || length < 0 || offset + length > LengthInBytes)
-            throw new ArgumentOutOfRangeException(nameof(length), $"bytes {offset} to {offset + length} of a buffer of {LengthInBytes}");
     }
 
     protected override void Dispose(bool disposing)

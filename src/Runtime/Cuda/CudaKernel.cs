@@ -63,4 +63,15 @@ internal sealed unsafe class CudaKernel : Kernel
         arguments.Write(ref collector);
         return _parameters.Constants.ToDictionary(index => index, index => all[index]);
     }
+
+    protected override void Dispose(bool disposing)
+    {
+        _only?.Dispose();
+        lock (_versions)
+        {
+            foreach ((_, CudaFunction function) in _versions) function.Dispose();
+            _versions.Clear();
+        }
+        base.Dispose(disposing);
+    }
 }

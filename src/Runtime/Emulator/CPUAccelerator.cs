@@ -93,7 +93,10 @@ public sealed class CPUAccelerator : Accelerator
     protected override void Dispose(bool disposing)
     {
         if (disposing)
+        {
             foreach (EmulatedGroup group in _groups) group.Dispose();
+            _groups.Clear();
+        }
         base.Dispose(disposing);
     }
 }

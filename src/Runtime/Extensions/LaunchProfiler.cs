@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using OllmNative.Runtime.Cuda;
 using OllmNative.Runtime.Language;
 
 namespace OllmNative.Runtime.Extensions;
@@ -100,9 +101,16 @@ public sealed class LaunchProfiler : IDisposable
     {
         foreach (Pending launch in _pending)
         {
-            (ProfilingMarker origin, double at) = _origins[launch.Stream];
-            _timings.Add(new LaunchTiming(launch.Kernel, launch.Stream.Accelerator.Name, launch.Groups, launch.Threads,
-                at + launch.Before.MeasureFrom(origin).TotalMicroseconds, launch.After.MeasureFrom(launch.Before).TotalMicroseconds));
+            try
+            {
+                (ProfilingMarker origin, double at) = _origins[launch.Stream];
+                _timings.Add(new LaunchTiming(launch.Kernel, launch.Stream.Accelerator.Name, launch.Groups, launch.Threads,
+                    at + launch.Before.MeasureFrom(origin).TotalMicroseconds, launch.After.MeasureFrom(launch.Before).TotalMicroseconds));
+            }
+            catch (CudaException)
+            {
+                // A device that was lost has no times to tell; what lost it has been reported where it was seen.
+            }
             launch.Before.Dispose();
             launch.After.Dispose();
         }

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Measures everything on a machine with a GPU, in under eight minutes and without network: what is there, whether it computes rightly,
+# kernels, prefill, decode, training, the demo, and PyTorch beside it. A part that fails or takes too long is reported and the rest goes on.
+#
+#   bench/gpu.sh PROGRAM_FOLDER OUT_FOLDER [--device cuda] [--shape deepseek-r1-distill-qwen-1.5b] [--seconds 470] [--small]
+#
+# PROGRAM_FOLDER holds a self-contained build, made where .NET is: dotnet publish src/Cli -c Release -r linux-x64 --self-contained -o FOLDER
+# Results: OUT_FOLDER/results.md and results.json, and each part's output beside them. --small takes sizes for a machine without a GPU.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+[ $# -ge 2 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2; }
+ollm=$1/ollm out=$2 device=cuda shape=deepseek-r1-distill-qwen-1.5b seconds=470 small=""
+shift 2
+while [ $# -gt 0 ]; do
+    case $1 in
+        --small) small=yes; shift ;;
+        --device|--shape|--seconds) [ $# -gt 1 ] || { echo "error: $1 needs a value" >&2; exit 2; }; printf -v "${1#--}" %s "$2"; shift 2 ;;
+        *) echo "error: $1 is not known" >&2; exit 2 ;;
+    esac
+done
+[ -x "$ollm" ] || { echo "error: $ollm is no program; PROGRAM_FOLDER is a self-contained publish folder" >&2; exit 2; }
+mkdir -p "$out"
+deadline=$((SECONDS + seconds))
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+: > "$out/parts.tsv"
+
+# part NAME LIMIT COMMAND...: its stdout and stderr go to files; the last line of stdout is its result if it is JSON.
+part() {
+    local name=$1 limit=$2 left=$((deadline - SECONDS)) start=$SECONDS code
+    shift 2
+    if [ $left -lt 5 ]; then
+        printf '%s\tskipped\t0\n' "$name" >> "$out/parts.tsv"
+        return
+    fi
+    [ "$limit" -gt "$left" ] && limit=$left
+    timeout --kill-after=5 "$limit" "$@" > "$out/$name.out" 2> "$out/$name.err"
+    code=$?
+    case $code in 0) code=done ;; 124|137) code="over $limit s" ;; *) code="failed ($code)" ;; esac
+    tail -n 1 "$out/$name.out" | grep '^{' > "$out/$name.json" || rm -f "$out/$name.json"
+    printf '%s\t%s\t%s\n' "$name" "$code" $((SECONDS - start)) >> "$out/parts.tsv"
+    printf '%-16s %-14s %4d s\n' "$name" "$code" $((SECONDS - start))
+}
+
+# A distribution's own python3 may have torch where the first one on the path has not.
+python=""
+for candidate in "${PYTHON:-python3}" /usr/bin/python3; do
+    if "$candidate" -c 'import torch' 2>/dev/null; then python=$candidate; break; fi
+done
+prompt=2048 generate=128 row=4096 peer=$here/peers/torch_cuda.py model=$work/model
+[ -z "$small" ] || { prompt=8 generate=2 row=16; }
+export OLLM_KERNEL_CACHE=$work/kernels
+
+command -v nvidia-smi >/dev/null && part nvidia-smi 10 nvidia-smi
+part devices 20 "$ollm" devices --json
+part selftest 60 "$ollm" selftest --device "$device" --json
+part kernels 60 "$ollm" bench kernels --device "$device" --json
+if [ -n "$small" ]; then
+    cat > "$work/shape.json" <<'JSON'
+{"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
+ "num_key_value_heads": 2, "vocab_size": 300, "max_position_embeddings": 4096, "rms_norm_eps": 1e-6, "rope_theta": 10000, "tie_word_embeddings": false, "eos_token_id": 3}
+JSON
+    part model 60 "$ollm" init-backbone --config "$work/shape.json" --seed 1 --out "$model" --json
+else
+    part model 60 "$ollm" init-backbone --shape "$shape" --seed 1 --out "$model" --json
+fi
+# Twice the first: the second start finds its kernels in the cache.
+part first-token 40 "$ollm" bench decode --model "$model" --device "$device" --tokens 2 --repeats 1 --json
+part second-start 30 "$ollm" bench decode --model "$model" --device "$device" --tokens 2 --repeats 1 --json
+for name in prefill decode train; do
+    case $name in prefill) n=$prompt ;; decode) n=$generate ;; train) n=$row ;; esac
+    part "$name" 45 "$ollm" bench $name --model "$model" --device "$device" --tokens "$n" --repeats 5 --json
+    [ -z "$python" ] || part "torch-$name" 45 "$python" "$peer" $name --model "$model" --device "$device" --tokens "$n" --repeats 5
+done
+part profile 45 "$ollm" profile --trace "$out/trace.json" --json -- bench decode --model "$model" --device "$device" --tokens "$((generate / 2))" --repeats 1
+if [ -n "$python" ]; then
+    part torch-gemm 40 "$python" "$peer" gemm --model "$model" --device "$device"
+    part torch-parity 60 "$python" "$peer" parity --ollm "$ollm" --device "$device"
+fi
+part demo 110 "$ollm" demo --device "$device" --out "$work/demo" --json
+
+if command -v "${python:-python3}" >/dev/null; then
+    "${python:-python3}" "$here/gpu_table.py" "$out"
+else
+    echo "no python3 for the table: the parts' results are $out/*.json" >&2
+    cat "$out/parts.tsv"
+fi

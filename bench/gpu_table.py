@@ -1,0 +1,64 @@
+"""Turns the parts of bench/gpu.sh in a folder into results.md and results.json, and prints the former."""
+import json
+import sys
+from pathlib import Path
+
+out = Path(sys.argv[1])
+parts = {}
+for line in (out / "parts.tsv").read_text().splitlines():
+    name, status, seconds = line.split("\t")
+    file = out / f"{name}.json"
+    try:
+        result = json.loads(file.read_text()) if file.exists() else None
+    except json.JSONDecodeError:
+        result = None
+    error = out / f"{name}.err"
+    last = error.read_text(errors="replace").strip().splitlines()[-1:] if status != "done" and error.exists() else []
+    parts[name] = {"status": status, "seconds": int(seconds), "result": result, "error": last[0] if last else None}
+
+
+def result(name):
+    return parts.get(name, {}).get("result") or {}
+
+
+def number(value, digits=1):
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+lines = ["# Measured on one machine in one run", ""]
+for gpu in result("devices").get("cuda", {}).get("gpus", []):
+    lines += [f"{gpu['name']}, compute capability {gpu['compute_capability']}, driver for CUDA {result('devices')['cuda'].get('driver_version')}; "
+              f"PyTorch {result('torch-prefill').get('torch', '-')}", ""]
+
+lines += ["| tokens/s | ollm (range) | PyTorch (range) | ratio | of the limit |", "|---|---|---|---|---|"]
+for name in ("prefill", "decode", "train"):
+    ours, peer = result(name), result(f"torch-{name}")
+    a, b = ours.get("tokens_per_second"), peer.get("tokens_per_second")
+
+    def cell(entry):
+        return f"{number(entry.get('tokens_per_second'))} ({number(entry.get('min'))} - {number(entry.get('max'))})" if entry else "-"
+
+    fraction = ours.get("limit_fraction")
+    lines.append(f"| {name} | {cell(ours)} | {cell(peer)} | {number(a / b, 2) if a and b else '-'} | {number(100 * fraction, 0) + ' %' if fraction else '-'} |")
+
+lines += ["", "| kernel | shape | ms | GB/s | TFLOP/s | roofline |", "|---|---|---|---|---|---|"]
+for row in result("kernels").get("kernels", []):
+    share = row.get("roofline_fraction")
+    lines.append(f"| {row['kernel']} | {row['shape']} | {number(row['milliseconds'], 3)} | {number(row['gigabytes_per_second'])} | "
+                 f"{number(row['teraflops_per_second'], 2)} | {number(100 * share, 0) + ' %' if share else '-'} |")
+
+if result("torch-gemm").get("gemm"):
+    lines += ["", "| cuBLAS bf16 | M x N x K | us | TFLOP/s | GB/s |", "|---|---|---|---|---|"]
+    lines += [f"| {row['shape']} | {row['m']} x {row['n']} x {row['k']} | {number(row['microseconds'])} | {number(row['tflops'])} | {number(row['gigabytes_per_second'])} |"
+              for row in result("torch-gemm")["gemm"]]
+
+if result("torch-parity").get("parity"):
+    lines += ["", "| logits beside transformers | device | largest error | same token | |", "|---|---|---|---|---|"]
+    lines += [f"| {row['model']} | {row['device']} | {row.get('max_error', row.get('error', '-'))} | {row.get('same_argmax', '-')} | {'ok' if row['passed'] else 'WRONG'} |"
+              for row in result("torch-parity")["parity"]]
+
+lines += ["", "| part | | seconds | |", "|---|---|---|---|"]
+lines += [f"| {name} | {part['status']} | {part['seconds']} | {(part['error'] or '').replace('|', '/')} |" for name, part in parts.items()]
+(out / "results.md").write_text("\n".join(lines) + "\n")
+(out / "results.json").write_text(json.dumps(parts, indent=1) + "\n")
+print("\n".join(lines))

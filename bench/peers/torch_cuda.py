@@ -1,0 +1,248 @@
+"""PyTorch and transformers beside `ollm` on a GPU: the same shapes, tokens and training work, and the same numbers.
+
+    python3 torch_cuda.py PART --model DIR [--ollm PROGRAM] [--tokens N] [--device cuda]
+
+Parts: prefill, decode, train, gemm (cuBLAS on the model's shapes), parity (logits of small random Qwen2 and Qwen3 models written by
+save_pretrained, against `ollm forward`). The last line of stdout is JSON. A part that cannot run ends with an error and code 1.
+"""
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+
+def synchronize(device):
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def timed(work, repeats, device):
+    """Median, least and greatest seconds of one call, after one to warm up."""
+    work()
+    synchronize(device)
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    seconds.sort()
+    return seconds[len(seconds) // 2], seconds[0], seconds[-1]
+
+
+def rates(tokens, seconds):
+    median, least, most = seconds
+    return {"tokens_per_second": tokens / median, "min": tokens / most, "max": tokens / least}
+
+
+def peak(device):
+    return torch.cuda.max_memory_allocated() if device == "cuda" else None
+
+
+def load(args):
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(args.model, torch_dtype=torch.bfloat16)
+    return model.to(args.device).eval().requires_grad_(False)
+
+
+def random_ids(model, count, device):
+    return torch.randint(0, model.config.vocab_size, (1, count), device=device, generator=torch.Generator(device).manual_seed(7))
+
+
+def prefill(args):
+    model = load(args)
+    ids = random_ids(model, args.tokens, args.device)
+
+    @torch.inference_mode()
+    def work():
+        model.lm_head(model.model(input_ids=ids, use_cache=True).last_hidden_state[:, -1])
+
+    return rates(args.tokens, timed(work, args.repeats, args.device)) | {"peak_memory_bytes": peak(args.device)}
+
+
+def decode(args):
+    model = load(args)
+    ids = random_ids(model, 1, args.device)
+
+    @torch.inference_mode()
+    def work():
+        model.generate(ids, attention_mask=torch.ones_like(ids), min_new_tokens=args.tokens, max_new_tokens=args.tokens, do_sample=False,
+                       pad_token_id=0)
+
+    return rates(args.tokens, timed(work, args.repeats, args.device)) | {"peak_memory_bytes": peak(args.device)}
+
+
+class Ollm(torch.nn.Module):
+    """Encoder, decoder and policy of arXiv 2604.19087 as torch modules in f32."""
+
+    def __init__(self, width, options, latent):
+        super().__init__()
+        def linear(inputs, outputs):
+            return torch.nn.Linear(inputs, outputs)
+
+        self.norms = torch.nn.ParameterDict({name: torch.ones(width) for name in ("hidden", "target", "decoder", "policy")})
+        self.encoder_in, self.encoder_out = linear(2 * width, latent), linear(latent, options)
+        self.decoder_in, self.decoder_out = linear(width, latent), linear(latent, width)
+        self.decoder_options = torch.nn.Parameter(torch.randn(options, latent) * 0.02)
+        self.policy_in, self.policy_out = linear(width, latent), linear(latent, options)
+        torch.nn.init.zeros_(self.decoder_out.weight)
+        torch.nn.init.zeros_(self.decoder_out.bias)
+
+    def norm(self, name, x):
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * self.norms[name]
+
+    def loss(self, hidden, embedded, targets, head):
+        q_logits = self.encoder_out(F.silu(self.encoder_in(torch.cat([self.norm("hidden", hidden), self.norm("target", embedded)], -1))))
+        q = F.softmax(q_logits, -1)
+        z = F.gumbel_softmax(q_logits, hard=True)
+        moved = hidden + self.decoder_out(F.silu(self.decoder_in(self.norm("decoder", hidden)) + z @ self.decoder_options))
+        policy = F.log_softmax(self.policy_out(F.silu(self.policy_in(self.norm("policy", hidden)))), -1)
+        cross_entropy = 0.0
+        # In pieces: all logits of a batch at once would be the largest tensor by far.
+        for piece, labels in zip(moved.split(1024), targets.split(1024)):
+            cross_entropy = cross_entropy + torch.utils.checkpoint.checkpoint(
+                lambda x, y: F.cross_entropy(F.linear(x.to(head.dtype), head).float(), y, reduction="sum"), piece, labels, use_reentrant=False)
+        kl = (q * (q.clamp_min(1e-30).log() + torch.log(torch.tensor(float(q.shape[-1]))))).sum(-1).mean()
+        return cross_entropy / len(targets) + kl - (q.detach() * policy).sum(-1).mean()
+
+
+def train_step(args, hidden_of, embedding, head):
+    """One OLLM step on the second half of a row of tokens, as `ollm bench train` does it."""
+    import torch.utils.checkpoint  # noqa: F401
+
+    width = head.shape[1]
+    latent = max(64, round(7 * width / 3 / 64) * 64)
+    ollm = Ollm(width, 10, latent).to(args.device)
+    optimizer = torch.optim.AdamW(ollm.parameters(), lr=1e-4, weight_decay=0.0, fused=args.device == "cuda")
+    ids = torch.randint(0, head.shape[0], (args.tokens,), device=args.device)
+
+    def work():
+        with torch.no_grad():
+            hidden = hidden_of(ids)
+        first = args.tokens // 2
+        targets = ids[first:]
+        loss = ollm.loss(hidden[first - 1:-1].float(), embedding[targets].float(), targets, head)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(ollm.parameters(), 1.0)
+        optimizer.step()
+
+    return rates(args.tokens, timed(work, args.repeats, args.device)) | {"peak_memory_bytes": peak(args.device)}
+
+
+def train(args):
+    model = load(args)
+    # The modules' own products in TF32, as everyone trains them.
+    torch.backends.cuda.matmul.allow_tf32 = True
+    result = train_step(args, lambda ids: model.model(input_ids=ids[None]).last_hidden_state[0], model.get_input_embeddings().weight, model.lm_head.weight)
+    hidden = model.model(input_ids=random_ids(model, args.tokens, args.device)).last_hidden_state[0].detach()
+    result["cached_hidden_states"] = train_step(args, lambda ids: hidden, model.get_input_embeddings().weight, model.lm_head.weight)
+    return result
+
+
+def gemm(args):
+    config = json.loads((Path(args.model) / "config.json").read_text())
+    d, f = config["hidden_size"], config["intermediate_size"]
+    kv = config["num_key_value_heads"] * d // config["num_attention_heads"]
+    shapes = {"qkv": (d + 2 * kv, d), "o": (d, d), "gate_up": (2 * f, d), "down": (d, f), "head": (config["vocab_size"], d)}
+    rows = []
+    for name, (n, k) in shapes.items():
+        for m in (1, 16, 256, 2048, 8192):
+            if m * n > 2 ** 31 or (args.device != "cuda" and m * n * k > 2 ** 28):
+                continue
+            x = torch.randn(m, k, device=args.device, dtype=torch.bfloat16)
+            w = torch.randn(n, k, device=args.device, dtype=torch.bfloat16)
+            seconds = device_seconds(lambda: F.linear(x, w), args)
+            rows.append({"shape": name, "m": m, "n": n, "k": k, "microseconds": 1e6 * seconds, "tflops": 2e-12 * m * n * k / seconds,
+                         "gigabytes_per_second": 2e-9 * (m * k + n * k + m * n) / seconds})
+            del x, w
+    return {"gemm": rows}
+
+
+def device_seconds(work, args, repeats=20):
+    for _ in range(3):
+        work()
+    if args.device != "cuda":
+        return timed(work, args.repeats, args.device)[0]
+    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start.record()
+    for _ in range(repeats):
+        work()
+    end.record()
+    torch.cuda.synchronize()
+    return start.elapsed_time(end) / 1000 / repeats
+
+
+def small_models():
+    """Random models of every kind that config files come in: two families, tied and not, one file and several."""
+    from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
+
+    common = dict(vocab_size=512, hidden_size=64, intermediate_size=160, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
+                  max_position_embeddings=256)
+    for name, config_type, model_type, more in (("qwen2", Qwen2Config, Qwen2ForCausalLM, {}), ("qwen3", Qwen3Config, Qwen3ForCausalLM, {"head_dim": 32})):
+        for tied in (False, True):
+            for sharded in (False, True):
+                torch.manual_seed(len(name) + 2 * tied + sharded)
+                model = model_type(config_type(**common, **more, tie_word_embeddings=tied)).eval()
+                for parameter in model.parameters():
+                    # The default initialisation hides mistakes: biases are zero and gains one.
+                    parameter.data.add_(torch.randn_like(parameter) * 0.1)
+                yield f"{name}, {'tied' if tied else 'untied'}, {'sharded' if sharded else 'one file'}", model, "100KB" if sharded else "5GB"
+
+
+def parity(args):
+    from safetensors.torch import load_file
+
+    if not args.ollm:
+        raise SystemExit("parity needs --ollm")
+    devices = ["cpu"] + (["cuda"] if args.device == "cuda" else [])
+    ids = [3, 141, 59, 26, 5, 35, 8, 97, 93, 238, 462, 64, 33, 83, 279, 50, 288]
+    rows = []
+    for name, model, shard in small_models():
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(folder, max_shard_size=shard, safe_serialization=True)
+            with torch.no_grad():
+                expected = model(input_ids=torch.tensor([ids])).logits[0]
+            for device in devices:
+                output = Path(folder) / f"{device}.safetensors"
+                run = subprocess.run([args.ollm, "forward", "--model", folder, "--tokens", ",".join(map(str, ids)), "--out", str(output), "--device", device],
+                                     capture_output=True, text=True)
+                row = {"model": name, "device": device}
+                if run.returncode != 0:
+                    row["error"] = run.stderr.strip()[-300:]
+                else:
+                    actual = load_file(output)["logits"]
+                    row["max_error"] = float((actual - expected).abs().max() / expected.abs().max())
+                    row["same_argmax"] = float((actual.argmax(-1) == expected.argmax(-1)).float().mean())
+                # On a GPU products are rounded to bf16 on their way in.
+                row["passed"] = row.get("max_error", float("inf")) < (1e-4 if device == "cpu" else 3e-2)
+                rows.append(row)
+    return {"parity": rows, "passed": all(row["passed"] for row in rows)}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("part", choices=["prefill", "decode", "train", "gemm", "parity"])
+    parser.add_argument("--model")
+    parser.add_argument("--ollm")
+    parser.add_argument("--tokens", type=int, default=2048)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cuda")
+    args = parser.parse_args()
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("torch sees no GPU")
+    result = globals()[args.part](args)
+    name = torch.cuda.get_device_name() if args.device == "cuda" else "cpu"
+    print(json.dumps({"part": args.part, "torch": torch.__version__, "device": name, "tokens": args.tokens} | result))
+    return 0 if result.get("passed", True) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

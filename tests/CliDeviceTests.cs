@@ -1,0 +1,92 @@
+using System.Text.Json;
+using OllmNative.Cli.Trials;
+using OllmNative.Model;
+using OllmNative.Runtime.Cuda;
+
+namespace OllmNative.Tests;
+
+/// <summary>devices, selftest, bench kernels and profile.</summary>
+public sealed class CliDeviceTests
+{
+    private static bool HasGpu => CudaDriver.Probe().Gpus.Any(gpu => gpu.Refusal is null);
+
+    [Fact]
+    public void Devices_AnyMachine_NamesProcessorCudaAndEmulator()
+    {
+        CliRun people = CliRun.Of("devices");
+        Assert.Equal(0, people.Code);
+        Assert.Contains($"cuda: {CudaDriver.Probe().Message}", people.Out, StringComparison.Ordinal);
+        Assert.Contains("emulator: ", people.Out, StringComparison.Ordinal);
+        JsonElement json = CliRun.Of("devices", "--json").Json;
+        Assert.Equal(HasGpu, json.GetProperty("cuda").GetProperty("gpus").EnumerateArray().Any(gpu => gpu.GetProperty("usable").GetBoolean()));
+        Assert.Equal(Environment.ProcessorCount, json.GetProperty("emulator").GetProperty("threads").GetInt32());
+    }
+
+    [SkippableTheory]
+    [InlineData("selftest")]
+    [InlineData("bench", "kernels")]
+    public void Cuda_WithoutGpu_IsRefusedWithTheReason(params string[] command)
+    {
+        Skip.If(HasGpu, "this machine has a GPU");
+        CliRun.Of([.. command, "--device", "cuda"]).AssertRefused("--device cuda", CudaDriver.Probe().Message);
+    }
+
+    [Fact]
+    public void Selftest_Emulator_FindsEveryKernelRight()
+    {
+        CliRun run = CliRun.Of("selftest", "--device", "emulator", "--rounds", "1", "--json");
+        Assert.True(run.Code == 0, run.Out + run.Error);
+        JsonElement json = run.Json;
+        Assert.True(json.GetProperty("passed").GetBoolean());
+        Assert.Equal(KernelTrials.All.Select(plan => plan.Kernel), json.GetProperty("kernels").EnumerateArray().Select(kernel => kernel.GetProperty("name").GetString()));
+        Assert.Equal(DeviceSelftest.Cases.Count, json.GetProperty("operations").GetArrayLength());
+    }
+
+    [Fact]
+    public void BenchKernels_Emulator_TimesEachAndSaysWhatItIs()
+    {
+        CliRun run = CliRun.Of("bench", "kernels", "--device", "emulator", "--only", "add");
+        Assert.Equal(0, run.Code);
+        Assert.Contains("say nothing about a GPU", run.Out, StringComparison.Ordinal);
+        JsonElement json = CliRun.Of("bench", "kernels", "--device", "emulator", "--only", "matmul", "--json").Json;
+        Assert.True(json.GetProperty("emulated").GetBoolean());
+        JsonElement[] kernels = [.. json.GetProperty("kernels").EnumerateArray()];
+        Assert.Equal(["MatMul1", "MatMul2", "MatMul3", "MatMulBf16"], kernels.Select(kernel => kernel.GetProperty("kernel").GetString()));
+        Assert.All(kernels, kernel => Assert.True(kernel.GetProperty("milliseconds").GetDouble() > 0));
+    }
+
+    [Fact]
+    public void Profile_Forward_TellsOperationsAndWritesATrace()
+    {
+        string model = CliRun.NewModel(), folder = TestData.NewFolder(), trace = Path.Combine(folder, "trace.json"), result = Path.Combine(folder, "out.safetensors");
+        CliRun run = CliRun.Of("profile", "--json", "--trace", trace, "--", "forward", "--model", model, "--tokens", "1,2,3", "--out", result, "--device", "cpu");
+        Assert.True(run.Code == 0, run.Error);
+        Assert.True(File.Exists(result));
+        JsonElement[] operations = [.. run.Json.GetProperty("operations").EnumerateArray()];
+        Assert.Equal(2, operations.Single(operation => operation.GetProperty("name").GetString() == "Attention").GetProperty("count").GetInt32());
+        Assert.Equal(1, operations.Sum(operation => operation.GetProperty("fraction").GetDouble()), 6);
+        JsonElement[] events = [.. JsonDocument.Parse(File.ReadAllText(trace)).RootElement.GetProperty("traceEvents").EnumerateArray()];
+        JsonElement[] complete = [.. events.Where(e => e.GetProperty("ph").GetString() == "X")];
+        Assert.Equal(operations.Sum(operation => operation.GetProperty("count").GetInt32()), complete.Count(e => e.GetProperty("tid").GetInt32() == 1));
+        Assert.All(complete, e => Assert.True(e.GetProperty("dur").GetDouble() >= 0 && e.GetProperty("ts").GetDouble() >= 0));
+    }
+
+    [Fact]
+    public void Profile_CommandThatFails_KeepsItsExitCode()
+    {
+        CliRun run = CliRun.Of("profile", "--", "inspect", "no-such-folder");
+        Assert.Equal(2, run.Code);
+        Assert.Contains("no-such-folder", run.Error, StringComparison.Ordinal);
+        CliRun.Of("profile", "--", "profile", "--", "devices").AssertRefused("'profile'");
+    }
+
+    [Fact]
+    public void ProfiledDevice_OperationsWithABodyInTheBaseClass_ArePassedOnToo()
+    {
+        // One that is not would run the base class's composition instead of the device's own kernel.
+        string[] missing = [.. typeof(ComputeDevice).GetMethods().Where(method => method is { IsVirtual: true, IsAbstract: false, IsFinal: false } && method.DeclaringType == typeof(ComputeDevice))
+            .Where(method => typeof(ProfiledDevice).GetMethod(method.Name, [.. method.GetParameters().Select(parameter => parameter.ParameterType)])?.DeclaringType != typeof(ProfiledDevice))
+            .Select(method => method.Name)];
+        Assert.True(missing.Length == 0, $"ProfiledDevice must override {string.Join(", ", missing)}");
+    }
+}
