@@ -72,6 +72,7 @@ for name in prefill decode train; do
     part "$name" 45 "$ollm" bench $name --model "$model" --device "$device" --tokens "$n" --repeats 5 --json
     [ -z "$python" ] || part "torch-$name" 45 "$python" "$peer" $name --model "$model" --device "$device" --tokens "$n" --repeats 5
 done
+part cached 45 "$ollm" bench train --cached --model "$model" --device "$device" --tokens "$row" --repeats 5 --json
 part profile 45 "$ollm" profile --trace "$out/trace.json" --json -- bench decode --model "$model" --device "$device" --tokens "$((generate / 2))" --repeats 1
 if [ -n "$python" ]; then
     part torch-gemm 40 "$python" "$peer" gemm --model "$model" --device "$device"

@@ -31,15 +31,17 @@ for gpu in result("devices").get("cuda", {}).get("gpus", []):
               f"PyTorch {result('torch-prefill').get('torch', '-')}", ""]
 
 lines += ["| tokens/s | ollm (range) | PyTorch (range) | ratio | of the limit |", "|---|---|---|---|---|"]
-for name in ("prefill", "decode", "train"):
-    ours, peer = result(name), result(f"torch-{name}")
+for name in ("prefill", "decode", "train", "cached"):
+    ours = result(name)
+    peer = result("torch-train").get("cached_hidden_states", {}) if name == "cached" else result(f"torch-{name}")
     a, b = ours.get("tokens_per_second"), peer.get("tokens_per_second")
 
     def cell(entry):
         return f"{number(entry.get('tokens_per_second'))} ({number(entry.get('min'))} - {number(entry.get('max'))})" if entry else "-"
 
     fraction = ours.get("limit_fraction")
-    lines.append(f"| {name} | {cell(ours)} | {cell(peer)} | {number(a / b, 2) if a and b else '-'} | {number(100 * fraction, 0) + ' %' if fraction else '-'} |")
+    titles = {"train": "train, first epoch", "cached": "train, cached hidden states"}
+    lines.append(f"| {titles.get(name, name)} | {cell(ours)} | {cell(peer)} | {number(a / b, 2) if a and b else '-'} | {number(100 * fraction, 0) + ' %' if fraction else '-'} |")
 
 lines += ["", "| kernel | shape | ms | GB/s | TFLOP/s | roofline |", "|---|---|---|---|---|---|"]
 for row in result("kernels").get("kernels", []):
