@@ -10,6 +10,9 @@ public sealed class ServerThroughputTests
     private const string Text = "/v1/completions";
     private const int Tokens = 200, Clients = 8;
 
+    // Even of a model that lives in the caches; one that streams from memory gains four times as much.
+    private const double Least = 1.25;
+
     [Fact]
     public async Task EightClients_AgainstOne_GetMoreTokensPerSecond()
     {
@@ -17,12 +20,12 @@ public sealed class ServerThroughputTests
         await RateAsync(host, Clients, 2);
         double best = 0;
         // A busy machine spoils single measurements: one good one of several shows what the server can do.
-        for (int attempt = 0; attempt < 8 && best < 1.6; attempt++)
+        for (int attempt = 0; attempt < 8 && best < Least; attempt++)
         {
             double one = await RateAsync(host, 1, 4), eight = await RateAsync(host, Clients, 4);
             best = Math.Max(best, eight / one);
         }
-        Assert.True(best >= 1.6, $"{Clients} clients get {best.ToString("F2", CultureInfo.InvariantCulture)} times the tokens of one");
+        Assert.True(best >= Least, $"{Clients} clients get {best.ToString("F2", CultureInfo.InvariantCulture)} times the tokens of one");
     }
 
     [SkippableFact]
