@@ -61,7 +61,7 @@ internal sealed partial class PtxDecoder
             "vote" => Vote(i, p[2]),
             "ldmatrix" => LoadMatrix(i),
             "mma" => MultiplyAdd(i),
-            _ => null,
+            _ => HopperTogether(i),
         };
     }
 

@@ -10,7 +10,7 @@ internal sealed partial class PtxDecoder(PtxModule module, ulong[] arguments)
         Action<PtxThread[]>? warp = Collective(instruction);
         if (warp is not null && instruction.Guard >= 0) throw new PtxException($"a guarded warp instruction: {instruction.Text}");
         if (warp is not null) return (null, warp);
-        Action<PtxThread>? step = Control(instruction) ?? MemoryStep(instruction) ?? Arithmetic(instruction);
+        Action<PtxThread>? step = Control(instruction) ?? Hopper(instruction) ?? MemoryStep(instruction) ?? Arithmetic(instruction);
         return step is null ? throw new PtxException($"unknown instruction: {instruction.Text}") : (step, null);
     }
 
@@ -54,7 +54,7 @@ internal sealed partial class PtxDecoder(PtxModule module, ulong[] arguments)
     {
         if (module.Shared.TryGetValue(name, out long shared))
         {
-            ulong address = shared >= 0 ? (ulong)shared : (ulong)((module.SharedBytes + 15) / 16 * 16);
+            ulong address = shared >= 0 ? (ulong)shared : (ulong)((module.SharedBytes + 1023) / 1024 * 1024);
             return _ => address;
         }
         if (module.Local.TryGetValue(name, out long local)) return _ => (ulong)local;
@@ -101,6 +101,7 @@ internal sealed partial class PtxDecoder(PtxModule module, ulong[] arguments)
             "atom" => Atomic(i, p),
             "cp" when i.Op == "cp.async.cg.shared.global" => Copy16(i),
             "cvta" => Generic(i, p),
+            "mov" when module.Parameters.FindIndex(parameter => parameter.Name == i.Operands[1].Name) is >= 0 and var map => MapAddress(i, map),
             _ => null,
         };
     }
@@ -112,6 +113,14 @@ internal sealed partial class PtxDecoder(PtxModule module, ulong[] arguments)
         ulong bits = Extend(arguments[index], type);
         Action<PtxThread, ulong> target = Target(i.Operands[0]);
         return t => target(t, bits);
+    }
+
+    /// <summary>The address of a tensor map in parameter memory; the argument is where its 128 bytes are.</summary>
+    private Action<PtxThread> MapAddress(PtxInstruction i, int parameter)
+    {
+        if (i.Op != "mov.b64" || module.Parameters[parameter].Type != "b8") throw new PtxException(i.Text);
+        (ulong address, Action<PtxThread, ulong> target) = (arguments[parameter], Target(i.Operands[0]));
+        return t => target(t, address);
     }
 
     /// <summary>A loaded value in a register: signed types narrower than it are sign-extended to 32 bits.</summary>
@@ -193,7 +202,7 @@ internal sealed partial class PtxDecoder(PtxModule module, ulong[] arguments)
         string space = parts[1] == "to" ? "to" + parts[2] : parts[1];
         ulong add = space switch
         {
-            "global" or "toglobal" => 0,
+            "global" or "toglobal" or "param" => 0,
             "shared" => PtxThread.SharedWindow,
             "local" => PtxThread.LocalWindow,
             _ => throw new PtxException(i.Text),

@@ -18,6 +18,7 @@ public sealed class PtxKernelTests
         {
             foreach (PtxTarget target in new[] { PtxTarget.Sm80, PtxTarget.Sm90, PtxTarget.Sm90a })
             {
+                if (target != PtxTarget.Sm90a && kernel.Contract.Contains("sm_90a", StringComparison.Ordinal)) continue;
                 CompiledKernel compiled = KernelCompiler.Compile(kernel.Method, new KernelCompileOptions { Target = target });
                 PtxModule module = PtxModule.Parse(compiled.Ptx);
                 Assert.Equal(target.Name(), module.Target);
@@ -27,13 +28,30 @@ public sealed class PtxKernelTests
     }
 
     [Fact]
-    public void Compile_WarmedUp_StaysFast()
+    public void Compile_WarmedUp_TakesUnder50Milliseconds()
     {
-        foreach (KernelDescription kernel in KernelCatalog.All) KernelCompiler.Compile(kernel.Method);
-        var watch = Stopwatch.StartNew();
-        foreach (KernelDescription kernel in KernelCatalog.All) KernelCompiler.Compile(kernel.Method);
-        // 50 ms each on a quiet machine; room for a busy one.
-        Assert.True(watch.Elapsed.TotalMilliseconds < 250 * KernelCatalog.All.Count, $"{watch.Elapsed.TotalMilliseconds} ms for {KernelCatalog.All.Count} kernels");
+        foreach (KernelDescription kernel in KernelCatalog.All)
+        {
+            // The median of five, and again where a busy machine was in the way.
+            double median = double.MaxValue;
+            for (int round = 0; round < 6 && median >= 50; round++) median = Math.Min(median, MedianOfFive(kernel));
+            Assert.True(median < 50, $"{kernel.Name}: {median:F1} ms");
+        }
+    }
+
+    private static double MedianOfFive(KernelDescription kernel)
+    {
+        var options = new KernelCompileOptions { Target = PtxTarget.Sm90a };
+        KernelCompiler.Compile(kernel.Method, options);
+        double[] times = new double[5];
+        for (int i = 0; i < times.Length; i++)
+        {
+            var watch = Stopwatch.StartNew();
+            KernelCompiler.Compile(kernel.Method, options);
+            times[i] = watch.Elapsed.TotalMilliseconds;
+        }
+        Array.Sort(times);
+        return times[2];
     }
 
     [Theory]

@@ -40,17 +40,25 @@ internal sealed class PtxMachine
 
     private void RunGroup(Dim3 index, Dim3 grid, Dim3 groupDim, int dynamicShared)
     {
-        long statics = (_module.SharedBytes + 15) / 16 * 16;
+        long statics = (_module.SharedBytes + 1023) / 1024 * 1024;
         var shared = new byte[statics + dynamicShared];
         Array.Fill(shared, (byte)0xCD); // whatever was there before
         var group = new PtxGroup(Memory, shared, index, grid, groupDim);
         PtxThread[] threads = [.. Enumerable.Range(0, groupDim.Size).Select(i => new PtxThread(group, i, _module.RegisterCount, _module.LocalBytes))];
         PtxThread[][] warps = [.. threads.Chunk(32)];
+        long progress = -1;
         while (true)
         {
             foreach (PtxThread[] warp in warps) RunWarp(warp);
             PtxThread[] live = [.. threads.Where(thread => !thread.Done)];
             if (live.Length == 0) return;
+            if (live.Any(thread => thread.Paused))
+            {
+                if (group.Progress == progress) throw new PtxException("threads wait for a barrier's phase that never ends");
+                progress = group.Progress;
+                foreach (PtxThread thread in live) thread.Paused = false;
+                continue;
+            }
             int pc = live[0].Pc;
             if (live.Any(thread => thread.Pc != pc)) throw new PtxException("threads of a group wait at different barriers");
             Release(live, pc);
@@ -75,11 +83,11 @@ internal sealed class PtxMachine
         {
             int pc = int.MaxValue;
             foreach (PtxThread thread in warp)
-                if (!thread.Done && !thread.Waiting && thread.Pc < pc) pc = thread.Pc;
+                if (!thread.Done && !thread.Waiting && !thread.Paused && thread.Pc < pc) pc = thread.Pc;
             if (pc == int.MaxValue) return;
             active.Clear();
             foreach (PtxThread thread in warp)
-                if (!thread.Done && !thread.Waiting && thread.Pc == pc) active.Add(thread);
+                if (!thread.Done && !thread.Waiting && !thread.Paused && thread.Pc == pc) active.Add(thread);
             Step(warp, active, pc);
             if (++Steps > 200_000_000) throw new PtxException("the kernel does not end");
         }

@@ -113,8 +113,8 @@ internal sealed partial class PtxModule
         int depth = 0, start = 0;
         for (int i = 0; i < text.Length; i++)
         {
-            if (text[i] is '{') depth++;
-            else if (text[i] is '}') depth--;
+            if (text[i] is '{' or '[') depth++;
+            else if (text[i] is '}' or ']') depth--;
             else if (text[i] == ',' && depth == 0)
             {
                 yield return text[start..i].Trim();
@@ -129,6 +129,11 @@ internal sealed partial class PtxModule
         if (text[0] == '{') return new PtxOperand(OperandKind.Vector, -1, 0, text, [.. Split(text[1..^1]).Select(Operand)]);
         if (text[0] == '[')
         {
+            if (text.Contains(','))
+            {
+                PtxOperand[] parts = [.. Split(text[1..^1]).Select(Operand)]; // [map, {x, y}]
+                return new PtxOperand(OperandKind.Memory, parts[0].Register, 0, text, parts[1].Items);
+            }
             Match match = AddressText().Match(text);
             if (!match.Success) throw new PtxException($"address {text}");
             string name = match.Groups[1].Value;
@@ -148,7 +153,7 @@ internal sealed partial class PtxModule
 
     [GeneratedRegex(@"^\.visible \.entry (\w+)\($")]
     private static partial Regex EntryLine();
-    [GeneratedRegex(@"^\.param \.(\w+) (\w+),?$")]
+    [GeneratedRegex(@"^\.param (?:\.align 64 )?\.(\w+) (\w+)(?:\[128\])?,?$")]
     private static partial Regex ParamLine();
     [GeneratedRegex(@"^(\$\w+):$")]
     private static partial Regex LabelLine();
@@ -156,7 +161,7 @@ internal sealed partial class PtxModule
     private static partial Regex RegisterLine();
     [GeneratedRegex(@"^\.(shared|local) \.align 16 \.b8 (\w+)\[(\d+)\]$")]
     private static partial Regex VariableLine();
-    [GeneratedRegex(@"^\.extern \.shared \.align 16 \.b8 (\w+)\[\];$")]
+    [GeneratedRegex(@"^\.extern \.shared \.align 1024 \.b8 (\w+)\[\];$")]
     private static partial Regex Extern();
     [GeneratedRegex(@"^\[(%?\w+)([+-]\d+)?\]$")]
     private static partial Regex AddressText();

@@ -12,9 +12,17 @@ internal static class PtxRun
     public static CompiledKernel Compile(Delegate kernel, bool fuse = true) =>
         KernelCompiler.Compile(kernel.Method, new KernelCompileOptions { FuseMultiplyAdd = fuse });
 
+    /// <summary>A tensor map of an array as a kernel's argument.</summary>
+    public sealed record TensorMapOf(Array Matrix, int Width, int Height, int BoxWidth, int BoxHeight, int ElementSize, int Swizzle)
+    {
+        public PtxTensorMap Over(ulong address) => new(address, Width, Height, (long)Width * ElementSize, BoxWidth, BoxHeight, ElementSize, Swizzle);
+    }
+
     public static void Launch(Delegate kernel, Dim3 grid, Dim3 group, params object[] arguments) => Launch(Compile(kernel), grid, group, arguments);
 
-    public static void Launch(CompiledKernel kernel, Dim3 grid, Dim3 group, params object[] arguments)
+    public static void Launch(CompiledKernel kernel, Dim3 grid, Dim3 group, params object[] arguments) => Launch(kernel, grid, group, 0, arguments);
+
+    public static void Launch(CompiledKernel kernel, Dim3 grid, Dim3 group, int dynamicShared, object[] arguments)
     {
         var machine = new PtxMachine(kernel.Ptx);
         var bits = new List<ulong>();
@@ -28,12 +36,17 @@ internal static class PtxRun
                 bits.Add(machine.Memory.Allocate(memory));
                 bits.Add((ulong)array.Length);
             }
+            else if (argument is TensorMapOf map)
+            {
+                byte[] memory = Bytes(map.Matrix);
+                bits.Add(machine.Memory.Allocate(map.Over(machine.Memory.Allocate(memory)).Encode()));
+            }
             else
             {
                 AddScalars(bits, argument);
             }
         }
-        machine.Launch(grid, group, [.. bits]);
+        machine.Launch(grid, group, [.. bits], dynamicShared);
         foreach ((Array target, byte[] memory) in arrays) memory.CopyTo(Raw(target));
     }
 

@@ -15,6 +15,10 @@ internal sealed class PtxGroup(PtxMemory global, byte[] shared, Dim3 index, Dim3
     public Dim3 Index { get; } = index;
     public Dim3 GridDim { get; } = gridDim;
     public Dim3 GroupDim { get; } = groupDim;
+    public Dictionary<ulong, PtxBarrier> Barriers { get; } = [];
+
+    /// <summary>Counts what may end a wait of another thread.</summary>
+    public long Progress { get; set; }
 }
 
 /// <summary>One thread: registers, place, local memory, unfinished asynchronous copies.</summary>
@@ -24,8 +28,8 @@ internal sealed class PtxThread(PtxGroup group, int linear, int registers, long 
     public const ulong SharedWindow = 0x2000_0000_0000, LocalWindow = 0x3000_0000_0000;
 
     private readonly byte[] _local = new byte[localBytes];
-    private readonly List<List<Action>> _groups = [];
-    private List<Action> _open = [];
+    private readonly List<List<Action>> _groups = [], _productGroups = [];
+    private List<Action> _open = [], _openProducts = [];
 
     public PtxGroup Group { get; } = group;
     public int Linear { get; } = linear;
@@ -34,6 +38,9 @@ internal sealed class PtxThread(PtxGroup group, int linear, int registers, long 
     public int Pc { get; set; }
     public bool Done { get; set; }
     public bool Waiting { get; set; }
+
+    /// <summary>It found a barrier's phase unfinished and lets others run first.</summary>
+    public bool Paused { get; set; }
 
     public int TidX => Linear % Group.GroupDim.X;
     public int TidY => Linear / Group.GroupDim.X % Group.GroupDim.Y;
@@ -83,6 +90,23 @@ internal sealed class PtxThread(PtxGroup group, int linear, int registers, long 
     {
         _groups.Add(_open);
         _open = [];
+    }
+
+    public void StartProduct(Action product) => _openProducts.Add(product);
+
+    public void CommitProducts()
+    {
+        _productGroups.Add(_openProducts);
+        _openProducts = [];
+    }
+
+    public void WaitProducts(int pending)
+    {
+        while (_productGroups.Count > pending)
+        {
+            foreach (Action product in _productGroups[0]) product();
+            _productGroups.RemoveAt(0);
+        }
     }
 
     /// <summary>Copies happen as late as they may: data read without a wait is stale here.</summary>

@@ -40,8 +40,8 @@ public static class RandomHelpers
 }
 
 /// <summary>
-/// Random methods <c>static void F(int a, int b, float x, float y, ref int, ref float)</c> written as IL, with arithmetic, branches, loops, a
-/// struct, a local array and calls; and beside each a kernel that applies it to the elements of views.
+/// Random methods <c>static float F(int a, int b, float x, float y, ref int result, ArrayView&lt;int&gt; cells)</c> written as IL, with arithmetic,
+/// branches, loops, a struct, a local array, eight cells of memory and calls; and beside each a kernel that applies it to the elements of views.
 /// </summary>
 internal sealed class RandomPrograms
 {
@@ -50,6 +50,7 @@ internal sealed class RandomPrograms
     private readonly ILGenerator _il;
     private readonly LocalBuilder[] _ints, _floats;
     private readonly LocalBuilder _pair, _array, _wide;
+    private readonly List<LocalBuilder> _counters = [];
     private int _loops;
 
     private RandomPrograms(Random random, ILGenerator il)
@@ -71,7 +72,7 @@ internal sealed class RandomPrograms
         for (int i = 0; i < count; i++)
         {
             MethodBuilder function = type.DefineMethod($"F{i}", MethodAttributes.Public | MethodAttributes.Static, typeof(float),
-                [typeof(int), typeof(int), typeof(float), typeof(float), typeof(int).MakeByRefType()]);
+                [typeof(int), typeof(int), typeof(float), typeof(float), typeof(int).MakeByRefType(), typeof(ArrayView<int>)]);
             new RandomPrograms(new Random(seed * 100_003 + i), function.GetILGenerator()).Function();
             Kernel(type, i, function);
         }
@@ -82,13 +83,13 @@ internal sealed class RandomPrograms
         return new AssemblyLoadContext(null).LoadFromStream(stream).GetType("Programs")!;
     }
 
-    /// <summary>floats[i] = F(ints[i], ints[i + n], floats[i], floats[i + n], ref ints[i]) with i the thread.</summary>
+    /// <summary>floats[i] = F(ints[i], ints[i + n], floats[i], floats[i + n], ref ints[i], cells.SubView(8 i, 8)) with i the thread.</summary>
     private static void Kernel(TypeBuilder type, int index, MethodBuilder function)
     {
         MethodBuilder kernel = type.DefineMethod($"K{index}", MethodAttributes.Public | MethodAttributes.Static, typeof(void),
-            [typeof(ArrayView<int>), typeof(ArrayView<float>), typeof(int)]);
-        string[] names = ["ints", "floats", "n"];
-        for (int p = 0; p < 3; p++) kernel.DefineParameter(p + 1, ParameterAttributes.None, names[p]);
+            [typeof(ArrayView<int>), typeof(ArrayView<float>), typeof(int), typeof(ArrayView<int>)]);
+        string[] names = ["ints", "floats", "n", "cells"];
+        for (int p = 0; p < 4; p++) kernel.DefineParameter(p + 1, ParameterAttributes.None, names[p]);
         ILGenerator il = kernel.GetILGenerator();
         MethodInfo ints = typeof(ArrayView<int>).GetMethod("get_Item", [typeof(int)])!, floats = typeof(ArrayView<float>).GetMethod("get_Item", [typeof(int)])!;
         LocalBuilder thread = il.DeclareLocal(typeof(int));
@@ -104,6 +105,12 @@ internal sealed class RandomPrograms
         Element(1, floats, true);
         il.Emit(OpCodes.Ldind_R4);
         Element(0, ints, false);
+        il.Emit(OpCodes.Ldarga, 3);
+        il.Emit(OpCodes.Ldloc, thread);
+        il.Emit(OpCodes.Ldc_I4_8);
+        il.Emit(OpCodes.Mul);
+        il.Emit(OpCodes.Ldc_I4_8);
+        il.Emit(OpCodes.Call, typeof(ArrayView<int>).GetMethod("SubView", [typeof(int), typeof(int)])!);
         il.Emit(OpCodes.Call, function);
         il.Emit(OpCodes.Stind_R4);
         il.Emit(OpCodes.Ret);
@@ -166,7 +173,16 @@ internal sealed class RandomPrograms
                 Int(1);
                 _il.Emit(OpCodes.Stelem_I4);
                 break;
-            case 5: Wide(); break;
+            case 5:
+                if (_random.Next(2) == 0)
+                {
+                    Wide();
+                    break;
+                }
+                Cell();
+                Int(1);
+                _il.Emit(OpCodes.Stind_I4);
+                break;
             case 6 or 7: If(depth); break;
             case 8: Loop(depth); break;
             default:
@@ -226,7 +242,9 @@ internal sealed class RandomPrograms
         _il.Emit(OpCodes.Stloc, counter);
         _il.Emit(OpCodes.Br, test);
         _il.MarkLabel(body);
+        _counters.Add(counter);
         Statement(depth - 1);
+        _counters.Remove(counter);
         _il.Emit(OpCodes.Ldloc, _ints[0]);
         _il.Emit(OpCodes.Ldloc, counter);
         _il.Emit(OpCodes.Add);
@@ -268,6 +286,10 @@ internal sealed class RandomPrograms
             case 12: Float(depth - 1); _il.Emit(OpCodes.Conv_I4); break;
             case 13: Int(depth - 1); _il.Emit(_random.Next(4) switch { 0 => OpCodes.Conv_I1, 1 => OpCodes.Conv_U1, 2 => OpCodes.Conv_I2, _ => OpCodes.Conv_U2 }); break;
             case 14: Choose(depth); break;
+            case 15 when _random.Next(2) == 0:
+                Cell();
+                _il.Emit(OpCodes.Ldind_I4);
+                break;
             case 15:
                 _il.Emit(OpCodes.Ldloc, _array);
                 ArrayIndex();
@@ -280,6 +302,30 @@ internal sealed class RandomPrograms
                 break;
         }
         _lastWasInt = true;
+    }
+
+    /// <summary>The reference of one of the eight cells: a fixed one, one that a value chooses, or the one of a loop's round or its neighbour.</summary>
+    private void Cell()
+    {
+        _il.Emit(OpCodes.Ldarga, 5);
+        int kind = _random.Next(_counters.Count > 0 ? 5 : 2);
+        if (kind == 0)
+        {
+            _il.Emit(OpCodes.Ldc_I4, _random.Next(8));
+        }
+        else if (kind == 1)
+        {
+            _il.Emit(OpCodes.Ldloc, Pick(_ints));
+            _il.Emit(OpCodes.Ldc_I4_7);
+            _il.Emit(OpCodes.And);
+        }
+        else
+        {
+            _il.Emit(OpCodes.Ldloc, _counters[_random.Next(_counters.Count)]); // at most 6
+            if (kind == 4) _il.Emit(OpCodes.Ldc_I4_1);
+            if (kind == 4) _il.Emit(OpCodes.Add);
+        }
+        _il.Emit(OpCodes.Call, typeof(ArrayView<int>).GetMethod("get_Item", [typeof(int)])!);
     }
 
     private void ArrayIndex()

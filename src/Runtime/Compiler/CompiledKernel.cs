@@ -1,4 +1,5 @@
 using System.Reflection;
+using OllmNative.Runtime.Compiler.Ir;
 using OllmNative.Runtime.Compiler.Ptx;
 
 namespace OllmNative.Runtime.Compiler;
@@ -47,9 +48,13 @@ public sealed record KernelParameter(string Name, string Type);
 /// <param name="Method">The C# method.</param>
 /// <param name="Target">What it was compiled for.</param>
 /// <param name="Ptx">The module's text.</param>
-/// <param name="Ir">The optimised intermediate representation as text.</param>
+/// <param name="Options">How it was compiled.</param>
 /// <param name="Parameters">What to pass at a launch.</param>
 /// <param name="SharedBytes">Static shared memory of a group.</param>
 /// <param name="UsesDynamicShared">Whether a launch must say how much dynamic shared memory a group gets.</param>
 public sealed record CompiledKernel(
-    string Name, MethodInfo Method, PtxTarget Target, string Ptx, string Ir, IReadOnlyList<KernelParameter> Parameters, int SharedBytes, bool UsesDynamicShared);
+    string Name, MethodInfo Method, PtxTarget Target, string Ptx, KernelCompileOptions Options, IReadOnlyList<KernelParameter> Parameters, int SharedBytes, bool UsesDynamicShared)
+{
+    /// <summary>The optimised intermediate representation as text. Compiles again: a launch has no use for it.</summary>
+    public string Ir => IrPrinter.Print(KernelCompiler.Optimise(Method, Options));
+}

@@ -19,13 +19,19 @@ public static class KernelCompiler
     {
         ArgumentNullException.ThrowIfNull(method);
         options ??= new KernelCompileOptions();
+        KernelIr kernel = Optimise(method, options);
+        (string ptx, int sharedBytes, bool dynamicShared) = PtxEmitter.Emit(kernel, options.Target, options.MaxThreads, options.MinGroups);
+        KernelParameter[] parameters = [.. kernel.Parameters.Select(parameter => new KernelParameter(parameter.Name, parameter.Type.Text()))];
+        return new CompiledKernel(kernel.Name, method, options.Target, ptx, options, parameters, sharedBytes, dynamicShared);
+    }
+
+    /// <summary>The kernel as the passes leave it.</summary>
+    internal static KernelIr Optimise(MethodInfo method, KernelCompileOptions options)
+    {
         KernelIr kernel = Translate(method, options);
         Optimizer.Run(kernel, options.FuseMultiplyAdd);
         if (!options.AllowDouble && !MentionsDouble(method)) RefuseDouble(kernel);
-        string ir = IrPrinter.Print(kernel);
-        (string ptx, int sharedBytes, bool dynamicShared) = PtxEmitter.Emit(kernel, options.Target, options.MaxThreads, options.MinGroups);
-        KernelParameter[] parameters = [.. kernel.Parameters.Select(parameter => new KernelParameter(parameter.Name, parameter.Type.Text()))];
-        return new CompiledKernel(kernel.Name, method, options.Target, ptx, ir, parameters, sharedBytes, dynamicShared);
+        return kernel;
     }
 
     /// <summary>The kernel as the translator leaves it, before the passes.</summary>

@@ -15,6 +15,7 @@ internal sealed class EmulatedGroup : IDisposable
     private readonly Stack<Fiber> _idle = new();
     private readonly List<Fiber> _fibers = [];
     private readonly Fiber _main = new();
+    private readonly Dictionary<nint, EmulatedBarrier> _barriers = [];
     private readonly int[] _votes = new int[2];
     private readonly int[] _warpArrivals = new int[32];
     private readonly Collective[] _warpKinds = new Collective[32];
@@ -44,6 +45,28 @@ internal sealed class EmulatedGroup : IDisposable
 
     public EmulatedThread Thread(int index) => _threads[index];
     public int LanesOfWarp(int warp) => Math.Min(32, ThreadCount - warp * 32);
+
+    /// <summary>The transaction barrier at an address of shared memory.</summary>
+    public EmulatedBarrier Barrier(nint address)
+    {
+        if (!_barriers.TryGetValue(address, out EmulatedBarrier? barrier)) _barriers[address] = barrier = new EmulatedBarrier(this);
+        return barrier;
+    }
+
+    /// <summary>Waits for <see cref="Released"/>.</summary>
+    public void WaitAtBarrier(EmulatedThread thread)
+    {
+        Shared.Races?.EndSlice();
+        Block(thread, Collective.TransactionBarrier);
+    }
+
+    /// <summary>A transaction barrier's phase has ended: who waited for it can go on, and sees what was written before.</summary>
+    public void Released(List<EmulatedThread> waiting)
+    {
+        Shared.Races?.EndSlice();
+        Shared.Races?.GroupBarrier();
+        foreach (EmulatedThread thread in waiting.Where(thread => thread.WaitsFor == Collective.TransactionBarrier)) MakeRunnable(thread);
+    }
 
     /// <summary>Runs one group of a launch to its end. Throws what its first failing thread threw.</summary>
     public void Run(Launch launch, Index3D gridIndex)
@@ -120,6 +143,7 @@ internal sealed class EmulatedGroup : IDisposable
         for (int i = 0; i < ThreadCount; i++) _threads[i].Reset(GroupDim);
         _started = _finished = _groupArrivals = 0;
         Array.Clear(_warpArrivals);
+        _barriers.Clear();
         _failure = null;
         Shared.Reset(launch.Config.SharedMemoryConfig.ArraySize);
     }
@@ -201,8 +225,9 @@ internal sealed class EmulatedGroup : IDisposable
         else
         {
             EmulatedThread waiting = _threads.Take(ThreadCount).First(t => t.WaitsFor != Collective.None);
-            EmulatedThread missing = Missing(waiting);
-            Fail(waiting, Divergence(waiting, waiting.WaitsFor, missing));
+            Fail(waiting, waiting.WaitsFor == Collective.TransactionBarrier
+                ? new KernelException($"kernel {KernelName}, {waiting.Description}: it waits at a transaction barrier whose arrivals or bytes never come")
+                : Divergence(waiting, waiting.WaitsFor, Missing(waiting)));
             HandOn();
         }
     }
@@ -230,6 +255,7 @@ internal sealed class EmulatedGroup : IDisposable
         Collective.Ballot => "a warp vote",
         Collective.MatrixLoad => "a matrix load of the warp",
         Collective.MatrixProduct => "a matrix product of the warp",
+        Collective.TransactionBarrier => "a transaction barrier",
         _ => "nothing",
     };
 

@@ -16,6 +16,7 @@ internal enum Collective
     Ballot,
     MatrixLoad,
     MatrixProduct,
+    TransactionBarrier,
 }
 
 /// <summary>One thread of a kernel: who it is, and what it exchanges with the others.</summary>
@@ -36,6 +37,7 @@ internal sealed class EmulatedThread
     {
         Group = group;
         LinearIndex = linearIndex;
+        Products = new EmulatedProducts(this);
     }
 
     public EmulatedGroup Group { get; }
@@ -49,6 +51,7 @@ internal sealed class EmulatedThread
     /// <summary>The operating system's thread that it runs on.</summary>
     public Fiber? Fiber { get; set; }
     public AsyncCopies AsyncCopies { get; } = new();
+    public EmulatedProducts Products { get; }
     public LocalArena Locals { get; } = new();
 
     /// <summary>The thread that is running on the caller. Throws outside of a kernel.</summary>
@@ -72,6 +75,7 @@ internal sealed class EmulatedThread
         IsFinished = false;
         _groupTurn = _warpTurn = _sharedAllocations = 0;
         Locals.Reset();
+        Products.Reset();
     }
 
     /// <summary>Makes this the calling thread's emulated thread.</summary>

@@ -16,7 +16,7 @@ internal sealed unsafe class SharedArena : MemoryBuffer
 
     public SharedArena(Accelerator accelerator, EmulatedGroup group, bool raceCheck) : base(accelerator, accelerator.MaxSharedMemoryPerGroup, 1)
     {
-        NativePtr = (nint)NativeMemory.AlignedAlloc((nuint)LengthInBytes, 128);
+        NativePtr = (nint)NativeMemory.AlignedAlloc((nuint)LengthInBytes, 1024);
         if (raceCheck) Races = new SharedRaces(group, NativePtr, (int)LengthInBytes);
     }
 
@@ -35,6 +35,7 @@ internal sealed unsafe class SharedArena : MemoryBuffer
         int bytes = checked(extent * sizeof(T));
         if (number == _allocations.Count)
         {
+            if (bytes >= 1024) _used = (_used + 1023) & ~1023; // as tensor copies want their tiles
             if (_used - Align(_dynamicBytes) + bytes > StaticLimit)
                 throw EmulatedThread.Error($"static shared memory of more than {StaticLimit} bytes; ask for dynamic memory in the launch instead");
             if (_used + bytes > LengthInBytes)

@@ -48,6 +48,9 @@ public static unsafe class Vector16
     /// <summary>16 bytes from element <paramref name="index"/> on.</summary>
     public static Word4 LoadWords<T>(ArrayView<T> view, int index) where T : unmanaged => Cell<T, Word4>(view, index);
 
+    /// <summary>As <see cref="LoadWords"/>, for data that is read once and that no kernel writes while this one runs. PTX: ld.global.nc.L1::no_allocate.</summary>
+    public static Word4 LoadWordsOnce<T>(ArrayView<T> view, int index) where T : unmanaged => Cell<T, Word4>(view, index);
+
     public static void StoreWords<T>(ArrayView<T> view, int index, Word4 value) where T : unmanaged => Cell<T, Word4>(view, index) = value;
 
     /// <summary>The lower and upper bf16 of a word, as floats.</summary>

@@ -82,6 +82,7 @@ internal static class Intrinsics
         MemoryIntrinsics.Add(table);
         MathIntrinsics.Add(table);
         TensorIntrinsics.Add(table);
+        HopperIntrinsics.Add(table);
         AddTypes(table);
         return table;
     }

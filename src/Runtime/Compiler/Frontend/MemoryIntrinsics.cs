@@ -33,6 +33,7 @@ internal static class MemoryIntrinsics
 
         table["Vector16.LoadFloat4"] = call => LoadVector(call, IrType.F32);
         table["Vector16.LoadWords"] = call => LoadVector(call, IrType.I32);
+        table["Vector16.LoadWordsOnce"] = call => LoadVector(call, IrType.I32, Op.LoadOnce);
         table["Vector16.StoreFloat4"] = call => StoreVector(call, IrType.F32);
         table["Vector16.StoreWords"] = call => StoreVector(call, IrType.I32);
     }
@@ -98,9 +99,9 @@ internal static class MemoryIntrinsics
         return call.B.Emit(Op.Bits, element, call.B.EmitSub(Op.Atomic, (int)kind, bits, [pointer, .. asBits]));
     }
 
-    private static StructValue LoadVector(IntrinsicCall call, IrType element)
+    private static StructValue LoadVector(IntrinsicCall call, IrType element, Op op = Op.Load)
     {
-        Value load = call.Kernel.New(Op.Load, element, Element(call, 0, 1, ViewElementSize(call)));
+        Value load = call.Kernel.New(op, element, Element(call, 0, 1, ViewElementSize(call)));
         load.Sub = (int)element;
         load.Count = 4;
         call.B.Append(load);

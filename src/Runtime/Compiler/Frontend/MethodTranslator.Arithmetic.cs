@@ -10,7 +10,7 @@ internal sealed partial class MethodTranslator
 {
     private bool Arithmetic(IlInstruction il, string name)
     {
-        string[] parts = name.Split('.');
+        string[] parts = il.Parts;
         if (parts.Contains("ovf"))
         {
             // The language's own checked conversions guard the emulator; a device has no exceptions to raise.

@@ -39,7 +39,7 @@ internal sealed partial class MethodTranslator
 
     private StackValue[] PopArguments(MethodBase method)
     {
-        Type[] types = ArgumentTypes(method);
+        Type[] types = IlGraph.ArgumentsOf(method);
         var arguments = new StackValue[types.Length];
         for (int i = types.Length - 1; i >= 0; i--)
         {

@@ -30,7 +30,7 @@ internal sealed partial class MethodTranslator
 
     private bool Locals(IlInstruction il, string name)
     {
-        string[] parts = name.Split('.');
+        string[] parts = il.Parts;
         switch (parts[0])
         {
             case "ldarg": LoadArgument(Index(il, parts)); return true;
@@ -80,7 +80,7 @@ internal sealed partial class MethodTranslator
         _shared.Write(variable, Pop(), _place);
     }
 
-    private Variable Local(int index) => _locals[index] ??= new Variable(Layout(_localTypes[index]));
+    private Variable Local(int index) => _locals[index] ??= new Variable(Layout(_graph.Locals[index]));
 
     private void LoadLocal(int index) => Push(_boundLocals[index] ?? _shared.Read(Local(index)));
 
@@ -99,7 +99,7 @@ internal sealed partial class MethodTranslator
 
     private bool Flow(IlInstruction il, string name)
     {
-        switch (name.Split('.')[0])
+        switch (il.Parts[0])
         {
             case "br":
                 Jump(_graph.ByOffset[(int)il.Operand!]);
@@ -118,9 +118,8 @@ internal sealed partial class MethodTranslator
                 Switch(il);
                 return true;
             case "ret":
-                bool returns = _method is System.Reflection.MethodInfo { ReturnType: var type } && type != typeof(void);
-                StackValue? result = returns ? Pop() : null;
-                if (result is Scalar scalar && TypeLayout.Of(((System.Reflection.MethodInfo)_method).ReturnType) is { IsScalar: true } layout)
+                StackValue? result = _graph.Returns is null ? null : Pop();
+                if (result is Scalar scalar && TypeLayout.Of(_graph.Returns!) is { IsScalar: true } layout)
                     result = scalar.Value.Type == IrType.Ptr ? scalar : new Scalar(_shared.Coerce(scalar.Value, layout.Leaves[0].Type, _place));
                 _returns.Add((B.Block, result));
                 return true;

@@ -31,13 +31,13 @@ internal sealed partial class MethodTranslator
             case "newarr": NewArray((Type)il.Operand!); return true;
             case "ldlen": Push(B.ToLong(PopArray().Length)); return true;
             case "localloc": Push(AllocateLocal(B.ToInt(PopValue()))); return true;
-            default: return Indirect(il, name);
+            default: return Indirect(il);
         }
     }
 
-    private bool Indirect(IlInstruction il, string name)
+    private bool Indirect(IlInstruction il)
     {
-        string[] parts = name.Split('.');
+        string[] parts = il.Parts;
         Type? type = il.Operand as Type ?? (parts.Length > 1 ? ElementType(parts[1]) : null);
         switch (parts[0])
         {

@@ -17,10 +17,8 @@ internal sealed partial class MethodTranslator
     private readonly IlGraph _graph;
     private readonly StackValue?[] _arguments;
     private readonly Variable?[] _argumentVariables;
-    private readonly Type[] _argumentTypes;
     private readonly Variable?[] _locals;
     private readonly StackValue?[] _boundLocals;
-    private readonly Type[] _localTypes;
     private readonly Dictionary<IlBlock, Block> _blocks = [];
     private readonly Dictionary<IlBlock, StackValue[]> _entryStacks = [];
     private readonly List<(Block Block, StackValue? Value)> _returns = [];
@@ -36,13 +34,11 @@ internal sealed partial class MethodTranslator
         // What goes wrong in the device library is the matter of the kernel that calls it.
         _libraryCaller = method.DeclaringType?.Namespace == typeof(DeviceLibrary).Namespace ? caller : null;
         _place = _libraryCaller ?? new IlPlace(method, 0);
-        _graph = shared.Graph(method);
+        _graph = IlGraph.Of(method);
         _arguments = arguments;
-        _argumentTypes = ArgumentTypes(method);
         _argumentVariables = new Variable?[arguments.Length];
-        _localTypes = [.. method.GetMethodBody()!.LocalVariables.Select(local => local.LocalType)];
-        _locals = new Variable?[_localTypes.Length];
-        _boundLocals = new StackValue?[_localTypes.Length];
+        _locals = new Variable?[_graph.Locals.Length];
+        _boundLocals = new StackValue?[_graph.Locals.Length];
     }
 
     private IrBuilder B => _shared.Builder;
@@ -62,12 +58,6 @@ internal sealed partial class MethodTranslator
         return result;
     }
 
-    public static Type[] ArgumentTypes(MethodBase method)
-    {
-        IEnumerable<Type> types = method.GetParameters().Select(parameter => parameter.ParameterType);
-        return [.. method.IsStatic ? types : types.Prepend(method.DeclaringType!.MakeByRefType())];
-    }
-
     private StackValue? Run()
     {
         CopyAssignedArguments();
@@ -85,14 +75,10 @@ internal sealed partial class MethodTranslator
 
     private void CopyAssignedArguments()
     {
-        var assigned = new HashSet<int>();
-        foreach (IlInstruction instruction in _graph.Blocks.SelectMany(block => block.Code))
-            if (instruction.Code == OpCodes.Starg || instruction.Code == OpCodes.Starg_S || instruction.Code == OpCodes.Ldarga || instruction.Code == OpCodes.Ldarga_S)
-                assigned.Add((int)instruction.Operand!);
-        foreach (int index in assigned)
+        foreach (int index in _graph.AssignedArguments)
         {
             if (_arguments[index] is not (Scalar or StructValue)) continue;
-            var variable = new Variable(Layout(_argumentTypes[index]));
+            var variable = new Variable(Layout(_graph.Arguments[index]));
             _shared.Write(variable, _arguments[index]!, _place);
             _argumentVariables[index] = variable;
         }
@@ -176,7 +162,7 @@ internal sealed partial class MethodTranslator
             B.Block = _returns[0].Block;
             return _returns[0].Value;
         }
-        Type? type = _method is MethodInfo { ReturnType: var returned } && returned != typeof(void) ? returned : null;
+        Type? type = _graph.Returns;
         if (type is not null && _returns[0].Value is not (Scalar or StructValue))
         {
             if (_returns.Any(value => value.Value != _returns[0].Value)) throw _place.Error("which variable a reference stands for depends on a branch");

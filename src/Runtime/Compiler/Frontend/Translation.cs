@@ -7,20 +7,12 @@ namespace OllmNative.Runtime.Compiler.Frontend;
 /// <summary>What all methods inlined into one kernel share.</summary>
 internal sealed class Translation(KernelIr kernel)
 {
-    private readonly Dictionary<MethodBase, IlGraph> _graphs = [];
-
     public KernelIr Kernel { get; } = kernel;
     public IrBuilder Builder { get; } = new(kernel);
     public SsaVariables Variables { get; } = new(kernel);
 
     /// <summary>The methods being inlined, outermost first: a method in it again would be recursion.</summary>
     public Stack<MethodBase> Path { get; } = [];
-
-    public IlGraph Graph(MethodBase method)
-    {
-        if (!_graphs.TryGetValue(method, out IlGraph? graph)) _graphs[method] = graph = IlGraph.Build(method);
-        return graph;
-    }
 
     public Value ReadSlot(Slot slot) => Variables.Read(Builder.Block, slot);
 
@@ -84,7 +76,7 @@ internal sealed class Translation(KernelIr kernel)
                 _ => throw place.Error($"a value of type {value.Type.Text()} is used as {wanted.Text()}"),
             };
         }
-        return memory != wanted && memory != IrType.I1 ? Builder.EmitSub(Op.Narrow, (int)memory, IrType.I32, value) : value;
+        return memory != wanted && memory is not (IrType.I1 or IrType.Map) ? Builder.EmitSub(Op.Narrow, (int)memory, IrType.I32, value) : value;
     }
 
     public static StackValue FromLeaves(Type type, Value[] leaves) =>

@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using OllmNative.Runtime.Compiler.Il;
 using OllmNative.Runtime.Compiler.Ir;
+using OllmNative.Runtime.Extensions;
 
 namespace OllmNative.Runtime.Compiler.Frontend;
 
@@ -48,6 +49,7 @@ internal sealed class TypeLayout
         var layout = new TypeLayout(type);
         if (ScalarType(type) is { } scalar) layout.SetScalar(scalar);
         else if (IsArrayView(type)) layout.SetView();
+        else if (type == typeof(TensorMap)) layout.SetMap();
         else if (!type.IsValueType) layout.Refusal = $"{IlPlace.NameOf(type)} is a class; kernels have numbers, structs, views and local arrays";
         else if (IsSpecialized(type)) layout.Embed("Value", type.GetGenericArguments()[0], 0);
         else layout.SetStruct();
@@ -86,6 +88,12 @@ internal sealed class TypeLayout
         Leaves.Add(new Leaf(IrType.Ptr, 0, "address"));
         Leaves.Add(new Leaf(IrType.I64, 8, "length"));
         (Size, Alignment) = (16, 8);
+    }
+
+    private void SetMap()
+    {
+        Leaves.Add(new Leaf(IrType.Map, 0, ""));
+        (Size, Alignment) = (128, 64);
     }
 
     private void SetStruct()

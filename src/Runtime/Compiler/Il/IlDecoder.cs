@@ -7,8 +7,8 @@ namespace OllmNative.Runtime.Compiler.Il;
 /// <summary>IL bytes to instructions, tokens resolved in the method's generic context.</summary>
 internal static class IlDecoder
 {
-    private static readonly Dictionary<ushort, OpCode> Codes = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
-        .Select(field => (OpCode)field.GetValue(null)!).ToDictionary(code => (ushort)code.Value);
+    private static readonly Dictionary<ushort, (OpCode Code, string[] Parts)> Codes = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
+        .Select(field => (OpCode)field.GetValue(null)!).ToDictionary(code => (ushort)code.Value, code => (code, code.Name!.Split('.')));
 
     public static List<IlInstruction> Decode(MethodBase method)
     {
@@ -22,9 +22,9 @@ internal static class IlDecoder
             int start = at;
             ushort key = il[at++];
             if (key == 0xFE) key = (ushort)(0xFE00 | il[at++]);
-            OpCode code = Codes[key];
+            (OpCode code, string[] parts) = Codes[key];
             object? operand = Operand(method, code, il, ref at);
-            instructions.Add(new IlInstruction(start, at, code, operand));
+            instructions.Add(new IlInstruction(start, at, code, parts, operand));
         }
         return instructions;
     }

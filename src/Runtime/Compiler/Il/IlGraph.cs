@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Reflection.Emit;
+using System.Runtime.CompilerServices;
 
 namespace OllmNative.Runtime.Compiler.Il;
 
@@ -19,15 +20,45 @@ internal sealed class IlBlock(int start)
     public bool IsLoopHeader => LastPredecessor >= Order;
 }
 
-/// <summary>A method's IL as basic blocks in reverse postorder.</summary>
+/// <summary>A method's IL as basic blocks in reverse postorder, and what its signature says. Each method is read once.</summary>
 internal sealed class IlGraph
 {
-    private IlGraph(List<IlBlock> blocks, Dictionary<int, IlBlock> byOffset) => (Blocks, ByOffset) = (blocks, byOffset);
+    private static readonly ConditionalWeakTable<MethodBase, IlGraph> Known = [];
+    private static readonly ConditionalWeakTable<MethodBase, Type[]> Signatures = [];
+
+    private IlGraph(MethodBase method, List<IlBlock> blocks, Dictionary<int, IlBlock> byOffset)
+    {
+        (Blocks, ByOffset) = (blocks, byOffset);
+        Arguments = ArgumentsOf(method);
+        Locals = [.. method.GetMethodBody()!.LocalVariables.Select(local => local.LocalType)];
+        Returns = method is MethodInfo { ReturnType: var type } && type != typeof(void) ? type : null;
+        AssignedArguments = [.. blocks.SelectMany(block => block.Code).Where(il => il.Parts[0] is "starg" or "ldarga").Select(il => (int)il.Operand!).Distinct()];
+    }
 
     public List<IlBlock> Blocks { get; }
     public Dictionary<int, IlBlock> ByOffset { get; }
 
-    public static IlGraph Build(MethodBase method)
+    /// <summary>See <see cref="ArgumentsOf"/>.</summary>
+    public Type[] Arguments { get; }
+
+    public Type[] Locals { get; }
+
+    /// <summary>Null for void.</summary>
+    public Type? Returns { get; }
+
+    /// <summary>Arguments that are written or whose address is taken.</summary>
+    public int[] AssignedArguments { get; }
+
+    public static IlGraph Of(MethodBase method) => Known.GetValue(method, Build);
+
+    /// <summary>Types of a method's arguments, with the reference to itself of an instance method.</summary>
+    public static Type[] ArgumentsOf(MethodBase method) => Signatures.GetValue(method, static asked =>
+    {
+        IEnumerable<Type> types = asked.GetParameters().Select(parameter => parameter.ParameterType);
+        return [.. asked.IsStatic ? types : types.Prepend(asked.DeclaringType!.MakeByRefType())];
+    });
+
+    private static IlGraph Build(MethodBase method)
     {
         List<IlInstruction> code = IlDecoder.Decode(method);
         var starts = new SortedSet<int> { 0 };
@@ -44,7 +75,7 @@ internal sealed class IlGraph
             current.Code.Add(instruction);
         }
         foreach (IlBlock block in byOffset.Values.Where(block => block.Code.Count > 0)) Connect(block, byOffset);
-        return new IlGraph(Order(byOffset[0]), byOffset);
+        return new IlGraph(method, Order(byOffset[0]), byOffset);
     }
 
     public static IEnumerable<int> Targets(IlInstruction instruction) => instruction.Operand switch

@@ -3,7 +3,8 @@ using System.Reflection.Emit;
 namespace OllmNative.Runtime.Compiler.Il;
 
 /// <summary>One decoded instruction. Operand: an int, long, float, double, a reflection object, or for a switch its targets.</summary>
-internal sealed record IlInstruction(int Offset, int NextOffset, OpCode Code, object? Operand)
+/// <param name="Parts">The name at its dots: conv.u4 is conv and u4.</param>
+internal sealed record IlInstruction(int Offset, int NextOffset, OpCode Code, string[] Parts, object? Operand)
 {
     public bool IsBranch => Code.OperandType is OperandType.InlineBrTarget or OperandType.ShortInlineBrTarget;
 

@@ -3,19 +3,24 @@ namespace OllmNative.Runtime.Compiler.Ir;
 /// <summary>Reachability, order, predecessors and dominators of a kernel's blocks.</summary>
 internal static class ControlFlow
 {
+    private const int Unvisited = -1, Visited = -2;
+
     /// <summary>Drops unreachable blocks and their phi operands, sorts blocks in reverse postorder and finds dominators.</summary>
     public static void Analyse(KernelIr kernel)
     {
         foreach (Block block in kernel.Blocks)
         {
-            block.Order = -1;
+            block.Order = Unvisited;
             block.Predecessors.Clear();
             block.Dominator = null;
         }
         kernel.Blocks = ReversePostorder(kernel.Entry);
         for (int i = 0; i < kernel.Blocks.Count; i++) kernel.Blocks[i].Order = i;
         foreach (Block block in kernel.Blocks)
-            foreach (Block next in block.Successors) next.Predecessors.Add(block);
+        {
+            block.Then?.Predecessors.Add(block);
+            if (block.Condition is not null) block.Else?.Predecessors.Add(block);
+        }
         foreach (Block block in kernel.Blocks) DropDeadOperands(block);
         FindDominators(kernel.Blocks);
     }
@@ -30,32 +35,35 @@ internal static class ControlFlow
     private static List<Block> ReversePostorder(Block entry)
     {
         var order = new List<Block>();
-        var seen = new HashSet<Block> { entry };
-        var stack = new Stack<(Block Block, IEnumerator<Block> Next)>();
-        stack.Push((entry, Reversed(entry)));
-        while (stack.Count > 0)
+        var stack = new Stack<(Block Block, int Next)>();
+        Visit(entry);
+        while (stack.TryPop(out (Block Block, int Next) top))
         {
-            (Block block, IEnumerator<Block> next) = stack.Peek();
-            if (next.MoveNext())
+            if (top.Next < 2)
             {
-                if (seen.Add(next.Current)) stack.Push((next.Current, Reversed(next.Current)));
+                stack.Push((top.Block, top.Next + 1));
+                // Else before Then: in reverse postorder the then side follows its branch, and a loop's body its header, in source order.
+                Block? next = top.Next == 1 ? top.Block.Then : top.Block.Condition is null ? null : top.Block.Else;
+                if (next is { Order: Unvisited }) Visit(next);
                 continue;
             }
-            order.Add(block);
-            stack.Pop();
+            order.Add(top.Block);
         }
         order.Reverse();
         return order;
-    }
 
-    // Else before Then: in reverse postorder the then side follows its branch, and a loop's body its header, in source order.
-    private static IEnumerator<Block> Reversed(Block block) => block.Successors.Reverse().GetEnumerator();
+        void Visit(Block block)
+        {
+            block.Order = Visited;
+            stack.Push((block, 0));
+        }
+    }
 
     private static void DropDeadOperands(Block block)
     {
         foreach (Value phi in block.Phis)
         {
-            if (phi.Incoming.All(block.Predecessors.Contains)) continue;
+            if (Array.TrueForAll(phi.Incoming, block.Predecessors.Contains)) continue;
             int[] kept = [.. Enumerable.Range(0, phi.Args.Length).Where(i => block.Predecessors.Contains(phi.Incoming[i]))];
             phi.Args = [.. kept.Select(i => phi.Args[i])];
             phi.Incoming = [.. kept.Select(i => phi.Incoming[i])];

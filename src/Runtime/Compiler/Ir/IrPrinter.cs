@@ -63,11 +63,12 @@ internal sealed class IrPrinter
     {
         Op.Compare => "." + ((CompareKind)value.Sub).ToString().ToLowerInvariant(),
         Op.Narrow => "." + value.Memory.Text(),
-        Op.Load or Op.Store => (value.Args[0].Space is AddressSpace.Unknown ? "" : "." + value.Args[0].Space.ToString().ToLowerInvariant()) + "." + value.Memory.Text(),
+        Op.Load or Op.LoadOnce or Op.Store => (value.Args[0].Space is AddressSpace.Unknown ? "" : "." + value.Args[0].Space.ToString().ToLowerInvariant()) + "." + value.Memory.Text(),
         Op.Atomic => "." + ((AtomicKind)value.Sub).ToString().ToLowerInvariant(),
+        Op.Hopper => "." + ((HopperKind)value.Sub).ToString().ToLowerInvariant(),
         Op.Shuffle => "." + ((ShuffleKind)value.Sub).ToString().ToLowerInvariant(),
         Op.Vote or Op.BarrierReduce => "." + ((VoteKind)value.Sub).ToString().ToLowerInvariant(),
-        Op.CopyAsync or Op.CopyAsyncWait or Op.LoadMatrix or Op.Mma or Op.Fence => string.Create(CultureInfo.InvariantCulture, $".{value.Sub}"),
+        Op.CopyAsync or Op.CopyAsyncWait or Op.LoadMatrix or Op.Mma or Op.Wgmma or Op.Fence => string.Create(CultureInfo.InvariantCulture, $".{value.Sub}"),
         _ => "",
     };
 

@@ -12,6 +12,7 @@ internal sealed class KernelIr(string name)
     private readonly Dictionary<int, Value> _specials = [];
     private readonly Dictionary<IrType, Value> _undefined = [];
     private int _nextBlock;
+    private int _marks;
 
     public string Name { get; } = name;
     public List<IrParameter> Parameters { get; } = [];
@@ -19,6 +20,9 @@ internal sealed class KernelIr(string name)
     public List<Block> Blocks { get; set; } = [];
     public Block Entry => Blocks[0];
     public int ValueCount { get; private set; }
+
+    /// <summary>A number that no value's mark has yet.</summary>
+    public int NewMark() => ++_marks;
 
     public Block NewBlock()
     {
@@ -64,6 +68,7 @@ internal sealed class KernelIr(string name)
     {
         var value = new Value(ValueCount++, Op.Param, type.InRegister()) { Bits = Parameters.Count, Sub = (int)type };
         if (type == IrType.Ptr) value.Space = AddressSpace.Global;
+        if (type == IrType.Map) value.Space = AddressSpace.Generic;
         Parameters.Add(new IrParameter(name, type));
         ParameterValues.Add(value);
         return value;

@@ -18,14 +18,16 @@ internal enum Op : byte
     HalfToFloat, FloatToHalf, FloatToBFloat, PackBFloats,
     // Pointers. PtrAdd: pointer, byte offset (I64). Allocations take their size in bytes as operand (a constant in the end).
     PtrAdd, PtrToInt, SharedAlloc, LocalAlloc, DynamicShared, ToGeneric,
-    // Memory. Sub: element IrType; Bits: byte offset. Count > 1: vector forms.
-    Load, Store,
+    // Memory. Sub: element IrType; Bits: byte offset. Count > 1: vector forms. LoadOnce: past the cache, of what nobody writes.
+    Load, LoadOnce, Store,
     // Sub: AtomicKind; pointer, value [, compare first for CompareExchange: pointer, compare, value].
     Atomic,
     // Group and warp. Shuffle sub: ShuffleKind; value, lane, clamp word. Vote sub: VoteKind. BarrierReduce sub: VoteKind (Ballot = count).
-    Barrier, BarrierReduce, WarpBarrier, Fence, Shuffle, Vote, ActiveMask,
+    Barrier, BarrierReduce, WarpBarrier, Fence, Shuffle, Vote,
     // Asynchronous copies (shared, global), sub: bytes; and tensor cores, sub: form.
-    CopyAsync, CopyAsyncCommit, CopyAsyncWait, LoadMatrix, Mma, GridDependencyWait, GridDependencyLaunch,
+    CopyAsync, CopyAsyncCommit, CopyAsyncWait, LoadMatrix, Mma,
+    // sm_90. Hopper sub: HopperKind. Wgmma sub: N; descriptor a, descriptor b, accumulate, sums; Count sums.
+    Hopper, Wgmma,
     // Element number Bits of a value with Count > 1.
     Extract,
     Phi,
@@ -38,6 +40,13 @@ internal enum SpecialRegister { TidX, TidY, TidZ, NtidX, NtidY, NtidZ, CtaidX, C
 
 internal enum AtomicKind { Add, Min, Max, MinU, MaxU, And, Or, Xor, Exchange, CompareExchange }
 
+/// <summary>From ProductFence on: sm_90a.</summary>
+internal enum HopperKind
+{
+    BarrierInit, BarrierArrive, BarrierArriveExpect, BarrierWait, FenceProxyAsync, TensorCopy, GridWait, GridLaunch,
+    ProductFence, ProductCommit, ProductWait, IncreaseRegisters, DecreaseRegisters,
+}
+
 internal enum ShuffleKind { Index, Up, Down, Xor }
 
 internal enum VoteKind { Ballot, Any, All }
@@ -48,7 +57,7 @@ internal static class Ops
     public static bool IsPure(this Op op) => op is (>= Op.Add and <= Op.PtrToInt) or Op.ToGeneric or Op.Extract;
 
     /// <summary>Ops that may be dropped when nobody reads their result.</summary>
-    public static bool IsDroppable(this Op op) => op.IsPure() || op is Op.Load or Op.Phi or Op.SharedAlloc or Op.LocalAlloc or Op.DynamicShared;
+    public static bool IsDroppable(this Op op) => op.IsPure() || op is Op.Load or Op.LoadOnce or Op.Phi or Op.SharedAlloc or Op.LocalAlloc or Op.DynamicShared;
 
     /// <summary>Values that live outside blocks.</summary>
     public static bool IsFloating(this Op op) => op <= Op.Undefined;

@@ -38,6 +38,9 @@ internal sealed class Value
     /// <summary>Set when another value took this one's place.</summary>
     public Value? Forward { get; set; }
 
+    /// <summary>Scratch of the passes: equal to <see cref="KernelIr.NewMark"/> once a pass has been here.</summary>
+    public int Mark { get; set; }
+
     public bool IsConst => Op == Op.Const;
 
     public CompareKind Compare => (CompareKind)Sub;

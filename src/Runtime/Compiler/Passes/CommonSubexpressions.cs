@@ -5,12 +5,15 @@ namespace OllmNative.Runtime.Compiler.Passes;
 /// <summary>A computation that was already made in a dominating place is not made again.</summary>
 internal static class CommonSubexpressions
 {
+    /// <summary>Values of one kind in places of which none dominates another.</summary>
+    private sealed record Known(Value Value, Block Block, Known? Next);
+
     private readonly record struct Key(Op Op, IrType Type, int Sub, long Bits, int A, int B, int C);
 
     public static bool Run(KernelIr kernel)
     {
         bool changed = false;
-        var known = new Dictionary<Key, List<(Value Value, Block Block)>>();
+        var known = new Dictionary<Key, Known>();
         foreach (Block block in kernel.Blocks)
         {
             var kept = new List<Value>(block.Body.Count);
@@ -31,13 +34,13 @@ internal static class CommonSubexpressions
         return changed;
     }
 
-    private static Value? Earlier(Dictionary<Key, List<(Value Value, Block Block)>> known, Value value, Block block)
+    private static Value? Earlier(Dictionary<Key, Known> known, Value value, Block block)
     {
         Key key = KeyOf(value);
-        if (!known.TryGetValue(key, out List<(Value Value, Block Block)>? candidates)) known[key] = candidates = [];
-        foreach ((Value candidate, Block place) in candidates)
-            if (ControlFlow.Dominates(place, block)) return candidate;
-        candidates.Add((value, block));
+        known.TryGetValue(key, out Known? first);
+        for (Known? candidate = first; candidate is not null; candidate = candidate.Next)
+            if (ControlFlow.Dominates(candidate.Block, block)) return candidate.Value;
+        known[key] = new Known(value, block, first);
         return null;
     }
 

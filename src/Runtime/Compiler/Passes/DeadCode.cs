@@ -7,7 +7,7 @@ internal static class DeadCode
 {
     public static bool Run(KernelIr kernel)
     {
-        var live = new HashSet<Value>();
+        int live = kernel.NewMark();
         var work = new Stack<Value>();
         foreach (Block block in kernel.Blocks)
         {
@@ -20,12 +20,14 @@ internal static class DeadCode
 
         int removed = 0;
         foreach (Block block in kernel.Blocks)
-            removed += block.Body.RemoveAll(value => !live.Contains(value)) + block.Phis.RemoveAll(phi => !live.Contains(phi));
+            removed += block.Body.RemoveAll(value => value.Mark != live) + block.Phis.RemoveAll(phi => phi.Mark != live);
         return removed > 0;
 
         void Mark(Value value)
         {
-            if (live.Add(value)) work.Push(value);
+            if (value.Mark == live) return;
+            value.Mark = live;
+            work.Push(value);
         }
     }
 }

@@ -15,11 +15,14 @@ internal static class Optimizer
         for (int round = 0; round < 8; round++)
         {
             bool changed = Unrolling.Run(kernel);
-            CleanUp(kernel);
             changed |= LocalArrays.Run(kernel);
             if (!changed) break;
             CleanUp(kernel);
         }
+        if (Loads.Run(kernel)) CleanUp(kernel);
+        bool moved = LoopInvariants.Run(kernel);
+        moved |= InductionPointers.Run(kernel);
+        if (moved) CleanUp(kernel);
         if (fuse && MultiplyAdd.Run(kernel)) DeadCode.Run(kernel);
         AddressSpaces.Run(kernel);
         LoopLayout.Run(kernel);

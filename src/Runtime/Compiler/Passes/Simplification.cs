@@ -14,14 +14,14 @@ internal static class Simplification
             foreach (Value value in block.Body)
             {
                 for (int i = 0; i < value.Args.Length; i++) value.Args[i] = value.Args[i].Resolve();
-                (Op op, Value? first, Value? second) = (value.Op, value.Args.FirstOrDefault(), value.Args.ElementAtOrDefault(1));
+                (Op op, Value? first, Value? second) = (value.Op, At(value, 0), At(value, 1));
                 if (Simplifier.Simplify(kernel, value) is { } simpler)
                 {
                     value.Forward = simpler.Resolve();
                     changed = true;
                     continue;
                 }
-                changed |= op != value.Op || first != value.Args.FirstOrDefault() || second != value.Args.ElementAtOrDefault(1);
+                changed |= op != value.Op || first != At(value, 0) || second != At(value, 1);
                 changed |= FoldOffset(value);
                 kept.Add(value);
             }
@@ -31,10 +31,12 @@ internal static class Simplification
         return changed;
     }
 
+    private static Value? At(Value value, int index) => index < value.Args.Length ? value.Args[index] : null;
+
     /// <summary>access [p + c] becomes access [p] + c.</summary>
     private static bool FoldOffset(Value access)
     {
-        if (access.Op is not (Op.Load or Op.Store) || access.Args[0] is not { Op: Op.PtrAdd } address || !address.Args[1].IsConst) return false;
+        if (access.Op is not (Op.Load or Op.LoadOnce or Op.Store) || access.Args[0] is not { Op: Op.PtrAdd } address || !address.Args[1].IsConst) return false;
         long offset = access.Bits + address.Args[1].Bits;
         if (offset is < int.MinValue or > int.MaxValue) return false;
         access.Args[0] = address.Args[0];

@@ -13,7 +13,7 @@ internal static class Simplifier
     public static Value? Simplify(KernelIr kernel, Value value)
     {
         if (!value.Op.IsPure() || value.Op == Op.Extract) return null;
-        if (value.Args.All(arg => arg.IsConst) && Fold(kernel, value) is { } constant) return constant;
+        if (AllConstant(value) && Fold(kernel, value) is { } constant) return constant;
         if (value.Op.IsCommutative() && value.Args[0].IsConst) (value.Args[0], value.Args[1]) = (value.Args[1], value.Args[0]);
         return value.Op switch
         {
@@ -35,6 +35,13 @@ internal static class Simplifier
             Op.PtrToInt => null,
             _ => null,
         };
+    }
+
+    private static bool AllConstant(Value value)
+    {
+        foreach (Value arg in value.Args)
+            if (!arg.IsConst) return false;
+        return true;
     }
 
     private static Value? Fold(KernelIr kernel, Value value)

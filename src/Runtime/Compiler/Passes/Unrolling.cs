@@ -14,6 +14,7 @@ internal static class Unrolling
     {
         bool any = false;
         while (UnrollOne(kernel)) any = true;
+        if (any) Optimizer.CleanUp(kernel);
         return any;
     }
 
@@ -27,7 +28,6 @@ internal static class Unrolling
             if (Rounds(kernel, loop) is not { } rounds || rounds * size > MostInstructions) continue;
             new LoopCopier(kernel, loop).Unroll(rounds);
             kernel.ResolveOperands();
-            Optimizer.CleanUp(kernel);
             return true;
         }
         return false;

@@ -9,7 +9,7 @@ internal sealed partial class PtxEmitter
     private void Instruction(Value value)
     {
         if (value.Op is Op.Extract) return;
-        if (MemoryInstruction(value) || GroupInstruction(value)) return;
+        if (MemoryInstruction(value) || GroupInstruction(value) || HopperInstruction(value)) return;
         string d = _registers.Of(value);
         string[] args = [.. value.Args.Select(arg => value.Args.Length == 1 || arg.Type == IrType.I1 ? InRegister(arg) : _registers.Operand(arg))];
         if (Conversion(value, d, args)) return;
@@ -152,7 +152,7 @@ internal sealed partial class PtxEmitter
 
     private void Need(PtxTarget least, string what)
     {
-        if ((int)_target < (int)least) throw new NotSupportedException($"{what} needs {least.Name()}; the target is {_target.Name()}");
+        if (_target < least) throw new NotSupportedException($"{what} needs {least.Name()}; the target is {_target.Name()}");
     }
 
     private static string Word(Op op) => op.ToString().ToLowerInvariant();

@@ -16,6 +16,10 @@ internal sealed partial class PtxEmitter
                 string target = value.Count > 1 ? _registers.Vector(value) : _registers.Of(value);
                 Line($"ld{Space(value.Args[0])}{Width(value)}.{MemoryType(value.Memory)} {target}, [{_registers.Operand(value.Args[0])}{Offset(value.Bits)}]");
                 return true;
+            case Op.LoadOnce:
+                if (value.Args[0].Space != AddressSpace.Global) throw new NotSupportedException("a load that passes the cache is of global memory");
+                Line($"ld.global.nc.L1::no_allocate{Width(value)}.{MemoryType(value.Memory)} {_registers.Vector(value)}, [{_registers.Operand(value.Args[0])}{Offset(value.Bits)}]");
+                return true;
             case Op.Store:
                 string[] stored = [.. value.Args[1..].Select(item => value.Count > 1 ? InRegister(item) : _registers.Operand(item))];
                 string source = value.Count > 1 ? $"{{{string.Join(", ", stored)}}}" : stored[0];

@@ -9,13 +9,13 @@ internal sealed partial class PtxEmitter
 {
     private readonly KernelIr _kernel;
     private readonly PtxTarget _target;
-    private readonly PtxRegisters _registers = new();
+    private readonly PtxRegisters _registers;
     private readonly StringBuilder _code = new();
     private readonly StringBuilder _memory = new();
     private readonly Dictionary<Value, string> _allocations = [];
     private bool _usesDynamicShared;
 
-    private PtxEmitter(KernelIr kernel, PtxTarget target) => (_kernel, _target) = (kernel, target);
+    private PtxEmitter(KernelIr kernel, PtxTarget target) => (_kernel, _target, _registers) = (kernel, target, new PtxRegisters(kernel.ValueCount));
 
     /// <summary>Bytes of static shared memory.</summary>
     public int SharedBytes { get; private set; }
@@ -30,16 +30,21 @@ internal sealed partial class PtxEmitter
 
     private string Module(int? maxThreads, int? minGroups)
     {
+        new SumRegisters(_kernel, _registers).Assign();
         EntryValues();
         for (int i = 0; i < _kernel.Blocks.Count; i++) EmitBlock(_kernel.Blocks[i], i + 1 < _kernel.Blocks.Count ? _kernel.Blocks[i + 1] : null);
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $".version {_target.IsaVersion()}\n.target {_target.Name()}\n.address_size 64\n\n");
-        if (_usesDynamicShared) text.Append(".extern .shared .align 16 .b8 dynamic_shared[];\n\n");
+        text.Append(CultureInfo.InvariantCulture, $".version {(_bulkCopies ? "8.0" : _target.IsaVersion())}\n.target {_target.Name()}\n.address_size 64\n\n");
+        if (_usesDynamicShared) text.Append(".extern .shared .align 1024 .b8 dynamic_shared[];\n\n");
         text.Append(CultureInfo.InvariantCulture, $".visible .entry {_kernel.Name}(\n");
-        text.AppendJoin(",\n", _kernel.Parameters.Select((parameter, i) => $"    .param {ParameterType(parameter.Type)} {ParameterName(i)}"));
+        text.AppendJoin(",\n", _kernel.Parameters.Select((parameter, i) => parameter.Type == IrType.Map
+            ? $"    .param .align 64 .b8 {ParameterName(i)}[128]"
+            : $"    .param {ParameterType(parameter.Type)} {ParameterName(i)}"));
         text.Append("\n)\n");
         if (maxThreads is { } threads) text.Append(CultureInfo.InvariantCulture, $".maxntid {threads}, 1, 1\n");
-        if (maxThreads is not null && minGroups is { } groups) text.Append(CultureInfo.InvariantCulture, $".minnctapersm {groups}\n");
+        // setmaxnreg moves registers within what a launch has been given, which must be known.
+        int? groups = minGroups ?? (_setsRegisters ? 1 : null);
+        if (maxThreads is not null && groups is not null) text.Append(CultureInfo.InvariantCulture, $".minnctapersm {groups}\n");
         return text.Append("{\n").Append(_registers.Declarations()).Append(_memory).Append('\n').Append(_code).Append("}\n").ToString();
     }
 
@@ -58,17 +63,40 @@ internal sealed partial class PtxEmitter
     /// <summary>Parameters and special registers that are used, read once at the top.</summary>
     private void EntryValues()
     {
-        var used = new HashSet<Value>(_kernel.Blocks.SelectMany(block => block.Phis.Concat(block.Body)).SelectMany(value => value.Args));
+        int used = _kernel.NewMark();
+        var specials = new List<Value>();
         foreach (Block block in _kernel.Blocks)
-            if (block.Condition is { } condition) used.Add(condition);
-        foreach (Value parameter in _kernel.ParameterValues.Where(used.Contains))
         {
+            foreach (Value phi in block.Phis) MarkAll(phi);
+            foreach (Value value in block.Body) MarkAll(value);
+            if (block.Condition is { } condition) Mark(condition);
+        }
+        foreach (Value parameter in _kernel.ParameterValues.Where(parameter => parameter.Mark == used))
+        {
+            if ((IrType)parameter.Sub == IrType.Map)
+            {
+                Line($"mov.b64 {_registers.Of(parameter)}, {ParameterName((int)parameter.Bits)}");
+                Line($"cvta.param.u64 {_registers.Of(parameter)}, {_registers.Of(parameter)}");
+                continue;
+            }
             string type = (IrType)parameter.Sub is IrType.I8 or IrType.I16 ? ((IrType)parameter.Sub).Text().Replace('i', 's').Insert(0, ".") : ParameterType((IrType)parameter.Sub);
             Line($"ld.param{type} {_registers.Of(parameter)}, [{ParameterName((int)parameter.Bits)}]");
             if (parameter.Type == IrType.Ptr) Line($"cvta.to.global.u64 {_registers.Of(parameter)}, {_registers.Of(parameter)}");
         }
-        foreach (Value special in used.Where(value => value.Op == Op.Special).OrderBy(value => value.Sub))
+        foreach (Value special in specials.OrderBy(value => value.Sub))
             Line($"mov.u32 {_registers.Of(special)}, {SpecialName((SpecialRegister)special.Sub)}");
+
+        void MarkAll(Value value)
+        {
+            foreach (Value arg in value.Args) Mark(arg);
+        }
+
+        void Mark(Value value)
+        {
+            if (value.Mark == used) return;
+            value.Mark = used;
+            if (value.Op == Op.Special) specials.Add(value);
+        }
     }
 
     private static string SpecialName(SpecialRegister register)
@@ -118,7 +146,7 @@ internal sealed partial class PtxEmitter
         foreach (Value phi in to.Phis)
         {
             Value source = phi.Args[Array.IndexOf(phi.Incoming, from)];
-            if (source != phi) copies.Add((_registers.Of(phi), _registers.Operand(source), phi.Type));
+            if (_registers.Operand(source) != _registers.Of(phi)) copies.Add((_registers.Of(phi), _registers.Operand(source), phi.Type));
         }
         for (int i = 0; i < copies.Count; i++)
         {

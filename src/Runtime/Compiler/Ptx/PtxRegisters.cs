@@ -4,11 +4,12 @@ using OllmNative.Runtime.Compiler.Ir;
 namespace OllmNative.Runtime.Compiler.Ptx;
 
 /// <summary>Gives each value its virtual register; ptxas finds real ones.</summary>
-internal sealed class PtxRegisters
+internal sealed class PtxRegisters(int values)
 {
     private static readonly (string Prefix, string Type)[] Classes = [("%p", ".pred"), ("%h", ".b16"), ("%r", ".b32"), ("%rd", ".b64"), ("%f", ".f32"), ("%fd", ".f64")];
     private readonly int[] _counts = new int[Classes.Length];
-    private readonly Dictionary<(Value, int), string> _names = [];
+    private readonly string?[] _names = new string?[values];
+    private readonly Dictionary<(int Value, int Element), string> _elements = [];
 
     public string New(IrType type)
     {
@@ -28,8 +29,16 @@ internal sealed class PtxRegisters
     public string Of(Value value, int element = 0)
     {
         if (value.Op == Op.Extract) return Of(value.Args[0], (int)value.Bits);
-        if (!_names.TryGetValue((value, element), out string? name)) _names[(value, element)] = name = New(value.Type);
+        if (element == 0) return _names[value.Id] ??= New(value.Type);
+        if (!_elements.TryGetValue((value.Id, element), out string? name)) _elements[(value.Id, element)] = name = New(value.Type);
         return name;
+    }
+
+    /// <summary>One register for a result and an operand that it takes the place of.</summary>
+    public void Share(Value result, int element, Value operand)
+    {
+        if (element == 0) _names[result.Id] = Of(operand);
+        else _elements[(result.Id, element)] = Of(operand);
     }
 
     public string Operand(Value value) => value.Op switch

@@ -1,0 +1,42 @@
+using OllmNative.Runtime.Emulator;
+using OllmNative.Runtime.Language;
+
+namespace OllmNative.Runtime.Extensions;
+
+/// <summary>
+/// Matrix products of four warps (PTX wgmma, sm_90a): D += A B with A [64,16] and B [16,N] of bf16 in shared memory and D [64,N] of f32 in a
+/// local array of N/2 floats a thread, N from 8 to 256 in steps of 8. With warp = index in the group / 32 % 4, g = lane / 4, t = lane % 4,
+/// D's element 4j + i is row 16 warp + g + 8 (i / 2), column 8j + 2t + i % 2. Products are asynchronous: fence, multiply, commit, wait;
+/// the emulator computes at the wait, so that sums that are read before it are old. All 128 threads take part.
+/// </summary>
+public static class WarpGroup
+{
+    /// <summary>
+    /// Describes tile rows of 64 bf16 (128 bytes) as a swizzled tensor copy leaves them, K contiguous, from element <paramref name="index"/> on.
+    /// The tile begins on a multiple of 1024 bytes; a step of 16 in K is 16 elements further.
+    /// </summary>
+    public static long Describe(ArrayView<Bf16> shared, int index) => EmulatedProducts.Describe(shared, index);
+
+    /// <summary>Orders the sums' registers and shared memory before the next products. PTX: wgmma.fence.</summary>
+    public static void Fence() { }
+
+    /// <summary>Starts sums += A B; or sums = A B when <paramref name="accumulate"/> is false. The array's length gives N.</summary>
+    public static void MultiplyAddBf16(float[] sums, long a, long b, bool accumulate) => EmulatedThread.Current.Products.Start(sums, a, b, accumulate);
+
+    /// <summary>Closes the products since the last commit into a group. PTX: wgmma.commit_group.</summary>
+    public static void Commit() => EmulatedThread.Current.Products.Commit();
+
+    /// <summary>Waits until at most <paramref name="pending"/> groups (a constant) are unfinished. PTX: wgmma.wait_group.</summary>
+    public static void Wait(int pending) => EmulatedThread.Current.Products.Wait(pending);
+
+    /// <summary>Takes registers for this group of warps, up to <paramref name="count"/> a thread (a constant, a multiple of 8). PTX: setmaxnreg.inc.</summary>
+    public static void IncreaseRegisters(int count) => CheckRegisters(count);
+
+    /// <summary>Gives registers back. PTX: setmaxnreg.dec.</summary>
+    public static void DecreaseRegisters(int count) => CheckRegisters(count);
+
+    private static void CheckRegisters(int count)
+    {
+        if (count is < 24 or > 256 || count % 8 != 0) throw EmulatedThread.Error($"{count} registers a thread; 24 to 256 in steps of 8");
+    }
+}

@@ -1,0 +1,270 @@
+using OllmNative.Runtime.Compiler.Ir;
+using OllmNative.Runtime.Compiler.Passes;
+
+namespace OllmNative.Tests.Ptx;
+
+/// <summary>The passes about loads and loops, each on IR written by hand: the text before and after.</summary>
+public sealed class LoopPassTests
+{
+    private readonly KernelIr _kernel = new("t");
+    private readonly Value _x, _n, _in, _out;
+
+    public LoopPassTests()
+    {
+        _x = _kernel.AddParameter("x", IrType.I32);
+        _n = _kernel.AddParameter("n", IrType.I32);
+        _in = _kernel.AddParameter("in", IrType.Ptr);
+        _out = _kernel.AddParameter("out", IrType.Ptr);
+    }
+
+    [Fact]
+    public void Loads_SameAddressTwice_IsReadOnce()
+    {
+        Block b = _kernel.NewBlock();
+        Store(b, Put(b, Op.Add, IrType.I32, Load(b, _in, 4), Load(b, _in, 4)), _out, 0);
+        Check("""
+            b0:
+              %0 = load.global.i32 i32 in + 4
+              %1 = load.global.i32 i32 in + 4
+              %2 = add i32 %0, %1
+              store.global.i32 out, %2
+              return
+            """, Loads.Run, """
+            b0:
+              %0 = load.global.i32 i32 in + 4
+              %1 = add i32 %0, %0
+              store.global.i32 out, %1
+              return
+            """);
+    }
+
+    [Fact]
+    public void Loads_WriteInBetween_AreKeptButWhatWasWrittenIsKnown()
+    {
+        Block b = _kernel.NewBlock();
+        Value first = Load(b, _in, 0);
+        Store(b, _x, _out, 0);
+        Value second = Load(b, _in, 0), written = Load(b, _out, 0);
+        Store(b, Put(b, Op.Add, IrType.I32, Put(b, Op.Add, IrType.I32, first, second), written), _out, 8);
+        Check("""
+            b0:
+              %0 = load.global.i32 i32 in
+              store.global.i32 out, x
+              %1 = load.global.i32 i32 in
+              %2 = load.global.i32 i32 out
+              %3 = add i32 %0, %1
+              %4 = add i32 %3, %2
+              store.global.i32 out, %4 + 8
+              return
+            """, Loads.Run, """
+            b0:
+              %0 = load.global.i32 i32 in
+              store.global.i32 out, x
+              %1 = load.global.i32 i32 in
+              %2 = add i32 %0, %1
+              %3 = add i32 %2, x
+              store.global.i32 out, %3 + 8
+              return
+            """);
+    }
+
+    [Fact]
+    public void Loads_OfSharedMemory_EndAtABarrierAndOutliveAGlobalWrite()
+    {
+        Block b = _kernel.NewBlock();
+        Value shared = Put(b, Op.SharedAlloc, IrType.Ptr, _kernel.Int(64));
+        shared.Space = AddressSpace.Shared;
+        Value first = Load(b, shared, 0);
+        Store(b, _x, _out, 0);
+        Value second = Load(b, shared, 0);
+        Put(b, Op.Barrier, IrType.Void);
+        Value third = Load(b, shared, 0);
+        Store(b, Put(b, Op.Add, IrType.I32, Put(b, Op.Add, IrType.I32, first, second), third), _out, 4);
+        Check("""
+            b0:
+              %0 = sharedalloc ptr 64
+              %1 = load.shared.i32 i32 %0
+              store.global.i32 out, x
+              %2 = load.shared.i32 i32 %0
+              barrier
+              %3 = load.shared.i32 i32 %0
+              %4 = add i32 %1, %2
+              %5 = add i32 %4, %3
+              store.global.i32 out, %5 + 4
+              return
+            """, Loads.Run, """
+            b0:
+              %0 = sharedalloc ptr 64
+              %1 = load.shared.i32 i32 %0
+              store.global.i32 out, x
+              barrier
+              %2 = load.shared.i32 i32 %0
+              %3 = add i32 %1, %1
+              %4 = add i32 %3, %2
+              store.global.i32 out, %4 + 4
+              return
+            """);
+    }
+
+    [Fact]
+    public void Loads_InALoopThatWaits_AreReadInEachRound()
+    {
+        Block entry = _kernel.NewBlock(), header = _kernel.NewBlock(), exit = _kernel.NewBlock();
+        Value before = Load(entry, _in, 0);
+        entry.JumpTo(header);
+        Value flag = Load(header, _in, 0);
+        header.BranchTo(Compare(header, CompareKind.Eq, flag, before), header, exit);
+        Assert.False(Loads.Run(_kernel));
+    }
+
+    [Fact]
+    public void LoopInvariants_ProductOfOutsideValues_MovesBeforeTheLoop()
+    {
+        (Block body, Value index) = Loop();
+        Value product = Put(body, Op.Mul, IrType.I32, _x, _n);
+        Store(body, Put(body, Op.Add, IrType.I32, product, index), _out, 0);
+        Check("""
+            b0:
+              jump b1
+            b1:
+              %0 = phi i32 b0: 0, b2: %1
+              %2 = compare.lt i1 %0, n
+              branch %2, b2, b3
+            b2:
+              %1 = add i32 %0, 1
+              %3 = mul i32 x, n
+              %4 = add i32 %3, %0
+              store.global.i32 out, %4
+              jump b1
+            b3:
+              return
+            """, LoopInvariants.Run, """
+            b0:
+              %0 = mul i32 x, n
+              jump b1
+            b1:
+              %1 = phi i32 b0: 0, b2: %2
+              %3 = compare.lt i1 %1, n
+              branch %3, b2, b3
+            b2:
+              %2 = add i32 %1, 1
+              %4 = add i32 %0, %1
+              store.global.i32 out, %4
+              jump b1
+            b3:
+              return
+            """);
+    }
+
+    [Fact]
+    public void LoopInvariants_Loads_StayWhereTheyMayNotHappen()
+    {
+        (Block body, _) = Loop();
+        Store(body, Load(body, _in, 0), _out, 0);
+        Assert.False(LoopInvariants.Run(_kernel));
+    }
+
+    [Fact]
+    public void InductionPointers_IndexTimesSize_BecomesAPointerThatGrows()
+    {
+        (Block body, Value index) = Loop();
+        Value sum = Put(body, Op.Add, IrType.I32, index, _x), address = Put(body, Op.PtrAdd, IrType.Ptr, _out, Put(body, Op.MulWide, IrType.I64, sum, _kernel.Int(4)));
+        address.Space = AddressSpace.Global;
+        Store(body, index, address, 0);
+        Check("""
+            b0:
+              jump b1
+            b1:
+              %0 = phi i32 b0: 0, b2: %1
+              %2 = compare.lt i1 %0, n
+              branch %2, b2, b3
+            b2:
+              %1 = add i32 %0, 1
+              %3 = add i32 %0, x
+              %4 = mulwide i64 %3, 4
+              %5 = ptradd ptr out, %4
+              store.global.i32 %5, %0
+              jump b1
+            b3:
+              return
+            """, kernel => InductionPointers.Run(kernel) && DeadCode.Run(kernel), """
+            b0:
+              %0 = mulwide i64 x, 4
+              %1 = ptradd ptr out, %0
+              jump b1
+            b1:
+              %2 = phi i32 b0: 0, b2: %3
+              %4 = phi ptr b0: %1, b2: %5
+              %6 = compare.lt i1 %2, n
+              branch %6, b2, b3
+            b2:
+              %3 = add i32 %2, 1
+              store.global.i32 %4, %2
+              %5 = ptradd ptr %4, 4
+              jump b1
+            b3:
+              return
+            """);
+    }
+
+    [Fact]
+    public void InductionPointers_IndexThatIsMasked_IsLeftAlone()
+    {
+        (Block body, Value index) = Loop();
+        Value masked = Put(body, Op.And, IrType.I32, index, _kernel.Int(3)), address = Put(body, Op.PtrAdd, IrType.Ptr, _out, Put(body, Op.MulWide, IrType.I64, masked, _kernel.Int(4)));
+        address.Space = AddressSpace.Global;
+        Store(body, index, address, 0);
+        Assert.False(InductionPointers.Run(_kernel));
+    }
+
+    /// <summary>for (i = 0; i &lt; n; i++) around an empty body.</summary>
+    private (Block Body, Value Index) Loop()
+    {
+        Block entry = _kernel.NewBlock(), header = _kernel.NewBlock(), body = _kernel.NewBlock(), exit = _kernel.NewBlock();
+        entry.JumpTo(header);
+        Value index = _kernel.New(Op.Phi, IrType.I32, _kernel.Int(0), _kernel.Int(0));
+        index.Incoming = [entry, body];
+        header.Phis.Add(index);
+        index.Args[1] = Put(body, Op.Add, IrType.I32, index, _kernel.Int(1));
+        header.BranchTo(Compare(header, CompareKind.Lt, index, _n), body, exit);
+        body.JumpTo(header);
+        ControlFlow.Analyse(_kernel);
+        return (body, index);
+    }
+
+    private Value Put(Block block, Op op, IrType type, params Value[] args)
+    {
+        Value value = _kernel.New(op, type, args);
+        block.Body.Add(value);
+        return value;
+    }
+
+    private Value Compare(Block block, CompareKind kind, Value a, Value b)
+    {
+        Value value = Put(block, Op.Compare, IrType.I1, a, b);
+        value.Sub = (int)kind;
+        return value;
+    }
+
+    private Value Load(Block block, Value address, int offset)
+    {
+        Value load = Put(block, Op.Load, IrType.I32, address);
+        (load.Sub, load.Bits) = ((int)IrType.I32, offset);
+        return load;
+    }
+
+    private void Store(Block block, Value value, Value address, int offset)
+    {
+        Value store = Put(block, Op.Store, IrType.Void, address, value);
+        (store.Sub, store.Bits) = ((int)IrType.I32, offset);
+    }
+
+    private void Check(string before, Func<KernelIr, bool> pass, string after)
+    {
+        Assert.Equal(before.ReplaceLineEndings("\n"), Text());
+        Assert.True(pass(_kernel));
+        Assert.Equal(after.ReplaceLineEndings("\n"), Text());
+    }
+
+    private string Text() => string.Join('\n', IrPrinter.Print(_kernel).TrimEnd().Split('\n').Skip(1));
+}

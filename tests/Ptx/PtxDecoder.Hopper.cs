@@ -1,0 +1,197 @@
+using System.Buffers.Binary;
+using System.Globalization;
+
+namespace OllmNative.Tests.Ptx;
+
+/// <summary>A transaction barrier. Its tensor copies take place when somebody waits for them.</summary>
+internal sealed class PtxBarrier
+{
+    private readonly int _arrivals;
+
+    public PtxBarrier(int arrivals) => _arrivals = Pending = arrivals;
+
+    public int Pending { get; set; }
+    public long Bytes { get; set; }
+    public ulong Parity { get; private set; }
+    public Queue<(Action Copy, long Bytes)> Copies { get; } = new();
+
+    /// <summary>Begins the next phase when this one's arrivals and bytes have come; says whether it did.</summary>
+    public bool Advance(bool someoneWaits)
+    {
+        while (someoneWaits && Pending == 0 && Copies.TryDequeue(out (Action Copy, long Bytes) copy))
+        {
+            copy.Copy();
+            Bytes -= copy.Bytes;
+        }
+        if (Pending < 0) throw new PtxException("more arrivals than a barrier expects");
+        if (Pending != 0 || Bytes != 0) return false;
+        Parity ^= 1;
+        Pending = _arrivals;
+        return true;
+    }
+}
+
+/// <summary>What a tensor map says, in the interpreter's own 128 bytes; on a GPU they are the driver's.</summary>
+internal readonly record struct PtxTensorMap(ulong Address, long Width, long Height, long Pitch, int BoxWidth, int BoxHeight, int ElementSize, int Swizzle)
+{
+    public byte[] Encode()
+    {
+        byte[] bytes = new byte[128];
+        long[] fields = [(long)Address, Width, Height, Pitch, BoxWidth, BoxHeight, ElementSize, Swizzle];
+        for (int i = 0; i < fields.Length; i++) BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(8 * i), fields[i]);
+        return bytes;
+    }
+
+    public static PtxTensorMap Decode(ReadOnlySpan<byte> bytes)
+    {
+        long[] fields = new long[8];
+        for (int i = 0; i < fields.Length; i++) fields[i] = BinaryPrimitives.ReadInt64LittleEndian(bytes[(8 * i)..]);
+        return new PtxTensorMap((ulong)fields[0], fields[1], fields[2], fields[3], (int)fields[4], (int)fields[5], (int)fields[6], (int)fields[7]);
+    }
+}
+
+/// <summary>Instructions of sm_90 and sm_90a.</summary>
+internal sealed partial class PtxDecoder
+{
+    private Action<PtxThread>? Hopper(PtxInstruction i) => i.Op switch
+    {
+        "mbarrier.init.shared::cta.b64" => InitBarrier(i),
+        "mbarrier.arrive.shared::cta.b64" => Arrive(i, _ => 0),
+        "mbarrier.arrive.expect_tx.shared::cta.b64" => Arrive(i, Source(i.Operands[2], 32)),
+        "mbarrier.try_wait.parity.shared::cta.b64" => TryWait(i),
+        "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes" => TensorCopy(i),
+        "fence.proxy.async" or "griddepcontrol.wait" or "griddepcontrol.launch_dependents" => _ => { },
+        _ => null,
+    };
+
+    private Action<PtxThread> InitBarrier(PtxInstruction i)
+    {
+        Func<PtxThread, ulong> address = Address(i.Operands[0]), count = Source(i.Operands[1], 32);
+        return t =>
+        {
+            t.Memory("shared", address(t), 8, i.Text);
+            t.Group.Barriers[address(t)] = new PtxBarrier((int)count(t));
+        };
+    }
+
+    private static PtxBarrier BarrierAt(PtxThread t, ulong address, PtxInstruction i) =>
+        t.Group.Barriers.TryGetValue(address, out PtxBarrier? barrier) ? barrier : throw new PtxException($"no barrier at 0x{address:x} in {i.Text}");
+
+    private static Action<PtxThread> Arrive(PtxInstruction i, Func<PtxThread, ulong> bytes)
+    {
+        if (i.Operands[0].Name != "_") throw new PtxException(i.Text);
+        Func<PtxThread, ulong> address = Address(i.Operands[1]);
+        return t =>
+        {
+            PtxBarrier barrier = BarrierAt(t, address(t), i);
+            barrier.Bytes += (long)bytes(t);
+            barrier.Pending--;
+            barrier.Advance(false);
+            t.Group.Progress++;
+        };
+    }
+
+    /// <summary>A wait in vain gives way to the other warps; nothing that any of them does in a round makes it an error.</summary>
+    private Action<PtxThread> TryWait(PtxInstruction i)
+    {
+        Action<PtxThread, ulong> target = Target(i.Operands[0]);
+        Func<PtxThread, ulong> address = Address(i.Operands[1]), parity = Source(i.Operands[2], 32);
+        return t =>
+        {
+            PtxBarrier barrier = BarrierAt(t, address(t), i);
+            bool done = barrier.Parity != parity(t) || barrier.Advance(true);
+            target(t, done ? 1UL : 0);
+            if (done) t.Group.Progress++;
+            t.Paused = !done;
+        };
+    }
+
+    private static Action<PtxThread> TensorCopy(PtxInstruction i)
+    {
+        Func<PtxThread, ulong> to = Address(i.Operands[0]), bar = Address(i.Operands[2]);
+        int map = i.Operands[1].Register;
+        int[] place = [.. i.Operands[1].Items.Select(item => item.Register)];
+        return t =>
+        {
+            PtxTensorMap box = PtxTensorMap.Decode(t.Group.Global.At(t.R[map], 128, i.Text));
+            (ulong target, int x, int y) = (to(t), (int)t.R[place[0]], (int)t.R[place[1]]);
+            if (target % (box.Swizzle == 0 ? 128UL : 1024UL) != 0) throw new PtxException($"target 0x{target:x} in {i.Text}");
+            BarrierAt(t, bar(t), i).Copies.Enqueue((() => CopyBox(t, box, target, x, y, i.Text), (long)box.BoxWidth * box.BoxHeight * box.ElementSize));
+            t.Group.Progress++;
+        };
+    }
+
+    private static void CopyBox(PtxThread t, PtxTensorMap box, ulong target, int x, int y, string text)
+    {
+        for (int row = 0; row < box.BoxHeight; row++)
+        {
+            for (int column = 0; column < box.BoxWidth; column++)
+            {
+                ulong at = target + (ulong)((row * box.BoxWidth + column) * box.ElementSize);
+                if (box.Swizzle == 3) at = Swizzle128(at);
+                Span<byte> cell = t.Memory("shared", at, box.ElementSize, text);
+                bool inside = x + column >= 0 && x + column < box.Width && y + row >= 0 && y + row < box.Height;
+                if (!inside) cell.Clear();
+                else t.Group.Global.At(box.Address + (ulong)((y + row) * box.Pitch + (x + column) * box.ElementSize), box.ElementSize, text).CopyTo(cell);
+            }
+        }
+    }
+
+    private static ulong Swizzle128(ulong address) => address ^ (address >> 7 & 7) << 4;
+
+    private Action<PtxThread[]>? HopperTogether(PtxInstruction i)
+    {
+        if (i.Op.StartsWith("wgmma.mma_async.sync.aligned.m64n", StringComparison.Ordinal)) return Product(i);
+        switch (i.Op)
+        {
+            case "wgmma.fence.sync.aligned" or "setmaxnreg.inc.sync.aligned.u32" or "setmaxnreg.dec.sync.aligned.u32": return _ => { };
+            case "wgmma.commit_group.sync.aligned": return lanes => Array.ForEach(lanes, lane => lane.CommitProducts());
+            case "wgmma.wait_group.sync.aligned":
+                int pending = (int)i.Operands[0].Bits;
+                return lanes => Array.ForEach(lanes, lane => lane.WaitProducts(pending));
+            default: return null;
+        }
+    }
+
+    /// <summary>Each thread computes its sums at the wait, from what shared memory holds then.</summary>
+    private Action<PtxThread[]> Product(PtxInstruction i)
+    {
+        string[] shape = i.Op["wgmma.mma_async.sync.aligned.m64n".Length..].Split('k', '.');
+        int n = int.Parse(shape[0], CultureInfo.InvariantCulture);
+        if (i.Op != $"wgmma.mma_async.sync.aligned.m64n{n}k16.f32.bf16.bf16" || i.Operands.Length != 8 || n is < 8 or > 256 || n % 8 != 0) throw new PtxException(i.Text);
+        if (i.Operands[4..].Select(operand => operand.Bits).ToArray() is not [1, 1, 0, 0]) throw new PtxException(i.Text);
+        int[] sums = [.. i.Operands[0].Items.Select(item => item.Register)];
+        if (sums.Length != n / 2 || sums.Distinct().Count() != sums.Length) throw new PtxException(i.Text);
+        Func<PtxThread, ulong> a = Source(i.Operands[1]), b = Source(i.Operands[2]), accumulate = Source(i.Operands[3]);
+        return lanes =>
+        {
+            if (lanes.Length != 32) throw new PtxException($"{lanes.Length} lanes at {i.Text}");
+            foreach (PtxThread lane in lanes)
+            {
+                (ulong left, ulong right, bool add) = (a(lane), b(lane), accumulate(lane) != 0);
+                lane.StartProduct(() => Sums(lane, sums, left, right, add, i.Text));
+            }
+        };
+    }
+
+    private static void Sums(PtxThread t, int[] registers, ulong a, ulong b, bool add, string text)
+    {
+        int firstRow = (t.Linear >> 5 & 3) * 16 + t.Lane / 4;
+        for (int i = 0; i < registers.Length; i++)
+        {
+            int row = firstRow + 8 * (i / 2 % 2), column = i / 4 * 8 + 2 * (t.Lane % 4) + i % 2;
+            double sum = add ? F(t.R[registers[i]]) : 0;
+            for (int k = 0; k < 16; k++) sum += (double)Element(t, a, row, k, text) * Element(t, b, column, k, text);
+            t.R[registers[i]] = F((float)sum);
+        }
+    }
+
+    /// <summary>Row and k of a K-major matrix with a swizzle of 128 bytes; the only form of descriptor that is known here.</summary>
+    private static float Element(PtxThread t, ulong descriptor, int row, int k, string text)
+    {
+        if (descriptor >> 62 != 1 || (descriptor >> 49 & 7) != 0) throw new PtxException($"descriptor 0x{descriptor:x} in {text}");
+        ulong stride = (descriptor >> 32 & 0x3fff) << 4, start = (descriptor & 0x3fff) << 4;
+        ulong at = Swizzle128(start + (ulong)(row / 8) * stride + (ulong)(row % 8 * 128 + 2 * k));
+        return BitConverter.UInt32BitsToSingle((uint)PtxThread.Read(t.Memory("shared", at, 2, text)) << 16);
+    }
+}
