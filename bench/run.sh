@@ -6,7 +6,7 @@
 #   bench/run.sh [--shape qwen2.5-0.5b] [--tokens 256] [--decode-tokens 16] [--repeats 5] [--threads 2]
 #                [--parts prefill,decode,train,cached] [--model DIR] [--no-peer] [--ollm PROGRAM]
 #
-# Shapes: those of `ollm init-backbone --help`, or a model folder of your own with --model. The peer needs python3 with torch.
+# Shapes: those of `ollm init-backbone --help`, or a model folder of your own with --model. The peer needs a python3 with torch; PYTHON names another one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 shape=qwen2.5-0.5b tokens=256 decode_tokens=16 repeats=5 threads=2 parts=prefill,decode,train,cached model="" peer=yes ollm=""
@@ -30,9 +30,13 @@ if [ -z "$model" ]; then
     model=${TMPDIR:-/tmp}/ollm-bench-$shape
     [ -f "$model/model.safetensors" ] || "$ollm" init-backbone --shape "$shape" --dtype bf16 --seed 1 --out "$model" --force >&2
 fi
-if [ $peer = yes ] && ! python3 -c 'import torch' 2>/dev/null; then
-    echo "python3 has no torch: the peer is left out" >&2
-    peer=no
+if [ $peer = yes ]; then
+    # A distribution's own python3 may have torch where the first one on the path has not.
+    python=""
+    for candidate in "${PYTHON:-python3}" /usr/bin/python3; do
+        if "$candidate" -c 'import torch' 2>/dev/null; then python=$candidate; break; fi
+    done
+    [ -n "$python" ] || { echo "no python3 with torch (PYTHON names one): the peer is left out" >&2; peer=no; }
 fi
 
 results=$(mktemp)
@@ -46,7 +50,7 @@ for part in ${parts//,/ }; do
         *) echo "error: --parts $part: expected prefill, decode, train or cached" >&2; exit 2 ;;
     esac
     "$ollm" bench "${ours[@]}" --model "$model" --repeats "$repeats" --threads "$threads" --json | tail -1 | sed "s/^/ollm $part /" | tee -a "$results" >&2
-    [ $peer = no ] || python3 bench/peers/torch_cpu.py --model "$model" --tokens "$tokens" --decode-tokens "$decode_tokens" --repeats "$repeats" \
+    [ $peer = no ] || "$python" bench/peers/torch_cpu.py --model "$model" --tokens "$tokens" --decode-tokens "$decode_tokens" --repeats "$repeats" \
         --threads "$threads" --parts "$part" | tail -1 | sed "s/^/torch $part /" | tee -a "$results" >&2
 done
 python3 bench/table.py "$results" --model "$model" --tokens "$tokens" --decode-tokens "$decode_tokens"

@@ -33,8 +33,39 @@ public class CliAnswerTests
         Task<CliRun> running = Task.Run(() => CliRun.Until("", args, stop.Token));
         while (!running.IsCompleted && !(File.Exists(metrics) && new FileInfo(metrics).Length > 0)) await Task.Delay(5);
         await stop.CancelAsync();
-        Assert.Equal(130, (await running).Code);
+        CliRun run = await running;
+        Assert.Equal(130, run.Code);
+        Assert.Contains("--resume", run.Error, StringComparison.Ordinal);
         Assert.Equal(0, CliRun.Of("inspect", folder, "--json").Code);
+        Rl(model, ollm, folder, "--steps", "7", "--resume").AssertRefused("--steps 7: the run was made with 1000000");
+    }
+
+    [Fact]
+    public void Rl_ValidationAndResume_GoOnFromTheCheckpoint()
+    {
+        var model = new CliTextModel();
+        string ollm = model.NewOllm(), folder = model.At("rl"), validation = model.WriteRows(3, "validation.jsonl");
+        Rl(model, ollm, folder, "--steps", "2", "--resume").AssertRefused("nothing to resume", folder);
+        string[] args = ["--steps", "3", "--validation", validation, "--eval-every", "2", "--credit", "token", "--json"];
+        CliRun run = Rl(model, ollm, folder, args);
+        Assert.True(run.Code == 0, run.Error);
+        Assert.Equal([0, 2, 3], File.ReadAllLines(Path.Combine(folder, "evals.jsonl")).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("step").GetInt32()));
+        Assert.Equal(3, CliRun.Of("inspect", Path.Combine(folder, "best"), "--json").Json.GetProperty("options").GetInt32());
+        byte[] weights = File.ReadAllBytes(Path.Combine(folder, "ollm.safetensors"));
+        CliRun again = Rl(model, ollm, folder, [.. args, "--resume"]);
+        Assert.True(again.Code == 0, again.Error);
+        Assert.Equal(weights, File.ReadAllBytes(Path.Combine(folder, "ollm.safetensors")));
+        Rl(model, ollm, folder, [.. args, "--resume", "--seed", "4"]).AssertRefused("--seed 4: the run was made with 0");
+    }
+
+    [Fact]
+    public void Rl_TokenMethod_NeedsOneOption()
+    {
+        var model = new CliTextModel();
+        CliRun run = Rl(model, model.NewOllm(options: 1), model.At("rl"), "--steps", "2", "--method", "token", "--json");
+        Assert.True(run.Code == 0, run.Error);
+        Assert.Equal(12, run.Json.GetProperty("rollouts").GetInt32());
+        Rl(model, model.NewOllm(name: "three"), model.At("other"), "--steps", "1", "--method", "token").AssertRefused("one option", "3");
     }
 
     [Fact]

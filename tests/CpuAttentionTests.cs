@@ -57,14 +57,15 @@ public sealed class CpuAttentionTests
     });
 
     [Fact]
-    public void Attention_TokenByTokenOrAtOnce_SameBits()
+    public void Attention_TokenByTokenOrAtOnce_SameWithinRounding()
     {
         using var c = new CpuCase(5);
         CpuTensor q = c.Random(150 * 2 * 16), once = c.Random(150 * 2 * 16), alone = c.Random(150 * 2 * 16), keys = c.Random(150 * 16), values = c.Random(150 * 16);
         c.Device.Attention(q.View, keys.View, values.View, [new(0, 150, 0, 0)], once.View, 2, 1, 16);
         for (int t = 0; t < 150; t++)
             c.Device.Attention(q.View.Slice(t * 32, 32), keys.View, values.View, [new(0, 1, t, 0)], alone.View.Slice(t * 32, 32), 2, 1, 16);
-        Assert.Equal(once.Now(), alone.Now());
+        float[] expected = once.Now();
+        alone.Near(i => expected[i], 1e-6, "token by token");
     }
 
     private static float[] Expected(float[] q, float[] keys, float[] values, SequenceSpan[] sequences, int heads, int kvHeads, int size)

@@ -1,4 +1,6 @@
+using System.Runtime.Intrinsics;
 using OllmNative.Model;
+using OllmNative.Model.Cpu;
 
 namespace OllmNative.Tests;
 
@@ -8,6 +10,21 @@ public sealed class CpuElementwiseTests
     private const double Tolerance = 1e-5;
     private static readonly int[] Lengths = [0, 1, 7, 8, 9, 31, 16385];
     private static readonly float[] Extremes = [0f, -0f, 1e-40f, -1e-40f, 87.5f, -87.5f, 88.8f, -88.8f, 104f, -104f, 1e4f, -1e4f, 1e30f, -1e30f, 17f, -17f];
+
+    [Fact]
+    public void Exponential_WholeRange_WithinTwoRoundings()
+    {
+        double worst = 0;
+        for (float x = -87.3f; x <= 88.3f; x += 0.00137f)
+        {
+            float now = Exponential.Of(Vector256.Create(x))[3];
+            worst = Math.Max(worst, Math.Abs(now / Math.Exp(x) - 1));
+        }
+        Assert.InRange(worst, 1e-9, 2e-7);
+        float[] special = [float.NegativeInfinity, -88, float.PositiveInfinity, 89, 0, -0f];
+        Assert.Equal([0, 0, float.PositiveInfinity, float.PositiveInfinity, 1, 1], special.Select(x => Exponential.Of(Vector256.Create(x))[0]));
+        Assert.True(float.IsNaN(Exponential.Of(Vector256.Create(float.NaN))[0]));
+    }
 
     [Fact]
     public void Silu_AnyLengthAndSize_EqualsFormula() => ForAllLengths((c, x, _, output) =>

@@ -19,7 +19,7 @@ public sealed class CudaDeviceTests(ITestOutputHelper output)
     [MemberData(nameof(Kinds))]
     public void Selftest_OnTheEmulator_AgreesWithTheCpu(string kind, bool plain, bool tensor)
     {
-        using CudaDevice device = NewDevice(new CudaDeviceOptions { Plain = plain, TensorCores = tensor, Bf16Parameters = tensor });
+        using CudaDevice device = NewDevice(new CudaDeviceOptions { Plain = plain, TensorCores = tensor, Bf16Parameters = tensor, HeadWorkspace = 1024 });
         using var cpu = new CpuDevice(2);
         Check(device, cpu, tensor, kind);
     }
@@ -28,7 +28,7 @@ public sealed class CudaDeviceTests(ITestOutputHelper output)
     public void Selftest_ThroughPtx_AgreesWithTheCpu()
     {
         using var gpu = new PtxGpu();
-        using var device = new CudaDevice(gpu.Accelerator, new CudaDeviceOptions { TensorCores = true, Bf16Parameters = true });
+        using var device = new CudaDevice(gpu.Accelerator, new CudaDeviceOptions { TensorCores = true, Bf16Parameters = true, HeadWorkspace = 1024 });
         using var cpu = new CpuDevice(2);
         Check(device, cpu, tensor: true, "PTX");
     }

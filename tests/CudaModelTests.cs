@@ -1,5 +1,6 @@
 using OllmNative.Model;
 using OllmNative.Model.Cuda;
+using OllmNative.Tests.Cuda;
 using OllmNative.Training;
 
 namespace OllmNative.Tests;
@@ -42,6 +43,42 @@ public sealed class CudaModelTests
             AssertWithin(0.01, expected[i].Ce, actual[i].Ce, $"cross-entropy of step {i + 1}");
             AssertWithin(0.02, expected[i].GradNorm, actual[i].GradNorm, $"gradient norm of step {i + 1}");
         }
+    }
+
+    [Fact]
+    public void Train_ThroughPtx_LossesWithinOnePercentOfTheCpus()
+    {
+        using var tiny = new TinyBackbone();
+        TokenRow[] rows = [.. Enumerable.Range(0, 6).Select(i => new TokenRow(tiny.Tokens(4 + i % 3), i % 3, i + 1))];
+        using var gpu = new PtxGpu();
+        using var device = new CudaDevice(gpu.Accelerator);
+        using QwenBackbone other = QwenBackbone.Load(device, tiny.Folder);
+        TrainMetrics[] expected = Train(tiny.Model, rows, LatentMode.Gumbel), actual = Train(other, rows, LatentMode.Gumbel);
+        for (int i = 0; i < expected.Length; i++) AssertWithin(0.01, expected[i].Loss, actual[i].Loss, $"loss of step {i + 1}");
+    }
+
+    [Fact]
+    public void Generate_RecordedIntoGraphs_GivesTheTokensOfPlainLaunches()
+    {
+        using var tiny = new TinyBackbone(hidden: 32, vocabulary: 61, seed: 4);
+        using OllmModel ollm = tiny.NewOllm(options: 5, width: 24);
+        string folder = TestData.NewFolder();
+        ollm.Save(folder);
+        int[][] prompts = [tiny.Tokens(9), tiny.Tokens(3)];
+        List<int>[] Run(bool graphs)
+        {
+            using var gpu = new PtxGpu();
+            using var device = new CudaDevice(gpu.Accelerator, CudaDeviceOptions.For(gpu.Accelerator) with { Graphs = graphs });
+            using QwenBackbone backbone = QwenBackbone.Load(device, tiny.Folder);
+            using OllmModel modules = OllmModel.Load(backbone, folder);
+            using var generator = new Generator(backbone, modules, 2, 40);
+            GenerationRequest[] requests = [.. prompts.Select((p, i) => new GenerationRequest { Prompt = p, MaxTokens = 6 + 3 * i, Latent = LatentChoice.Policy })];
+            generator.Run(requests);
+            Assert.Equal(graphs, gpu.Driver.Calls("GraphLaunch") > 4);
+            return [.. requests.Select(r => r.Generated)];
+        }
+        List<int>[] plain = Run(false), recorded = Run(true);
+        for (int i = 0; i < prompts.Length; i++) Assert.Equal(plain[i], recorded[i]);
     }
 
     [Fact]

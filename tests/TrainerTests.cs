@@ -33,7 +33,7 @@ public sealed class TrainerTests : IDisposable
             if (crash && line.Step == 6) throw new TimeoutException();
             if (!crash && line.Step == 5) stop.Cancel();
         }
-        Exception? end = Record.Exception(() => Run(parts, resume: false, Stop, stop.Token));
+        Exception? end = Record.Exception(() => Run(parts, resume: false, Stop, cancellation: stop.Token));
         Assert.IsType(crash ? typeof(TimeoutException) : typeof(OperationCanceledException), end);
 
         var steps = new List<int>();
@@ -78,6 +78,7 @@ public sealed class TrainerTests : IDisposable
         byte[] bytes = File.ReadAllBytes(path);
         bytes[^7] ^= 4;
         File.WriteAllBytes(path, bytes);
+        Assert.Contains("damaged", FormatsFiles.Error(() => OllmModel.Load(_tiny.Model, Path.GetDirectoryName(path)!).Dispose()), StringComparison.Ordinal);
         var warnings = new List<string>();
         var steps = new List<int>();
         Assert.Equal(expected, Run(folder, resume: true, m => steps.Add(m.Step), warn: warnings.Add));
@@ -125,7 +126,7 @@ public sealed class TrainerTests : IDisposable
     }
 
     /// <summary>Trains fresh modules of a fixed seed in the folder and returns their parameters.</summary>
-    private float[] Run(string folder, bool resume, Action<TrainMetrics>? onStep = null, CancellationToken cancellation = default, Action<string>? warn = null)
+    private float[] Run(string folder, bool resume, Action<TrainMetrics>? onStep = null, Action<string>? warn = null, CancellationToken cancellation = default)
     {
         using OllmModel ollm = OllmModel.Create(_tiny.Model, 4, 32, 2);
         using var trainer = new Trainer(_tiny.Model, ollm, _rows, Options);

@@ -25,6 +25,10 @@ internal static class CommonOptions
     /// <summary>--threads N.</summary>
     public static Option<int> Threads() => Number("--threads", "Processor threads; 0 takes one for each core.", 0, 0, 1024);
 
+    /// <summary>--quantize none|int8.</summary>
+    public static Option<string> Quantize() =>
+        Choice("--quantize", "Hold the backbone's matrices in fewer bits while running: decoding reads half as much and rounds more", "none", "none", "int8");
+
     /// <summary>--seed S.</summary>
     public static Option<ulong> Seed(string description) => Number("--seed", description, 0UL, 0UL, ulong.MaxValue);
 
@@ -96,12 +100,14 @@ internal sealed class ModelOptions
     private readonly Option<string?>? _ollm;
     private readonly Option<string> _device = CommonOptions.Device();
     private readonly Option<int> _threads = CommonOptions.Threads();
+    private readonly Option<string>? _quantize;
 
     /// <summary>Adds --model, --device, --threads and, unless <paramref name="withOllm"/> is false, --ollm to a command.</summary>
     /// <param name="command">The command.</param>
     /// <param name="withOllm">The command can work with an OLLM.</param>
     /// <param name="ollmRequired">It cannot work without one.</param>
-    public ModelOptions(Command command, bool withOllm = true, bool ollmRequired = false)
+    /// <param name="withQuantize">The command decodes, and takes --quantize.</param>
+    public ModelOptions(Command command, bool withOllm = true, bool ollmRequired = false, bool withQuantize = false)
     {
         command.Add(_model);
         if (withOllm)
@@ -111,6 +117,7 @@ internal sealed class ModelOptions
         }
         command.Add(_device);
         command.Add(_threads);
+        if (withQuantize) command.Add(_quantize = CommonOptions.Quantize());
     }
 
     /// <summary>The folder of --ollm; null when none was given.</summary>
@@ -124,6 +131,8 @@ internal sealed class ModelOptions
     {
         int threads = parsed.GetValue(_threads);
         if (threads == 0 && group is { IsDistributed: true }) threads = group.FairThreads;
-        return ModelSession.Open(parsed.GetValue(_model)!, _ollm is null ? null : parsed.GetValue(_ollm), parsed.GetValue(_device)!, threads);
+        WeightFormat format = _quantize is not null && parsed.GetValue(_quantize) == "int8" ? WeightFormat.Int8 : WeightFormat.AsStored;
+        return ModelSession.Open(
+            parsed.GetValue(_model)!, _ollm is null ? null : parsed.GetValue(_ollm), parsed.GetValue(_device)!, threads, format, group?.LocalRank ?? 0);
     }
 }

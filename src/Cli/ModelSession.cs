@@ -43,16 +43,19 @@ internal sealed class ModelSession : IDisposable
     /// <param name="ollm">The OLLM's folder, or null.</param>
     /// <param name="device">One of <see cref="DeviceChoice.Names"/>.</param>
     /// <param name="threads">Processor threads; 0 takes one for each core.</param>
+    /// <param name="format">How the backbone's matrices are held.</param>
+    /// <param name="number">Number of this process among those on the machine; each takes a GPU of its own.</param>
     /// <exception cref="OllmException">The device is not there, or a folder is missing, malformed or does not fit.</exception>
-    public static ModelSession Open(string model, string? ollm = null, string device = "auto", int threads = 0)
+    public static ModelSession Open(
+        string model, string? ollm = null, string device = "auto", int threads = 0, WeightFormat format = WeightFormat.AsStored, int number = 0)
     {
         if (!Directory.Exists(model)) throw new OllmException($"--model {model}: no such folder");
         if (ollm is not null && !Directory.Exists(ollm)) throw new OllmException($"--ollm {ollm}: no such folder");
-        ComputeDevice compute = ProfiledDevice.Wrap(OpenDevice(device, threads));
+        ComputeDevice compute = ProfiledDevice.Wrap(OpenDevice(device, threads, number));
         QwenBackbone? backbone = null;
         try
         {
-            backbone = QwenBackbone.Load(compute, model);
+            backbone = QwenBackbone.Load(compute, model, format);
             var session = new ModelSession(model, compute, backbone);
             if (ollm is not null) session.Ollm = OllmModel.Load(backbone, ollm);
             return session;
@@ -75,7 +78,7 @@ internal sealed class ModelSession : IDisposable
 
     /// <summary>The device of --device and --threads.</summary>
     /// <exception cref="OllmException">It is not there.</exception>
-    public static ComputeDevice OpenDevice(string device, int threads) => DeviceChoice.Open(device, threads);
+    public static ComputeDevice OpenDevice(string device, int threads, int number = 0) => DeviceChoice.Open(device, threads, number);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -26,6 +26,9 @@ public static class OllmCli
         ("generate", GenerateCommand.Create),
         ("chat", ChatCommand.Create),
         ("options", OptionsCommand.Create),
+        ("options-report", OptionsReportCommand.Create),
+        ("search", SearchCommand.Create),
+        ("ablate", AblateCommand.Create),
         ("serve", ServeCommand.Create),
         ("diagnose", DiagnoseCommand.Create),
         ("grade", GradeCommand.Create),
@@ -110,7 +113,7 @@ public static class OllmCli
     {
         ui.Line("ollm: options-based language models, training and inference.");
         ui.Line();
-        foreach (Command command in root.Subcommands.Where(command => !command.Hidden)) ui.Line($"  ollm {command.Name,-10} {command.Description}");
+        foreach (Command command in root.Subcommands.Where(command => !command.Hidden)) ui.Line($"  ollm {command.Name,-14} {command.Description}");
         ui.Line();
         ui.Line("`ollm COMMAND --help` explains one. A model is a folder with config.json, tokenizer.json and *.safetensors files.");
     }

@@ -130,17 +130,23 @@ public static class AttentionTensor
     private static void Sum(ArrayView<float> sums, ArrayView<float> weights, ArrayView<Bf16> tile, int lane, int size)
     {
         int place = (lane / 8 % 2 * 8 + lane % 8) * (size + Spare) + lane / 16 * 8;
-        for (int k = 0; k < Tile / 16; k++)
+        SumStep(sums, weights, tile, place, 0, size);
+        SumStep(sums, weights, tile, place, 1, size);
+        SumStep(sums, weights, tile, place, 2, size);
+        SumStep(sums, weights, tile, place, 3, size);
+    }
+
+    /// <summary>16 of the 64 keys. A constant k keeps the weights' array in registers.</summary>
+    private static void SumStep(ArrayView<float> sums, ArrayView<float> weights, ArrayView<Bf16> tile, int place, int k, int size)
+    {
+        FragmentA a = Operand(
+            Vector16.PackBf16(weights[8 * k], weights[8 * k + 1]), Vector16.PackBf16(weights[8 * k + 2], weights[8 * k + 3]),
+            Vector16.PackBf16(weights[8 * k + 4], weights[8 * k + 5]), Vector16.PackBf16(weights[8 * k + 6], weights[8 * k + 7]));
+        for (int n = 0; n < size / 16; n++)
         {
-            FragmentA a = Operand(
-                Vector16.PackBf16(weights[8 * k], weights[8 * k + 1]), Vector16.PackBf16(weights[8 * k + 2], weights[8 * k + 3]),
-                Vector16.PackBf16(weights[8 * k + 4], weights[8 * k + 5]), Vector16.PackBf16(weights[8 * k + 6], weights[8 * k + 7]));
-            for (int n = 0; n < size / 16; n++)
-            {
-                FragmentA b = TensorCore.LoadMatrix4Transposed(tile, place + k * 16 * (size + Spare) + 16 * n);
-                TensorTiles.Multiply(sums, 8 * n, a, b.R0, b.R1);
-                TensorTiles.Multiply(sums, 8 * n + 4, a, b.R2, b.R3);
-            }
+            FragmentA b = TensorCore.LoadMatrix4Transposed(tile, place + k * 16 * (size + Spare) + 16 * n);
+            TensorTiles.Multiply(sums, 8 * n, a, b.R0, b.R1);
+            TensorTiles.Multiply(sums, 8 * n + 4, a, b.R2, b.R3);
         }
     }
 
@@ -157,8 +163,8 @@ public static class AttentionTensor
     /// <summary>The largest score of a row: registers half and half + 1 of each product, and the four lanes that share the row.</summary>
     private static float RowMax(ArrayView<float> scores, int half)
     {
-        float max = float.NegativeInfinity;
-        for (int n = 0; n < Tile / 8; n++) max = XMath.Max(max, XMath.Max(scores[4 * n + half], scores[4 * n + half + 1]));
+        float max = XMath.Max(scores[half], scores[half + 1]);
+        for (int n = 1; n < Tile / 8; n++) max = XMath.Max(max, XMath.Max(scores[4 * n + half], scores[4 * n + half + 1]));
         max = XMath.Max(max, Warp.ShuffleXor(max, 1));
         return XMath.Max(max, Warp.ShuffleXor(max, 2));
     }

@@ -73,7 +73,7 @@ public static class MatMulDotWords
         }
     }
 
-    private static float Dot(Word4 w, Float4 low, Float4 high, int type) =>
+    internal static float Dot(Word4 w, Float4 low, Float4 high, int type) =>
         Low(w.X, type) * low.X + High(w.X, type) * low.Y + Low(w.Y, type) * low.Z + High(w.Y, type) * low.W
         + (Low(w.Z, type) * high.X + High(w.Z, type) * high.Y + Low(w.W, type) * high.Z + High(w.W, type) * high.W);
 

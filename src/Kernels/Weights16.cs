@@ -15,4 +15,11 @@ public static class Weights16
         float magnitude = Interop.IntAsFloat((bits & 0x7fffu) << 13) * 5.192297e33f;
         return (bits & 0x8000u) != 0 ? -magnitude : magnitude;
     }
+
+    /// <summary>The word of the nearest bf16, ties to even.</summary>
+    public static ushort RoundToBf16(float value)
+    {
+        uint bits = Interop.FloatAsInt(value);
+        return (ushort)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+    }
 }

@@ -100,6 +100,19 @@ public static class TinyWorld
         return hash % 4 == 0;
     }
 
+    /// <summary>
+    /// True when the text is one of the worked solutions that the tiny world has for a problem: either strategy, any phrasing,
+    /// every step computed right. Anything else has left the language of the task.
+    /// </summary>
+    public static bool IsWorkedSolution(string problem, string text)
+    {
+        ArgumentNullException.ThrowIfNull(problem);
+        ArgumentNullException.ThrowIfNull(text);
+        if (Problem.Parse(problem) is not { } parsed) return false;
+        string trimmed = text.Trim();
+        return Phrasings.Any(phrasing => parsed.Solve(phrasing, multiplyFirst: false) == trimmed || parsed.Solve(phrasing, multiplyFirst: true) == trimmed);
+    }
+
     /// <summary>Writes rows as JSONL: <c>problem</c>, <c>generated_solution</c>, <c>expected_answer</c>, <c>conflict</c>.</summary>
     /// <returns>The number of rows written.</returns>
     public static int WriteJsonl(Stream output, IEnumerable<TinyRow> rows)
@@ -180,6 +193,16 @@ public static class TinyWorld
     /// <summary>a o1 b o2 c. Multiplying first means b o2 c before o1; otherwise a o1 b comes first.</summary>
     private readonly record struct Problem(int A, char First, int B, char Second, int C)
     {
+        public static Problem? Parse(string text)
+        {
+            string[] parts = text.Split(' ');
+            return parts.Length == 5 && Digit(parts[0], out int a) && Digit(parts[2], out int b) && Digit(parts[4], out int c) && parts[1].Length == 1 && parts[3].Length == 1
+                ? new Problem(a, parts[1][0], b, parts[3][0], c)
+                : null;
+
+            static bool Digit(string part, out int digit) => int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out digit);
+        }
+
         public override string ToString() => $"{Text(A)} {First} {Text(B)} {Second} {Text(C)}";
 
         public int Answer(bool multiplyFirst) => multiplyFirst

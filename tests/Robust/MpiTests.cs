@@ -28,9 +28,11 @@ public class MpiTests
         AssertClose(one, two, 1e-4);
 
         // One process goes on where two have stopped, since a step takes the same rows.
-        CliRun resumed = CliRun.Of([.. run.Arguments(two, "--grad-accum", "2", "--resume").Select(word => word == "12" ? "20" : word)]);
+        Directory.Delete(Path.Combine(two, "checkpoints", "step-00000012"), recursive: true);
+        CliRun resumed = CliRun.Of(run.Arguments(two, "--grad-accum", "2", "--resume"));
         Assert.True(resumed.Code == 0, resumed.Error);
-        Assert.Equal(20, TrainingRun.Metrics(two).Length);
+        Assert.Contains("10 of 12", resumed.Error, StringComparison.Ordinal);
+        AssertClose(one, two, 1e-4);
     }
 
     [SkippableFact]
@@ -103,7 +105,7 @@ public class MpiTests
     }
 
     /// <summary>Largest difference of weights, relative to the largest of each tensor, and of the metrics, relative to each value.</summary>
-    private static void AssertClose(string expected, string actual, double bound)
+    internal static void AssertClose(string expected, string actual, double bound)
     {
         using (SafetensorsFile a = SafetensorsFile.Open(Path.Combine(expected, "ollm.safetensors")), b = SafetensorsFile.Open(Path.Combine(actual, "ollm.safetensors")))
         {
@@ -157,6 +159,7 @@ public class MpiTests
         public override void Sum(Span<float> values) => throw new NotSupportedException();
         public override void Sum(Span<double> values) => throw new NotSupportedException();
         public override void Max(Span<double> values) => throw new NotSupportedException();
+        public override void Broadcast(Span<byte> bytes, int from) => throw new NotSupportedException();
         public override void Abort(int exitCode) => throw new NotSupportedException();
     }
 }

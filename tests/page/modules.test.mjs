@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
+import { Conversation, messagesOf } from "../../src/Cli/Server/wwwroot/conversation.js";
 import { brief, clipped, count, entropyLevel, percent, visible } from "../../src/Cli/Server/wwwroot/text.js";
 import { BranchTree } from "../../src/Cli/Server/wwwroot/tree.js";
 
@@ -84,4 +85,17 @@ test("Sources_Everywhere_InsertNoMarkup", () => {
         if (name.endsWith(".html")) assert.doesNotMatch(source, /\sstyle=|<style|\son\w+=|<script(?![^>]*\ssrc=)/, name);
         assert.ok(source.split("\n").length <= 300, `${name} is long`);
     }
+});
+
+test("Messages_Conversation_SendsFinishedTurnsInOrder", () => {
+    const conversation = new Conversation();
+    conversation.add("hello", "hi");
+    conversation.add("lost", "");
+    conversation.add("how?", "so");
+    const story = { system: "be brief", prompt: "and now?", turns: conversation.turns };
+    assert.deepEqual(messagesOf(story).map(message => `${message.role}: ${message.content}`),
+        ["system: be brief", "user: hello", "assistant: hi", "user: how?", "assistant: so", "user: and now?"]);
+    conversation.clear();
+    assert.equal(story.turns.length, 2);
+    assert.deepEqual(messagesOf({ prompt: "again", turns: conversation.turns }), [{ role: "user", content: "again" }]);
 });

@@ -243,6 +243,25 @@ pageTest("Chat_Message_StreamsAnAnswer", async () => {
     assert.ok(await answer().count() >= 1);
 });
 
+pageTest("Chat_SecondMessage_SendsTheConversationUntilANewOne", async () => {
+    const sentBy = async prompt => {
+        const sent = page.waitForRequest("**/v1/chat/completions");
+        await generate(page, prompt);
+        return (await sent).postDataJSON().messages;
+    };
+    await page.check("input[value=chat]", { force: true });
+    await sentBy(Problem);
+    const text = (await tokensOf(page)).join("");
+    const [first, said, second] = await sentBy("And then?");
+    assert.deepEqual([first, second], [{ role: "user", content: Problem }, { role: "user", content: "And then?" }]);
+    assert.equal(said.role, "assistant");
+    assert.ok(said.content !== "" && text.startsWith(said.content), `${said.content} is not the answer ${text}`);
+    assert.equal(await page.locator("#turns li").count(), 2);
+    await page.click("#new-chat");
+    assert.equal(await page.locator("#turns").isVisible(), false);
+    assert.deepEqual(await sentBy("Anew"), [{ role: "user", content: "Anew" }]);
+});
+
 pageTest("HostileText_PromptAndOptions_StaysText", async () => {
     await generate(page, Hostile);
     assert.equal(await answer().first().textContent(), Hostile);

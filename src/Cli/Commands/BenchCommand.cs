@@ -42,7 +42,7 @@ internal static class BenchCommand
     private static Command Part(Output ui, string name, string description, int defaultTokens, Setup setup)
     {
         var command = new Command(name, description);
-        var model = new ModelOptions(command);
+        var model = new ModelOptions(command, withQuantize: true);
         Option<int> tokens = CommonOptions.Number("--tokens", "Tokens of one repetition.", defaultTokens, 2, 1 << 20);
         Option<int> repeats = CommonOptions.Number("--repeats", "Repetitions, after one to warm up.", 5, 1, 10_000);
         command.Add(tokens);

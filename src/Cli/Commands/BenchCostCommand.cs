@@ -25,7 +25,7 @@ internal static class BenchCostCommand
             int done = 0;
             (double X, double Seconds)[] Measure(int[] values, Func<int, TrainBench> make) => [.. values.Select(value =>
             {
-                double seconds = Seconds(make(value), count, ui.Cancellation);
+                double seconds = Seconds(make(value), session.Device, count, ui.Cancellation);
                 bar.Report(++done, string.Create(CultureInfo.InvariantCulture, $"{value}: {seconds:F3} s"));
                 return ((double)value, seconds);
             })];
@@ -50,19 +50,21 @@ internal static class BenchCostCommand
 
     private sealed record StraightLine(double FixedSeconds, double SecondsEach, double LargestDeviation);
 
-    private static double Seconds(TrainBench bench, int repeats, CancellationToken cancellation)
+    private static double Seconds(TrainBench bench, ComputeDevice device, int repeats, CancellationToken cancellation)
     {
         using (bench)
         {
             // The first step fills the cache, the second one is the first that reads it.
             bench.Step();
             bench.Step();
+            device.Synchronize();
             var seconds = new double[repeats];
             for (int i = 0; i < repeats; i++)
             {
                 cancellation.ThrowIfCancellationRequested();
                 long start = Stopwatch.GetTimestamp();
                 bench.Step();
+                device.Synchronize();
                 seconds[i] = Stopwatch.GetElapsedTime(start).TotalSeconds;
             }
             Array.Sort(seconds);

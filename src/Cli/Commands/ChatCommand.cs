@@ -9,7 +9,7 @@ internal static class ChatCommand
     public static Command Create(Output ui)
     {
         var command = new Command("chat", "Talk with the model, a line at a time; /options shows the last answer's options, /reset starts over, /exit ends.");
-        var model = new ModelOptions(command);
+        var model = new ModelOptions(command, withQuantize: true);
         var flags = new GenerationFlags(command);
         command.SetAction(parsed =>
         {

@@ -27,7 +27,7 @@ internal static class DemoCommand
     }
 
     /// <summary>The tiny model beside the program.</summary>
-    private static string ShippedModel => Path.Combine(AppContext.BaseDirectory, "weights", "tiny-qwen2");
+    internal static string ShippedModel => Path.Combine(AppContext.BaseDirectory, "weights", "tiny-qwen2");
 
     private static void Run(Output ui, string model, string folder, string device, int threads, DemoOptions options)
     {
@@ -35,7 +35,7 @@ internal static class DemoCommand
         using ModelSession session = ModelSession.Open(model, device: device, threads: threads);
         ui.Log($"{session.Device.Description}; backbone of {Format.Count(session.Backbone.ParameterCount)} parameters, frozen");
         using var stages = new Stages(ui);
-        var demo = new DemoRun(session.Backbone, session.Tokenizer, options, folder) { OnProgress = stages.Report };
+        var demo = new DemoRun(session.Backbone, session.Tokenizer, options, folder) { OnProgress = (stage, done, total, note) => stages.Report(stage, done, total, note) };
         DemoResult result = demo.Run(ui.Cancellation);
         stages.Dispose();
 
@@ -64,29 +64,5 @@ internal static class DemoCommand
             string.Join("  ", step.Options.Select(o => o.TopToken).Where(token => token != step.Token).Distinct()),
         }), 1);
         ui.Line();
-    }
-
-    /// <summary>One progress bar at a time, a new one for each stage.</summary>
-    private sealed class Stages(Output ui) : IDisposable
-    {
-        private string _stage = "";
-        private Progress? _bar;
-
-        public void Report(string stage, long done, long total, string note)
-        {
-            if (stage != _stage)
-            {
-                _bar?.Dispose();
-                _bar = ui.Progress(stage, total);
-                _stage = stage;
-            }
-            _bar?.Report(done, note);
-        }
-
-        public void Dispose()
-        {
-            _bar?.Dispose();
-            _bar = null;
-        }
     }
 }

@@ -31,7 +31,7 @@ internal sealed class EvalCommand
     public static Command Create(Output ui)
     {
         var command = new Command("eval", "Measure token accuracy and answer accuracy; with --ollm also the policy's, encoder's and oracle's.");
-        var model = new ModelOptions(command);
+        var model = new ModelOptions(command, withQuantize: true);
         var data = new DataOptions(command, withLimit: true);
         var options = new EvalCommand(command);
         command.SetAction(parsed =>

@@ -8,7 +8,7 @@ internal static class GenerateCommand
     public static Command Create(Output ui)
     {
         var command = new Command("generate", "Write text after a prompt, greedily unless sampling options are given (generation_config.json is not used).");
-        var model = new ModelOptions(command);
+        var model = new ModelOptions(command, withQuantize: true);
         var prompt = new Option<string?>("--prompt") { Description = "The prompt; without it all of stdin is read.", HelpName = "TEXT" };
         var chat = new Option<bool>("--chat") { Description = "The prompt is a user's message: write it in the chat format." };
         var raw = new Option<bool>("--raw") { Description = "The prompt is taken literally (the default)." };

@@ -13,7 +13,7 @@ internal static class OptionsCommand
     public static Command Create(Output ui)
     {
         var command = new Command("options", "Show for each token the K options: their top tokens and probabilities, and the policy's choice.");
-        var model = new ModelOptions(command, ollmRequired: true);
+        var model = new ModelOptions(command, ollmRequired: true, withQuantize: true);
         var prompt = new Option<string?>("--prompt") { Description = "The prompt; without it all of stdin is read.", HelpName = "TEXT" };
         var chat = new Option<bool>("--chat") { Description = "The prompt is a user's message: write it in the chat format." };
         Option<string> chatFormat = CommonOptions.ChatFormat();

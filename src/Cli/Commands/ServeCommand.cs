@@ -13,7 +13,7 @@ internal static class ServeCommand
     public static Command Create(Output ui)
     {
         var command = new Command("serve", "Serve the model: OpenAI's API under /v1, the option explorer at /.");
-        var model = new ModelOptions(command);
+        var model = new ModelOptions(command, withQuantize: true);
         var flags = new Flags(command);
         command.SetAction(parsed =>
         {

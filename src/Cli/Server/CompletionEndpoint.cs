@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Diagnostics;
-using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 using Microsoft.AspNetCore.Http;
@@ -11,6 +10,9 @@ namespace OllmNative.Cli.Server;
 /// <summary>/v1/completions and /v1/chat/completions: reads the request, hands it to the scheduler and writes what comes.</summary>
 internal sealed class CompletionEndpoint(ServedModel model, ServerSettings settings, Scheduler scheduler, ServerMetrics metrics, CancellationToken stopping)
 {
+    /// <summary>Least time between two writes of a stream: a hundred tokens a second still go out one by one.</summary>
+    private static readonly TimeSpan LeastBetweenFlushes = TimeSpan.FromMilliseconds(5);
+
     private readonly RequestReader _reader = new(model, settings);
 
     /// <summary>Answers one request.</summary>
@@ -88,6 +90,8 @@ internal sealed class CompletionEndpoint(ServedModel model, ServerSettings setti
     {
         CollectedAnswer[] answers = [.. job.Answers.Select(_ => new CollectedAnswer(request.ReturnOptions || request.TopScores is not null))];
         int generated = 0;
+        // Nobody sees a part of this answer, so nobody is woken for its tokens.
+        await job.Ended.WaitAsync(job.Cancellation);
         await foreach (JobEvent happened in job.Events.ReadAllAsync(job.Cancellation))
         {
             answers[happened.Answer].Add(happened);
@@ -106,19 +110,30 @@ internal sealed class CompletionEndpoint(ServedModel model, ServerSettings setti
         int[] offsets = new int[job.Answers.Count];
         if (request.Chat) foreach (int index in Enumerable.Range(0, job.Answers.Count)) WriteEvent(response, shapes.Opening(index));
         bool everyToken = request.ReturnOptions || request.TopScores is not null;
+        long flushed = 0;
         try
         {
             while (await job.Events.WaitToReadAsync(job.Cancellation))
             {
+                // Tokens that come faster than a person reads go out together, and where nothing is said about each of them as one piece.
+                TimeSpan early = flushed == 0 ? TimeSpan.Zero : LeastBetweenFlushes - Stopwatch.GetElapsedTime(flushed);
+                if (early > TimeSpan.Zero) await Task.WhenAny(job.Ended, Task.Delay(early, job.Cancellation));
+                JobEvent? held = null;
                 while (job.Events.TryRead(out JobEvent happened))
                 {
                     if (happened.Token is not null) Count(ref generated);
-                    if (happened.Text.Length == 0 && happened.FinishReason is null && !everyToken) continue;
-                    WriteEvent(response, shapes.Piece(happened, offsets[happened.Answer]));
-                    offsets[happened.Answer] += happened.Text.Length;
+                    if (held is { } before && !everyToken && before.FinishReason is null && before.Answer == happened.Answer)
+                    {
+                        held = happened with { Text = before.Text + happened.Text };
+                        continue;
+                    }
+                    Write(held);
+                    held = happened;
                 }
-                // What has come together goes out together; a slow reader holds this connection up and no other.
+                Write(held);
+                // A slow reader holds this connection up and no other.
                 await response.BodyWriter.FlushAsync(job.Cancellation);
+                flushed = Stopwatch.GetTimestamp();
             }
         }
         catch (Exception error) when (error is not OperationCanceledException)
@@ -130,6 +145,13 @@ internal sealed class CompletionEndpoint(ServedModel model, ServerSettings setti
         if (request.IncludeUsage) WriteEvent(response, shapes.UsageChunk(shapes.Usage(generated)));
         response.BodyWriter.Write("data: [DONE]\n\n"u8);
         await response.BodyWriter.FlushAsync(http.RequestAborted);
+
+        void Write(JobEvent? piece)
+        {
+            if (piece is not { } happened || (happened.Text.Length == 0 && happened.FinishReason is null && !everyToken)) return;
+            WriteEvent(response, shapes.Piece(happened, offsets[happened.Answer]));
+            offsets[happened.Answer] += happened.Text.Length;
+        }
     }
 
     private void Count(ref int generated)
@@ -144,6 +166,10 @@ internal sealed class CompletionEndpoint(ServedModel model, ServerSettings setti
         await response.BodyWriter.FlushAsync(cancellation);
     }
 
-    private static void WriteEvent(HttpResponse response, object value) =>
-        response.BodyWriter.Write(Encoding.UTF8.GetBytes($"data: {JsonOutput.Serialize(value)}\n\n"));
+    private static void WriteEvent(HttpResponse response, object value)
+    {
+        response.BodyWriter.Write("data: "u8);
+        response.BodyWriter.Write(JsonOutput.SerializeUtf8(value));
+        response.BodyWriter.Write("\n\n"u8);
+    }
 }

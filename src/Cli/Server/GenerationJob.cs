@@ -21,6 +21,7 @@ internal readonly record struct JobEvent(
 internal sealed class GenerationJob
 {
     private readonly Channel<JobEvent> _events = Channel.CreateUnbounded<JobEvent>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _open;
 
     /// <summary>Prepares the answers of a request.</summary>
@@ -43,27 +44,35 @@ internal sealed class GenerationJob
     /// <summary>What happens, in order; ends when all answers have, throws what the scheduler failed with.</summary>
     public ChannelReader<JobEvent> Events => _events.Reader;
 
+    /// <summary>Completes when nothing more will happen; what has happened may still be unread.</summary>
+    public Task Ended => _ended.Task;
+
     /// <summary>Ends the stream early.</summary>
-    public void Fail(Exception error) => _events.Writer.TryComplete(error);
+    public void Fail(Exception error) => Complete(error);
+
+    private void Complete(Exception? error = null)
+    {
+        _events.Writer.TryComplete(error);
+        _ended.TrySetResult();
+    }
 
     /// <summary>One sequence of a job.</summary>
     internal sealed class Answer
     {
         private readonly StreamDecoder _decoder;
         private readonly StopText _stop;
-        private readonly IReadOnlyList<int> _stopTokens;
         private readonly int _index;
 
         public Answer(GenerationJob job, int index, ParsedRequest request, ServedModel model)
         {
-            (Job, _index, _stopTokens) = (job, index, request.IgnoreEnd ? [] : model.StopTokens);
+            (Job, _index) = (job, index);
             _decoder = model.Tokenizer.NewStreamDecoder(skipSpecial: true);
             _stop = new StopText(request.Stops);
             Request = new GenerationRequest
             {
                 Prompt = request.Prompts[index / request.Count],
                 MaxTokens = request.MaxTokens,
-                StopTokens = _stopTokens,
+                StopTokens = request.IgnoreEnd ? [] : model.StopTokens,
                 Sampler = request.Sampler,
                 Latent = request.Latent.Choice,
                 ForcedOption = request.Latent.Option,
@@ -87,12 +96,12 @@ internal sealed class GenerationJob
         {
             string rest = _stop.Append(_decoder.Flush()) + _stop.Flush();
             Job._events.Writer.TryWrite(new JobEvent(_index, rest, FinishReason: Request.Stopped || _stop.Reached ? "stop" : "length"));
-            if (--Job._open == 0) Job._events.Writer.TryComplete();
+            if (--Job._open == 0) Job.Complete();
         }
 
         private bool OnToken(int token)
         {
-            bool isEnd = _stopTokens.Contains(token);
+            bool isEnd = Request.IsStop(token);
             string text = isEnd ? "" : _stop.Append(_decoder.Append(token));
             Job._events.Writer.TryWrite(new JobEvent(
                 _index, text, token, isEnd,

@@ -1,4 +1,3 @@
-using System.Text;
 using Microsoft.AspNetCore.Http;
 
 namespace OllmNative.Cli.Server;
@@ -9,7 +8,7 @@ internal static class JsonAnswer
     /// <summary>Writes a value with a status.</summary>
     public static async Task WriteAsync(HttpResponse response, int status, object value, CancellationToken cancellation)
     {
-        byte[] body = Encoding.UTF8.GetBytes(JsonOutput.Serialize(value));
+        byte[] body = JsonOutput.SerializeUtf8(value);
         response.StatusCode = status;
         response.ContentType = "application/json";
         response.ContentLength = body.Length;

@@ -1,5 +1,15 @@
 namespace OllmNative.Model;
 
+/// <summary>How a backbone's matrices are held in memory.</summary>
+public enum WeightFormat
+{
+    /// <summary>As the file has them, mapped in place.</summary>
+    AsStored,
+
+    /// <summary>Signed bytes with a scale for each row, made at loading: half the memory traffic of 16-bit weights.</summary>
+    Int8,
+}
+
 /// <summary>
 /// The frozen backbone: Qwen2 / Qwen2.5 / DeepSeek-R1-Distill-Qwen (biases on q, k, v) and Qwen3 (RmsNorm on each head of
 /// q and k). Pre-norm decoder with rotary positions, grouped-query attention and SwiGLU; see arXiv 2407.10671 and
@@ -7,21 +17,27 @@ namespace OllmNative.Model;
 /// </summary>
 public sealed class QwenBackbone : IDisposable
 {
+    private const int LeastPositions = 256;
+
     private readonly Layer[] _layers;
     private readonly DeviceBuffer<float> _norm;
     private readonly Checkpoint _checkpoint;
     private readonly List<DeviceBuffer<float>> _vectors = [];
     private DeviceBuffer<float>? _rope;
+    private Pass _pass;
+    private Action? _run;
     private int _ropePositions;
 
-    private QwenBackbone(ComputeDevice device, ModelConfig config, Checkpoint checkpoint)
+    private QwenBackbone(ComputeDevice device, ModelConfig config, Checkpoint checkpoint, WeightFormat format)
     {
         Device = device;
         Config = config;
+        Weights = format;
         _checkpoint = checkpoint;
         int d = config.HiddenSize, q = config.Heads * config.HeadDim, kv = config.KvHeads * config.HeadDim, f = config.IntermediateSize;
-        Embedding = Matrix("model.embed_tokens.weight", config.VocabSize, d);
-        Head = config.TieWordEmbeddings ? Embedding : Matrix("lm_head.weight", config.VocabSize, d);
+        Embedding = Stored("model.embed_tokens.weight", config.VocabSize, d);
+        Head = config.TieWordEmbeddings ? Embedding : Stored("lm_head.weight", config.VocabSize, d);
+        DecodeHead = InFormat(Head);
         _norm = Vector("model.norm.weight", d);
         _layers = new Layer[config.Layers];
         for (int i = 0; i < _layers.Length; i++)
@@ -54,6 +70,12 @@ public sealed class QwenBackbone : IDisposable
     /// <summary>Output head [V, D]; the embedding itself when the weights are tied.</summary>
     public DeviceMatrix Head { get; }
 
+    /// <summary>The output head that generation reads once for every token: <see cref="Head"/>, in the format of <see cref="Weights"/>.</summary>
+    public DeviceMatrix DecodeHead { get; }
+
+    /// <summary>How the matrices of the layers and <see cref="DecodeHead"/> are held; <see cref="Head"/>, which losses read, stays as stored.</summary>
+    public WeightFormat Weights { get; }
+
     /// <summary>Identifies config and tensor table; OLLM folders name the backbone that they were made for by it.</summary>
     public string Fingerprint { get; private init; } = "";
 
@@ -68,21 +90,27 @@ public sealed class QwenBackbone : IDisposable
     {
         get
         {
-            long bytes = Head.Bytes;
+            long bytes = DecodeHead.Bytes;
             foreach (Layer l in _layers) bytes += l.Q.Bytes + l.K.Bytes + l.V.Bytes + l.O.Bytes + l.Gate.Bytes + l.Up.Bytes + l.Down.Bytes;
             return bytes;
         }
     }
 
     /// <summary>Opens a model folder: config.json and safetensors, one file or shards.</summary>
-    /// <exception cref="OllmException">A file is missing or malformed, or a tensor has another shape or type than the config asks for.</exception>
-    public static QwenBackbone Load(ComputeDevice device, string folder)
+    /// <param name="device">Where the operations run.</param>
+    /// <param name="folder">The model's folder.</param>
+    /// <param name="format">How to hold the matrices; other than as stored takes memory of its own and a moment at loading.</param>
+    /// <exception cref="OllmException">
+    /// A file is missing or malformed, a tensor has another shape or type than the config asks for, or the device does not
+    /// know the format.
+    /// </exception>
+    public static QwenBackbone Load(ComputeDevice device, string folder, WeightFormat format = WeightFormat.AsStored)
     {
         ModelConfig config = ModelConfig.Load(folder);
         Checkpoint checkpoint = Checkpoint.Open(folder);
         try
         {
-            return new QwenBackbone(device, config, checkpoint)
+            return new QwenBackbone(device, config, checkpoint, format)
             {
                 Fingerprint = BackboneFingerprint.Compute(config, checkpoint),
                 ParameterCount = checkpoint.Tensors.Where(t => !(config.TieWordEmbeddings && t.Name == "lm_head.weight")).Sum(t => t.ElementCount),
@@ -104,37 +132,38 @@ public sealed class QwenBackbone : IDisposable
         ArgumentNullException.ThrowIfNull(batch);
         ArgumentNullException.ThrowIfNull(cache);
         ArgumentNullException.ThrowIfNull(buffers);
+        _pass = new Pass(batch, cache, buffers.For(batch.Rows), RopeTable(batch.Positions), hidden);
+        if (batch.Rows == batch.Count)
+            Device.Repeat(new RepeatKey(batch, cache, buffers, _rope!, hidden.Buffer!, hidden.Offset, batch.Rows), batch.Spans, _run ??= RunPass);
+        else
+            RunPass();
+    }
+
+    /// <summary>The forward pass, top to bottom.</summary>
+    private void RunPass()
+    {
+        (TokenBatch batch, KvCache cache, ForwardBuffers.Views b, DeviceView<float> rope, DeviceView<float> hidden) = _pass;
         ModelConfig c = Config;
         ComputeDevice device = Device;
-        ForwardBuffers.Views b = buffers.For(batch.Rows);
-        DeviceView<float> rope = RopeTable(batch.Positions);
-        DeviceView<float> none = default;
-
         device.Embedding(batch.Tokens, Embedding, b.X);                                     // x    [N, D]
         for (int i = 0; i < _layers.Length; i++)
         {
             Layer w = _layers[i];
-            device.RmsNorm(b.X, w.InputNorm, b.Normed, c.RmsNormEps);                       //      [N, D]
-            device.MatMul(b.Normed, w.Q, w.QBias, b.Q);                                     // q    [N, H * Dh]
-            device.MatMul(b.Normed, w.K, w.KBias, b.K);                                     // k    [N, Hkv * Dh]
-            device.MatMul(b.Normed, w.V, w.VBias, b.V);                                     // v    [N, Hkv * Dh]
+            device.NormMatMulEach(b.X, w.InputNorm, c.RmsNormEps, b.Normed,                 //      [N, D]
+                new Projection(w.Q, w.QBias, b.Q),                                          // q    [N, H * Dh]
+                new Projection(w.K, w.KBias, b.K),                                          // k    [N, Hkv * Dh]
+                new Projection(w.V, w.VBias, b.V));                                         // v    [N, Hkv * Dh]
             if (c.QkNorm)
             {
                 device.RmsNorm(b.Q, w.QNorm, b.Q, c.RmsNormEps);                            // each head by itself
                 device.RmsNorm(b.K, w.KNorm, b.K, c.RmsNormEps);
             }
-            device.Rope(b.Q, batch.PositionIds, rope, c.HeadDim);
-            device.Rope(b.K, batch.PositionIds, rope, c.HeadDim);
-            device.ScatterRows(b.K, batch.CacheRows, cache.Keys(i), c.KvHeads * c.HeadDim);
-            device.ScatterRows(b.V, batch.CacheRows, cache.Values(i), c.KvHeads * c.HeadDim);
+            device.RopeToCache(b.Q, b.K, b.V, batch.PositionIds, rope, batch.CacheRows, cache.Keys(i), cache.Values(i), c.HeadDim);
             device.Attention(b.Q, cache.Keys(i), cache.Values(i), batch.Spans, b.Attended, c.Heads, c.KvHeads, c.HeadDim); // [N, H * Dh]
             device.MatMul(b.Attended, w.O, w.OBias, b.X, accumulate: true);                 // x += o   [N, D]
 
-            device.RmsNorm(b.X, w.PostNorm, b.Normed, c.RmsNormEps);                        //      [N, D]
-            device.MatMul(b.Normed, w.Gate, none, b.Gate);                                  //      [N, F]
-            device.MatMul(b.Normed, w.Up, none, b.Up);                                      //      [N, F]
-            device.SwiGlu(b.Gate, b.Up, b.Gate);                                            //      [N, F]
-            device.MatMul(b.Gate, w.Down, none, b.X, accumulate: true);                     // x += mlp [N, D]
+            device.NormGateUp(b.X, w.PostNorm, c.RmsNormEps, b.Normed, w.Gate, w.Up, b.Gate, b.Up); // [N, F]
+            device.MatMul(b.Gate, w.Down, default, b.X, accumulate: true);                   // x += mlp [N, D]
         }
         device.RmsNorm(b.X, _norm.View, hidden, c.RmsNormEps);                              // h    [N, D]
     }
@@ -155,7 +184,7 @@ public sealed class QwenBackbone : IDisposable
     {
         if (positions > _ropePositions)
         {
-            int count = Math.Max(positions, 2 * _ropePositions), half = Config.HeadDim / 2;
+            int count = Math.Max(Math.Max(positions, 2 * _ropePositions), LeastPositions), half = Config.HeadDim / 2;
             var table = new float[(long)count * Config.HeadDim];
             for (int i = 0; i < half; i++)
             {
@@ -175,7 +204,11 @@ public sealed class QwenBackbone : IDisposable
         return _rope!.View;
     }
 
-    private DeviceMatrix Matrix(string name, int rows, int columns) => Device.Matrix(_checkpoint.Get(name, rows, columns));
+    private DeviceMatrix Matrix(string name, int rows, int columns) => InFormat(Stored(name, rows, columns));
+
+    private DeviceMatrix Stored(string name, int rows, int columns) => Device.Matrix(_checkpoint.Get(name, rows, columns));
+
+    private DeviceMatrix InFormat(DeviceMatrix matrix) => Weights == WeightFormat.Int8 ? Device.Quantize(matrix) : matrix;
 
     private DeviceView<float> Bias(bool present, string name, int length) => present ? Vector(name, length).View : default;
 
@@ -186,6 +219,9 @@ public sealed class QwenBackbone : IDisposable
         _vectors.Add(buffer);
         return buffer;
     }
+
+    /// <summary>What the running forward pass works on. It is kept here so that a repeated pass allocates nothing.</summary>
+    private readonly record struct Pass(TokenBatch Batch, KvCache Cache, ForwardBuffers.Views Buffers, DeviceView<float> Rope, DeviceView<float> Hidden);
 
     private sealed record Layer(
         DeviceView<float> InputNorm,

@@ -10,9 +10,8 @@ public sealed class TokenBatch : IDisposable
     private readonly int[] _positions;
     private readonly int[] _cacheRows;
     private readonly SequenceSpan[] _spans;
-    private readonly DeviceBuffer<int> _deviceTokens;
-    private readonly DeviceBuffer<int> _devicePositions;
-    private readonly DeviceBuffer<int> _deviceCacheRows;
+    private readonly int[] _packed;
+    private readonly DeviceBuffer<int> _device;
 
     /// <summary>Makes room for <paramref name="capacity"/> rows (and as many sequences).</summary>
     public TokenBatch(ComputeDevice device, int capacity)
@@ -23,9 +22,8 @@ public sealed class TokenBatch : IDisposable
         _positions = new int[capacity];
         _cacheRows = new int[capacity];
         _spans = new SequenceSpan[capacity];
-        _deviceTokens = device.Allocate<int>(capacity);
-        _devicePositions = device.Allocate<int>(capacity);
-        _deviceCacheRows = device.Allocate<int>(capacity);
+        _packed = new int[3 * capacity];
+        _device = device.Allocate<int>(3L * capacity);
     }
 
     /// <summary>Largest number of rows.</summary>
@@ -44,13 +42,13 @@ public sealed class TokenBatch : IDisposable
     public int Positions { get; private set; }
 
     /// <summary>Token ids [N] on the device.</summary>
-    public DeviceView<int> Tokens => _deviceTokens.First(Rows);
+    public DeviceView<int> Tokens => _device.View.Slice(0, Rows);
 
     /// <summary>Position of each row [N] on the device.</summary>
-    public DeviceView<int> PositionIds => _devicePositions.First(Rows);
+    public DeviceView<int> PositionIds => _device.View.Slice(Rows, Rows);
 
     /// <summary>Cache row of each row [N] on the device.</summary>
-    public DeviceView<int> CacheRows => _deviceCacheRows.First(Rows);
+    public DeviceView<int> CacheRows => _device.View.Slice(2L * Rows, Rows);
 
     /// <summary>Starts over.</summary>
     public void Clear() => Rows = Count = Positions = 0;
@@ -75,19 +73,15 @@ public sealed class TokenBatch : IDisposable
         return first;
     }
 
-    /// <summary>Sends the rows to the device.</summary>
+    /// <summary>Sends the rows to the device, in one piece: on a GPU every upload waits.</summary>
     public void Upload()
     {
-        Tokens.Upload(_tokens.AsSpan(0, Rows));
-        PositionIds.Upload(_positions.AsSpan(0, Rows));
-        CacheRows.Upload(_cacheRows.AsSpan(0, Rows));
+        _tokens.AsSpan(0, Rows).CopyTo(_packed);
+        _positions.AsSpan(0, Rows).CopyTo(_packed.AsSpan(Rows));
+        _cacheRows.AsSpan(0, Rows).CopyTo(_packed.AsSpan(2 * Rows));
+        _device.Upload(0, _packed.AsSpan(0, 3 * Rows));
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _deviceTokens.Dispose();
-        _devicePositions.Dispose();
-        _deviceCacheRows.Dispose();
-    }
+    public void Dispose() => _device.Dispose();
 }

@@ -24,6 +24,7 @@ public sealed unsafe partial class CpuDevice
     {
         int items = Items(x.Length, ReduceBlock);
         // Partial sums are f64: two floats of scratch each.
+        using Lock.Scope alone = _scratchUse.EnterScope();
         var partial = (double*)Work(2L * items);
         _pool.For(items, new SquaredNormBody { X = P(x), Count = x.Length, Partial = partial });
         double total = 0;

@@ -6,11 +6,13 @@ namespace OllmNative.Model.Cpu;
 /// <summary>
 /// The operations on the processor: SIMD with a scalar tail, work shared over threads. Each operation is in a file of its
 /// own name. Results do not depend on the number of threads: items are cut by size alone, and sums have a fixed order.
+/// Callers on several threads are safe and take turns: operations that need scratch memory or the threads run one at a time.
 /// </summary>
 public sealed unsafe partial class CpuDevice : ComputeDevice
 {
     private readonly WorkerPool _pool;
     private readonly GemmScratch* _scratch;
+    private readonly Lock _scratchUse = new();
     private CpuBuffer<float>? _work;
 
     /// <summary>Starts the device.</summary>
@@ -48,7 +50,9 @@ public sealed unsafe partial class CpuDevice : ComputeDevice
             throw new OllmException(
                 $"{tensor.File}: tensor '{tensor.Name}' is {tensor.DType.Name()} {tensor.ShapeText}; expected a matrix of F32, F16 or BF16");
         }
-        return new CpuMatrix(tensor, tensor.Data, tensor.DType, checked((int)tensor.Shape[0]), checked((int)tensor.Shape[1]));
+        int rows = checked((int)tensor.Shape[0]), columns = checked((int)tensor.Shape[1]);
+        CpuBuffer<float>? panels = PackWhole(Operand.Transposed(tensor.Data, tensor.DType, columns), rows, columns);
+        return new CpuMatrix(tensor, tensor.Data, tensor.DType, rows, columns) { Panels = panels };
     }
 
     /// <inheritdoc/>
@@ -63,7 +67,7 @@ public sealed unsafe partial class CpuDevice : ComputeDevice
     {
         CpuMatrix m = Cpu(matrix);
         Expect(rows >= 0 && rows <= m.Rows, "FirstRows: rows of the matrix");
-        return new CpuMatrix(m.Owner, m.Data, m.DType, rows, m.Columns);
+        return new CpuMatrix(m.Owner, m.Data, m.DType, rows, m.Columns, m.Scales) { Panels = m.Panels };
     }
 
     /// <inheritdoc/>
@@ -86,7 +90,10 @@ public sealed unsafe partial class CpuDevice : ComputeDevice
         if (!condition) throw new ArgumentException(what);
     }
 
-    /// <summary>Scratch memory of the running operation; it grows to the largest size asked for and stays.</summary>
+    /// <summary>
+    /// Scratch memory of the running operation, which holds <see cref="_scratchUse"/>; it grows to the largest size asked for
+    /// and stays.
+    /// </summary>
     private float* Work(long floats)
     {
         if (_work is null || _work.Length < floats)

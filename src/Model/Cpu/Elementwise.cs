@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace OllmNative.Model.Cpu;
@@ -54,6 +55,7 @@ public sealed unsafe partial class CpuDevice
         public int PerItem;
         public float Scalar;
 
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(int index, int thread)
         {
             long i = (long)index * PerItem, end = Math.Min(Length, i + PerItem);
@@ -62,7 +64,7 @@ public sealed unsafe partial class CpuDevice
         }
     }
 
-    private static Vector256<float> Sigmoid(Vector256<float> x) => Vector256<float>.One / (Vector256<float>.One + Vector256.Exp(-x));
+    private static Vector256<float> Sigmoid(Vector256<float> x) => Vector256<float>.One / (Vector256<float>.One + Exponential.Of(-x));
 
     private static float Sigmoid(float x) => 1 / (1 + MathF.Exp(-x));
 

@@ -6,20 +6,27 @@ namespace OllmNative.Model.Cpu;
 /// The second operand of a product as it lies in memory: element (k, j) is at <see cref="Data"/> + k * KStride + j * JStride
 /// bytes, and one of the two strides is one element.
 /// </summary>
-internal readonly unsafe struct Operand(byte* data, DType type, long kStride, long jStride)
+internal readonly unsafe struct Operand(byte* data, DType type, long kStride, long jStride, float* scales = null)
 {
     public readonly byte* Data = data;
     public readonly DType Type = type;
     public readonly long KStride = kStride;
     public readonly long JStride = jStride;
 
+    /// <summary>Factors of the rows of W, for weights that were quantised; null for others.</summary>
+    public readonly float* Scales = scales;
+
     /// <summary>B = Wᵀ for W [columns of the product, k].</summary>
-    public static Operand Transposed(byte* w, DType type, long rowElements) => new(w, type, type.Size(), rowElements * type.Size());
+    public static Operand Transposed(byte* w, DType type, long rowElements, float* scales = null) => new(w, type, type.Size(), rowElements * type.Size(), scales);
 
     /// <summary>B = W for W [k, columns of the product].</summary>
-    public static Operand Rows(byte* w, DType type, long rowElements) => new(w, type, rowElements * type.Size(), type.Size());
+    public static Operand Rows(byte* w, DType type, long rowElements, float* scales = null) => new(w, type, rowElements * type.Size(), type.Size(), scales);
 
-    public Operand At(long k, long j) => new(Data + k * KStride + j * JStride, Type, KStride, JStride);
+    /// <summary>Rows of W are columns of the product, so that k runs along them.</summary>
+    private bool IsTransposed => KStride == Type.Size();
+
+    public Operand At(long k, long j) =>
+        new(Data + k * KStride + j * JStride, Type, KStride, JStride, Scales == null ? null : Scales + (IsTransposed ? j : k));
 
     /// <summary>Packs <paramref name="k"/> x <paramref name="columns"/> (at most one panel wide) into <paramref name="panel"/>.</summary>
     public void Pack(int k, int columns, float* panel)
@@ -28,7 +35,16 @@ internal readonly unsafe struct Operand(byte* data, DType type, long kStride, lo
         {
             case DType.F32: Pack<F32Element>(k, columns, panel); break;
             case DType.BF16: Pack<BF16Element>(k, columns, panel); break;
+            case DType.I8: Pack<I8Element>(k, columns, panel); Rescale(k, columns, panel); break;
             default: Pack<F16Element>(k, columns, panel); break;
+        }
+    }
+
+    private void Rescale(int k, int columns, float* panel)
+    {
+        for (int i = 0; i < k; i++, panel += MicroKernel.Columns)
+        {
+            for (int j = 0; j < columns; j++) panel[j] *= Scales[IsTransposed ? j : i];
         }
     }
 
@@ -88,18 +104,35 @@ internal unsafe struct GemmScratch
                 int columns = Math.Min(width, n - j);
                 b.At(k0, j).Pack(depth, columns, _panel);
                 if (columns == width) MicroKernel.Run(m, depth, a + k0 * aK, aRow, aK, _panel, c + j, ldc, add);
-                else MultiplyEdge(m, columns, depth, a + k0 * aK, aRow, aK, c + j, ldc, add);
+                else MultiplyEdge(m, columns, depth, a + k0 * aK, aRow, aK, _panel, c + j, ldc, add);
             }
         }
     }
 
-    private readonly void MultiplyEdge(int m, int columns, int k, float* a, long aRow, long aK, float* c, long ldc, bool accumulate)
+    /// <summary>C [m, n] (+)= A [m, k] B, rows packed close, where B is panels of <see cref="MicroKernel.Columns"/> columns and all of k.</summary>
+    public readonly void MultiplyPacked(int m, int n, int k, float* a, float* panels, float* c, bool accumulate)
+    {
+        int width = MicroKernel.Columns;
+        for (int k0 = 0; k0 < k; k0 += MaxK)
+        {
+            int depth = Math.Min(MaxK, k - k0);
+            bool add = accumulate || k0 > 0;
+            for (int j = 0; j < n; j += width)
+            {
+                float* panel = panels + (long)j * k + (long)k0 * width;
+                if (j + width <= n) MicroKernel.Run(m, depth, a + k0, k, 1, panel, c + j, n, add);
+                else MultiplyEdge(m, n - j, depth, a + k0, k, 1, panel, c + j, n, add);
+            }
+        }
+    }
+
+    private readonly void MultiplyEdge(int m, int columns, int k, float* a, long aRow, long aK, float* panel, float* c, long ldc, bool accumulate)
     {
         int width = MicroKernel.Columns;
         for (int i0 = 0; i0 < m; i0 += EdgeRows)
         {
             int rows = Math.Min(EdgeRows, m - i0);
-            MicroKernel.Run(rows, k, a + i0 * aRow, aRow, aK, _panel, _edge, width, accumulate: false);
+            MicroKernel.Run(rows, k, a + i0 * aRow, aRow, aK, panel, _edge, width, accumulate: false);
             for (int i = 0; i < rows; i++)
             {
                 float* to = c + (i0 + i) * ldc, from = _edge + (long)i * width;

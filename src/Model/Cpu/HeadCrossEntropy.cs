@@ -45,6 +45,7 @@ public sealed unsafe partial class CpuDevice
         int perSplit = RoundUp(Items(m.Rows, Math.Clamp(Items(8, rowBlocks), 1, Math.Max(1, m.Rows / (4 * HeadChunk)))), HeadChunk);
         int splits = Items(m.Rows, perSplit);
         long partSize = n * (5L + (withGradient ? d : 0)), perThread = (long)rowsPerItem * (HeadChunk + (filter ? d : 0));
+        using Lock.Scope alone = _scratchUse.EnterScope();
         float* work = Work(splits * partSize + n + Threads * perThread), targetLogits = work + splits * partSize;
         if (filter) _pool.For(n, new TargetLogitBody { X = P(x), W = m.Data, Type = m.DType, Targets = P(targets), D = d, Logits = targetLogits });
         _pool.For(rowBlocks * splits, new HeadBody

@@ -6,11 +6,14 @@ public sealed unsafe partial class CpuDevice
     /// <summary>Bound of p_k(y) / p(y) in the gradient of the marginal loss.</summary>
     private const float MaxRatio = 1e30f;
 
+    /// <summary>Numbers below which a second thread would be woken for nothing.</summary>
+    private const long ArgMaxWorthSharing = 1 << 16;
+
     /// <inheritdoc/>
     public override void ArgMaxRows(DeviceView<float> x, DeviceView<int> index, int columns)
     {
         Expect(x.Length == index.Length * columns, "ArgMaxRows: x [N, columns], index [N]");
-        _pool.For(checked((int)index.Length), new ArgMaxBody { X = P(x), Index = P(index), Columns = columns });
+        _pool.For(checked((int)index.Length), new ArgMaxBody { X = P(x), Index = P(index), Columns = columns }, x.Length >= ArgMaxWorthSharing);
     }
 
     private struct ArgMaxBody : IParallelBody

@@ -11,6 +11,7 @@ namespace OllmNative.Model.Cpu;
 internal static unsafe class Panel
 {
     /// <summary>Packs B(k, j) = source[j * stride + k]: columns of the product are rows of the weight matrix.</summary>
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void PackTransposed<T>(byte* source, long strideBytes, int k, int columns, float* panel) where T : struct, IElement
     {
         int width = MicroKernel.Columns, done = 0;
@@ -38,6 +39,7 @@ internal static unsafe class Panel
     }
 
     /// <summary>Packs B(k, j) = source[k * stride + j].</summary>
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void PackRows<T>(byte* source, long strideBytes, int k, int columns, float* panel) where T : struct, IElement
     {
         int width = MicroKernel.Columns;

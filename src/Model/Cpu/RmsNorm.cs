@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace OllmNative.Model.Cpu;
@@ -26,6 +27,7 @@ public sealed unsafe partial class CpuDevice
         int stride = dOutputStride == 0 ? columns : dOutputStride;
         Expect(x.Length == rows * columns && dOutput.Length >= (rows - 1) * stride + columns, "RmsNormBackwardGain: x [N, D], dOutput [N, stride], dGain [D]");
         // Each row's 1 / rms first, then sums down the columns: column blocks are independent, and the order is fixed.
+        using Lock.Scope alone = _scratchUse.EnterScope();
         float* inverse = Work(rows);
         int perItem = RowsPerItem(columns);
         _pool.For(Items(rows, perItem), new InverseRmsBody { X = P(x), Inverse = inverse, Rows = rows, Columns = columns, Eps = eps, PerItem = perItem });
@@ -36,6 +38,7 @@ public sealed unsafe partial class CpuDevice
         });
     }
 
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float InverseRms(float* x, int columns, float eps)
     {
         Vector256<float> sum = default;
@@ -57,6 +60,7 @@ public sealed unsafe partial class CpuDevice
         public int Columns, Stride, PerItem;
         public float Eps;
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(int index, int thread)
         {
             long end = Math.Min(Rows, (index + 1L) * PerItem);

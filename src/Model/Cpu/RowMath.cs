@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace OllmNative.Model.Cpu;
@@ -5,6 +6,7 @@ namespace OllmNative.Model.Cpu;
 /// <summary>Reductions over one row of floats that several operations share.</summary>
 internal static unsafe class RowMath
 {
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Max(float* x, int count)
     {
         int i = 0;
@@ -13,13 +15,15 @@ internal static unsafe class RowMath
         {
             Vector256<float> m = Vector256.Load(x);
             for (i = 8; i + 8 <= count; i += 8) m = Vector256.Max(m, Vector256.Load(x + i));
-            for (int lane = 0; lane < 8; lane++) max = MathF.Max(max, m[lane]);
+            Vector128<float> four = Vector128.Max(m.GetLower(), m.GetUpper());
+            max = MathF.Max(MathF.Max(four[0], four[1]), MathF.Max(four[2], four[3]));
         }
         for (; i < count; i++) max = MathF.Max(max, x[i]);
         return max;
     }
 
     /// <summary>x = exp(x - shift); returns the sum.</summary>
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float ExpSum(float* x, int count, float shift)
     {
         Vector256<float> sum = default;
@@ -27,7 +31,7 @@ internal static unsafe class RowMath
         int i = 0;
         for (; i + 8 <= count; i += 8)
         {
-            Vector256<float> e = Vector256.Exp(Vector256.Load(x + i) - offset);
+            Vector256<float> e = Exponential.Of(Vector256.Load(x + i) - offset);
             e.Store(x + i);
             sum += e;
         }
@@ -40,15 +44,22 @@ internal static unsafe class RowMath
         return total;
     }
 
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Scale(float* x, int count, float scale)
     {
-        foreach (ref float value in new Span<float>(x, count)) value *= scale;
+        int i = 0;
+        for (; i + 8 <= count; i += 8) (Vector256.Load(x + i) * scale).Store(x + i);
+        for (; i < count; i++) x[i] *= scale;
     }
 
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static int ArgMax(float* x, int count)
     {
         float max = Max(x, count);
-        for (int i = 0; i < count; i++)
+        int i = 0;
+        Vector256<float> wanted = Vector256.Create(max);
+        while (i + 8 <= count && !Vector256.EqualsAny(Vector256.Load(x + i), wanted)) i += 8;
+        for (; i < count; i++)
         {
             if (x[i] == max) return i;
         }

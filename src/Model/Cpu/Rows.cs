@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
 namespace OllmNative.Model.Cpu;
 
 public sealed unsafe partial class CpuDevice
@@ -8,10 +11,7 @@ public sealed unsafe partial class CpuDevice
         CpuMatrix m = Cpu(table);
         Expect(output.Length == ids.Length * m.Columns, "Embedding: ids [N], output [N, D]");
         int* id = P(ids);
-        for (long n = 0; n < ids.Length; n++)
-        {
-            if ((uint)id[n] >= (uint)m.Rows) throw new ArgumentException($"Embedding: token id {id[n]} is outside the vocabulary of {m.Rows}");
-        }
+        ExpectIndices(ids, m.Rows, "Embedding: token id");
         int perItem = RowsPerItem(m.Columns);
         _pool.For(Items(ids.Length, perItem), new EmbeddingBody
         {
@@ -23,6 +23,7 @@ public sealed unsafe partial class CpuDevice
     public override void GatherRows(DeviceView<float> input, DeviceView<int> rows, DeviceView<float> output, int columns)
     {
         Expect(output.Length == rows.Length * columns, "GatherRows: rows [N], output [N, columns]");
+        ExpectIndices(rows, input.Length / Math.Max(1, columns), "GatherRows: row");
         long bytes = columns * sizeof(float);
         for (long n = 0; n < rows.Length; n++)
             Buffer.MemoryCopy(P(input) + (long)P(rows)[n] * columns, P(output) + n * columns, bytes, bytes);
@@ -32,6 +33,7 @@ public sealed unsafe partial class CpuDevice
     public override void ScatterRows(DeviceView<float> x, DeviceView<int> cacheRows, DeviceView<float> cache, int columns)
     {
         Expect(x.Length == cacheRows.Length * columns, "ScatterRows: x [N, columns], cacheRows [N]");
+        ExpectIndices(cacheRows, cache.Length / Math.Max(1, columns), "ScatterRows: cache row");
         long bytes = columns * sizeof(float);
         for (long n = 0; n < cacheRows.Length; n++)
             Buffer.MemoryCopy(P(x) + n * columns, P(cache) + (long)P(cacheRows)[n] * columns, bytes, bytes);
@@ -54,11 +56,19 @@ public sealed unsafe partial class CpuDevice
         if (positions.Length == 0) return;
         int columns = checked((int)(x.Length / positions.Length));
         Expect(x.Length == positions.Length * columns && columns % headSize == 0, "Rope: x [N, heads * Dh], positions [N]");
+        ExpectIndices(positions, cosSin.Length / headSize, "Rope: position");
         int perItem = RowsPerItem(columns);
         _pool.For(Items(positions.Length, perItem), new RopeBody
         {
             X = P(x), Positions = P(positions), CosSin = P(cosSin), Rows = positions.Length, Columns = columns, HeadSize = headSize, PerItem = perItem,
         });
+    }
+
+    /// <summary>Indices are data: one outside of its table would read or write memory of something else.</summary>
+    private static void ExpectIndices(DeviceView<int> indices, long count, string what)
+    {
+        foreach (int index in new ReadOnlySpan<int>(P(indices), checked((int)indices.Length)))
+            if ((uint)index >= (ulong)count) throw new ArgumentOutOfRangeException(nameof(indices), $"{what} {index} is outside of 0 to {count - 1}");
     }
 
     private struct EmbeddingBody : IParallelBody
@@ -80,6 +90,7 @@ public sealed unsafe partial class CpuDevice
             }
         }
 
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private readonly void Run<T>(int index) where T : struct, IElement
         {
             long end = Math.Min(Rows, (index + 1L) * PerItem);
@@ -99,6 +110,7 @@ public sealed unsafe partial class CpuDevice
         public long Rows;
         public int Columns, HeadSize, PerItem;
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(int index, int thread)
         {
             int half = HeadSize / 2;
@@ -108,7 +120,14 @@ public sealed unsafe partial class CpuDevice
                 float* cos = CosSin + (long)Positions[n] * HeadSize, sin = cos + half;
                 for (float* head = X + n * Columns, last = head + Columns; head < last; head += HeadSize)
                 {
-                    for (int i = 0; i < half; i++)
+                    int i = 0;
+                    for (; i + 8 <= half; i += 8)
+                    {
+                        Vector256<float> a = Vector256.Load(head + i), b = Vector256.Load(head + i + half), c = Vector256.Load(cos + i), s = Vector256.Load(sin + i);
+                        (a * c - b * s).Store(head + i);
+                        (b * c + a * s).Store(head + i + half);
+                    }
+                    for (; i < half; i++)
                     {
                         float a = head[i], b = head[i + half];
                         head[i] = a * cos[i] - b * sin[i];

@@ -20,6 +20,7 @@ public sealed partial class CudaDevice
     private CudaBuffer<int>? _items;
     private SequenceSpan[] _spans = [], _blocks = [];
     private int _spanCount = -1, _perBlock, _blockCount, _mostKeys;
+    private bool _singles;
 
     /// <inheritdoc/>
     public override void Attention(
@@ -51,7 +52,7 @@ public sealed partial class CudaDevice
         shape.Packed = group <= AttentionTiles.Queries && queries <= 2 * sequences.Length ? group : 1;
         Ints items = Items(sequences, AttentionTiles.Queries / shape.Packed);
         int groups = _blockCount * (shape.Heads / shape.Packed);
-        shape.Splits = groups >= EnoughGroups ? 1 : (_mostKeys + SplitKeys - 1) / SplitKeys;
+        shape.Splits = groups >= EnoughGroups ? 1 : (KeyBucket(_mostKeys) + SplitKeys - 1) / SplitKeys;
         shape.KeysPerSplit = shape.Splits == 1 ? int.MaxValue / 2 : SplitKeys;
         Floats sums = default, stats = default;
         if (shape.Splits > 1)
@@ -67,17 +68,21 @@ public sealed partial class CudaDevice
             _queue, new Launch(queries * shape.Heads, shape.HeadSize <= 64 ? 64 : 128), sums, stats, Out(output), shape.Splits, shape.HeadSize);
     }
 
-    /// <summary>The sequences cut into blocks of queries, on the device. All layers of a pass ask for the same, so it is uploaded once.</summary>
+    /// <summary>
+    /// The sequences cut into blocks of queries, on the device. All layers of a pass ask for the same, so it is uploaded once;
+    /// sequences of one query are cut the same whatever the block.
+    /// </summary>
     private Ints Items(ReadOnlySpan<SequenceSpan> sequences, int perBlock)
     {
-        if (_spanCount == sequences.Length && _perBlock == perBlock && sequences.SequenceEqual(_spans.AsSpan(0, _spanCount)))
+        if (_spanCount == sequences.Length && (_perBlock == perBlock || _singles) && sequences.SequenceEqual(_spans.AsSpan(0, _spanCount)))
             return _items!.Read(0, 4L * _blockCount);
-        (_spanCount, _perBlock, _blockCount, _mostKeys) = (sequences.Length, perBlock, 0, 0);
+        (_spanCount, _perBlock, _blockCount, _mostKeys, _singles) = (sequences.Length, perBlock, 0, 0, true);
         if (_spans.Length < sequences.Length) _spans = new SequenceSpan[2 * sequences.Length];
         sequences.CopyTo(_spans);
         foreach (SequenceSpan sequence in sequences)
         {
             _mostKeys = Math.Max(_mostKeys, sequence.Past + sequence.Count);
+            _singles &= sequence.Count == 1;
             for (int first = 0; first < sequence.Count; first += perBlock)
             {
                 if (_blockCount == _blocks.Length) Array.Resize(ref _blocks, Math.Max(16, 2 * _blocks.Length));
@@ -89,6 +94,11 @@ public sealed partial class CudaDevice
         items.Upload(0, System.Runtime.InteropServices.MemoryMarshal.Cast<SequenceSpan, int>(_blocks.AsSpan(0, _blockCount)));
         return items.Read(0, 4L * _blockCount);
     }
+
+    /// <summary>
+    /// Room for this many keys: a power of two, so that the layout of a decoding step, and with it a recording, serves many steps.
+    /// </summary>
+    private static int KeyBucket(int keys) => Math.Max(SplitKeys, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)keys));
 
     private int LargestBlock()
     {

@@ -95,7 +95,7 @@ public sealed partial class CudaDevice
         ProductKernel kernel = ProductTable.Backward(rows, w.Columns, _options, tensor);
         if (tensor)
         {
-            TensorInput(kernel, dy, w, scale, c, rows, accumulate);
+            TensorInput(kernel, InBf16(dy), w, scale, c, rows, accumulate);
             return;
         }
         if (accumulate && scale.Length != 0) ScaleRows(c, scale, rows, w.Columns);

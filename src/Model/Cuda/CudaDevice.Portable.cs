@@ -8,9 +8,11 @@ public sealed partial class CudaDevice
 {
     private static void TensorForward(ProductKernel kernel, DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate) => throw NoTensorCores();
 
-    private static void TensorInput(ProductKernel kernel, DeviceView<float> dy, in Weights w, Floats scale, Floats c, int rows, bool accumulate) => throw NoTensorCores();
+    private static void TensorInput(ProductKernel kernel, Words dy, in Weights w, Floats scale, Floats c, int rows, bool accumulate) => throw NoTensorCores();
 
     private static void TensorWeight(ProductKernel kernel, DeviceView<float> dy, DeviceView<float> x, Floats c, int rows, int columns, int terms) => throw NoTensorCores();
+
+    private static Words InBf16(DeviceView<float> view) => throw NoTensorCores();
 
     private static bool FewRowsOfWords(DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate) => false;
 
@@ -18,6 +20,8 @@ public sealed partial class CudaDevice
         DeviceView<float> q, DeviceView<float> keys, DeviceView<float> values, ReadOnlySpan<SequenceSpan> sequences, DeviceView<float> output, in Kernels.AttentionShape shape) => false;
 
     private static Words ShadowOf(CudaMatrix m) => throw NoTensorCores();
+
+    private static void ForgetRecordings() { }
 
     private static NotSupportedException NoTensorCores() => new("the ILGPU build has no tensor-core kernels");
 }

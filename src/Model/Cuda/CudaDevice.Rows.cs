@@ -22,6 +22,7 @@ public sealed partial class CudaDevice
     private Action<Queue, Launch, Floats, Floats, Floats, Floats, int, int, int, int>? _gainPartial;
     private Action<Queue, Launch, Floats, Floats, int, int, int>? _sumsPartial;
     private Action<Queue, Launch, Floats, Ints, Floats, int, int, int>? _rope;
+    private Action<Queue, Launch, Floats, Floats, Floats, Ints, Floats, Ints, Floats, Floats, Kernels.RopeToCacheShape>? _ropeToCache;
     private Action<Queue, Launch, Floats, Ints, int>? _argMax;
     private CudaBuffer<float>? _inverse, _sumParts;
 
@@ -101,6 +102,22 @@ public sealed partial class CudaDevice
         Expect(x.Length == (long)tokens * columns && columns % headSize == 0, "Rope: x [N, heads * Dh], positions [N]");
         (_rope ??= _accelerator.LoadKernel<Floats, Ints, Floats, int, int, int>(Kernels.RopeHeads.Forward))(
             _queue, Each(x.Length / 2), Out(x), In(positions), In(cosSin), tokens, columns / headSize, headSize);
+    }
+
+    /// <inheritdoc/>
+    public override void RopeToCache(
+        DeviceView<float> q, DeviceView<float> k, DeviceView<float> v, DeviceView<int> positions, DeviceView<float> cosSin, DeviceView<int> cacheRows,
+        DeviceView<float> keys, DeviceView<float> values, int headSize)
+    {
+        int tokens = checked((int)positions.Length);
+        if (tokens == 0) return;
+        var shape = new Kernels.RopeToCacheShape
+        {
+            Tokens = tokens, Heads = checked((int)(q.Length / tokens / headSize)), KvHeads = checked((int)(k.Length / tokens / headSize)), HeadSize = headSize,
+        };
+        Expect(q.Length == (long)tokens * shape.Heads * headSize && k.Length == (long)tokens * shape.KvHeads * headSize && v.Length == k.Length, "RopeToCache: q [N, H * Dh], k and v [N, Hkv * Dh]");
+        (_ropeToCache ??= _accelerator.LoadKernel<Floats, Floats, Floats, Ints, Floats, Ints, Floats, Floats, Kernels.RopeToCacheShape>(Kernels.RopeToCache.Forward))(
+            _queue, Each((q.Length + 2 * k.Length) / 2), Out(q), In(k), In(v), In(positions), In(cosSin), In(cacheRows), Out(keys), Out(values), shape);
     }
 
     /// <inheritdoc/>

@@ -28,15 +28,15 @@ public sealed partial class CudaDevice
         var launch = kernel == ProductKernel.Tensor128
             ? _forward128 ??= Load(MatMulTensor.Forward128)
             : _forward64 ??= Load(MatMulTensor.Forward64);
-        launch(_queue, TensorConfig(kernel, rows, w.Rows), InBf16(x), w.Words.Cast<Bf16>(), bias, default, c, rows, w.Rows, w.Columns, accumulate ? 1 : 0);
+        launch(_queue, TensorConfig(kernel, rows, w.Rows), InBf16(x).Cast<Bf16>(), w.Words.Cast<Bf16>(), bias, default, c, rows, w.Rows, w.Columns, accumulate ? 1 : 0);
     }
 
-    private void TensorInput(ProductKernel kernel, DeviceView<float> dy, in Weights w, Floats scale, Floats c, int rows, bool accumulate)
+    private void TensorInput(ProductKernel kernel, Words dy, in Weights w, Floats scale, Floats c, int rows, bool accumulate)
     {
         var launch = kernel == ProductKernel.Tensor128
             ? _input128 ??= Load(MatMulTensor.Input128)
             : _input64 ??= Load(MatMulTensor.Input64);
-        launch(_queue, TensorConfig(kernel, rows, w.Columns), InBf16(dy), w.Words.Cast<Bf16>(), default, scale, c, rows, w.Columns, w.Rows, accumulate ? 1 : 0);
+        launch(_queue, TensorConfig(kernel, rows, w.Columns), dy.Cast<Bf16>(), w.Words.Cast<Bf16>(), default, scale, c, rows, w.Columns, w.Rows, accumulate ? 1 : 0);
     }
 
     private void TensorWeight(ProductKernel kernel, DeviceView<float> dy, DeviceView<float> x, Floats c, int rows, int columns, int terms)
@@ -44,7 +44,7 @@ public sealed partial class CudaDevice
         var launch = kernel == ProductKernel.Tensor128
             ? _weight128 ??= Load(MatMulTensor.Weight128)
             : _weight64 ??= Load(MatMulTensor.Weight64);
-        launch(_queue, TensorConfig(kernel, rows, columns), InBf16(dy), InBf16(x), default, default, c, rows, columns, terms, 1);
+        launch(_queue, TensorConfig(kernel, rows, columns), InBf16(dy).Cast<Bf16>(), InBf16(x).Cast<Bf16>(), default, default, c, rows, columns, terms, 1);
     }
 
     private static Launch TensorConfig(ProductKernel kernel, int m, int n) => MatMulTensor.Config(m, n, kernel == ProductKernel.Tensor128 ? 128 : 64);
@@ -87,19 +87,19 @@ public sealed partial class CudaDevice
     /// A view rounded to bf16. The last few copies are kept: what goes into the products of q, k and v, or of gate and up, is
     /// rounded once. A copy is used only while its source has not been written since.
     /// </summary>
-    private ArrayView<Bf16> InBf16(DeviceView<float> view)
+    private Words InBf16(DeviceView<float> view)
     {
         var source = (CudaBuffer<float>)view.Buffer!;
         foreach (Bf16Copy known in _copies)
         {
             if (known.Source == source && known.Offset == view.Offset && known.Length == view.Length && known.Version == source.Version)
-                return known.Memory!.Read(0, view.Length).Cast<Bf16>();
+                return known.Memory!.Read(0, view.Length);
         }
         Bf16Copy copy = _copies[_nextCopy];
         _nextCopy = (_nextCopy + 1) % _copies.Length;
         (copy.Source, copy.Offset, copy.Length, copy.Version) = (source, view.Offset, view.Length, source.Version);
-        ArrayView<Bf16> target = Scratch(ref copy.Memory, view.Length).Write(0, view.Length).Cast<Bf16>();
-        Round(In(view), view.Offset, target, checked((int)view.Length));
+        Words target = Scratch(ref copy.Memory, view.Length).Write(0, view.Length);
+        Round(In(view), view.Offset, target.Cast<Bf16>(), checked((int)view.Length));
         return target;
     }
 

@@ -93,6 +93,7 @@ public sealed partial class CudaDevice : ComputeDevice
     protected override void Dispose(bool disposing)
     {
         if (!disposing) return;
+        ForgetRecordings();
         foreach (IDisposable scratch in _scratch) scratch.Dispose();
         _queue.Dispose();
         _accelerator.Dispose();
@@ -142,6 +143,7 @@ public sealed partial class CudaDevice : ComputeDevice
             if (buffer is not null)
             {
                 _queue.Synchronize();
+                ForgetRecordings();
                 _scratch.Remove(buffer);
                 buffer.Dispose();
             }

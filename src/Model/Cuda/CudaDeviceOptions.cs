@@ -21,11 +21,17 @@ public sealed record CudaDeviceOptions
     /// <summary>Products with f32 parameters too: from a bf16 copy, while masters, sums, moments and updates stay f32.</summary>
     public bool Bf16Parameters { get; init; }
 
+    /// <summary>Repeated work (<see cref="ComputeDevice.Repeat"/>) is recorded once and then started as one.</summary>
+    public bool Graphs { get; init; }
+
+    /// <summary>Logits of the fused head and loss that exist at one time; the vocabulary goes by in chunks of at least 128.</summary>
+    public long HeadWorkspace { get; init; } = 8L << 20;
+
     /// <summary>What suits an accelerator: everything on a GPU, the plain kernels on the emulator.</summary>
     public static CudaDeviceOptions For(Accelerator accelerator)
     {
         ArgumentNullException.ThrowIfNull(accelerator);
         bool gpu = accelerator.AcceleratorType == AcceleratorType.Cuda;
-        return new CudaDeviceOptions { Plain = !gpu, TensorCores = gpu, Bf16Parameters = gpu };
+        return new CudaDeviceOptions { Plain = !gpu, TensorCores = gpu, Bf16Parameters = gpu, Graphs = gpu };
     }
 }

@@ -33,6 +33,11 @@ public abstract class ComputeDevice : IDisposable
     /// <summary>The first rows of a matrix, without copying: a head cut to the ids that the tokenizer knows.</summary>
     public abstract DeviceMatrix FirstRows(DeviceMatrix matrix, int rows);
 
+    /// <summary>A copy of a weight matrix that takes half the memory traffic of 16-bit weights: 8 bits and a scale for each row.</summary>
+    /// <exception cref="OllmException">The device computes with weights as they are stored only.</exception>
+    public virtual DeviceMatrix Quantize(DeviceMatrix matrix) =>
+        throw new OllmException($"--quantize int8: {Description} computes with weights as stored; expected --quantize none, or --device cpu");
+
     /// <summary>output[n] = table[ids[n]]: [N, D].</summary>
     public abstract void Embedding(DeviceView<int> ids, DeviceMatrix table, DeviceView<float> output);
 
@@ -50,6 +55,14 @@ public abstract class ComputeDevice : IDisposable
 
     /// <summary>output [N, rows(W)] = x [N, columns(W)] Wᵀ + bias; with <paramref name="accumulate"/> it is added to the output.</summary>
     public abstract void MatMul(DeviceView<float> x, DeviceMatrix w, DeviceView<float> bias, DeviceView<float> output, bool accumulate = false);
+
+    /// <summary>The products of one x [N, columns] with several matrices, in one pass where the device gains by it.</summary>
+    /// <param name="x">Shared input.</param>
+    /// <param name="projections">Matrices, biases and outputs; no output is another one's or overlaps x.</param>
+    public virtual void MatMulEach(DeviceView<float> x, params ReadOnlySpan<Projection> projections)
+    {
+        foreach (Projection projection in projections) MatMul(x, projection.W, projection.Bias, projection.Output);
+    }
 
     /// <summary>dx [N, columns(W)] = dy [N, rows(W)] W; with <paramref name="accumulate"/> it is added.</summary>
     public abstract void MatMulBackwardInput(DeviceView<float> dy, DeviceMatrix w, DeviceView<float> dx, bool accumulate = false);
@@ -160,6 +173,67 @@ public abstract class ComputeDevice : IDisposable
     /// <summary>destination = source.</summary>
     public abstract void Copy(DeviceView<float> source, DeviceView<float> destination);
 
+    /// <summary>normed = rms(x; gain), then its products with several matrices. A device that keeps the norm to itself leaves normed as it is.</summary>
+    /// <param name="x">[N, D].</param>
+    /// <param name="gain">[D].</param>
+    /// <param name="eps">Of the norm.</param>
+    /// <param name="normed">Room for the norm, [N, D]; its contents afterwards are not defined.</param>
+    /// <param name="projections">Matrices, biases and outputs; no output is another one's or overlaps x.</param>
+    public virtual void NormMatMulEach(DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, params ReadOnlySpan<Projection> projections)
+    {
+        RmsNorm(x, gain, normed, eps);
+        MatMulEach(normed, projections);
+    }
+
+    /// <summary>The first half of the MLP: output = silu(normed Gateᵀ) * (normed Upᵀ), normed = rms(x; gain).</summary>
+    /// <param name="x">[N, D].</param>
+    /// <param name="gain">[D].</param>
+    /// <param name="eps">Of the norm.</param>
+    /// <param name="normed">Room for the norm, [N, D]; its contents afterwards are not defined.</param>
+    /// <param name="gate">[F, D].</param>
+    /// <param name="up">[F, D].</param>
+    /// <param name="output">[N, F].</param>
+    /// <param name="upOutput">Room, [N, F]; its contents afterwards are not defined.</param>
+    public virtual void NormGateUp(
+        DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, DeviceMatrix gate, DeviceMatrix up,
+        DeviceView<float> output, DeviceView<float> upOutput)
+    {
+        NormMatMulEach(x, gain, eps, normed, new Projection(gate, default, output), new Projection(up, default, upOutput));
+        SwiGlu(output, upOutput, output);
+    }
+
+    /// <summary>Turns q and k by their positions (<see cref="Rope"/>) and writes k and v into the rows of the cache; k's own contents afterwards are not defined.</summary>
+    /// <param name="q">[N, H * Dh], in place.</param>
+    /// <param name="k">[N, Hkv * Dh].</param>
+    /// <param name="v">[N, Hkv * Dh].</param>
+    /// <param name="positions">[N].</param>
+    /// <param name="cosSin">[positions, Dh].</param>
+    /// <param name="cacheRows">[N], all different.</param>
+    /// <param name="keys">[cache rows, Hkv * Dh].</param>
+    /// <param name="values">[cache rows, Hkv * Dh].</param>
+    /// <param name="headSize">Dh.</param>
+    public virtual void RopeToCache(
+        DeviceView<float> q, DeviceView<float> k, DeviceView<float> v, DeviceView<int> positions, DeviceView<float> cosSin, DeviceView<int> cacheRows,
+        DeviceView<float> keys, DeviceView<float> values, int headSize)
+    {
+        if (positions.Length == 0) return;
+        int columns = checked((int)(k.Length / positions.Length));
+        Rope(q, positions, cosSin, headSize);
+        Rope(k, positions, cosSin, headSize);
+        ScatterRows(k, cacheRows, keys, columns);
+        ScatterRows(v, cacheRows, values, columns);
+    }
+
+    /// <summary>
+    /// Runs work that for an equal key always asks for the same operations on the same memory, with sequences that differ in their
+    /// lengths alone: a decoding step. A device may record it and start the recording instead; then nothing in it may be up- or downloaded.
+    /// </summary>
+    public virtual void Repeat(in RepeatKey key, ReadOnlySpan<SequenceSpan> sequences, Action work)
+    {
+        ArgumentNullException.ThrowIfNull(work);
+        work();
+    }
+
     /// <summary>Waits until everything that was asked for is done. Downloads wait by themselves; this is for clocks.</summary>
     public virtual void Synchronize() { }
 
@@ -173,6 +247,22 @@ public abstract class ComputeDevice : IDisposable
     /// <summary>Gives threads and memory back.</summary>
     protected abstract void Dispose(bool disposing);
 }
+
+/// <summary>What a repeated piece of work works on: everything whose change would change its operations or their memory.</summary>
+/// <param name="Batch">The batch.</param>
+/// <param name="Cache">The keys and values.</param>
+/// <param name="Buffers">The activations.</param>
+/// <param name="Table">The rotary table.</param>
+/// <param name="Output">Memory of the result.</param>
+/// <param name="Offset">Place of the result in it.</param>
+/// <param name="Rows">Rows of the batch.</param>
+public readonly record struct RepeatKey(object Batch, object Cache, object Buffers, object Table, object Output, long Offset, int Rows);
+
+/// <summary>One linear layer of <see cref="ComputeDevice.MatMulEach"/>: output [N, rows(W)] = x Wᵀ + bias.</summary>
+/// <param name="W">Weights [rows, columns].</param>
+/// <param name="Bias">[rows], or the default view for none.</param>
+/// <param name="Output">[N, rows].</param>
+public readonly record struct Projection(DeviceMatrix W, DeviceView<float> Bias, DeviceView<float> Output);
 
 /// <summary>What one AdamW step needs beside the buffers.</summary>
 /// <param name="Step">1 for the first step; bias correction depends on it.</param>

@@ -22,13 +22,14 @@ public static class DeviceChoice
     /// <summary>Opens a device.</summary>
     /// <param name="name">One of <see cref="Names"/>.</param>
     /// <param name="threads">Processor threads of the cpu device; 0 takes one for each core.</param>
+    /// <param name="number">Number of this process among those on the machine: each takes a GPU of its own, in turn.</param>
     /// <exception cref="OllmException">There is no such name, or no usable GPU.</exception>
-    public static ComputeDevice Open(string name, int threads = 0) => name switch
+    public static ComputeDevice Open(string name, int threads = 0, int number = 0) => name switch
     {
         "cpu" => new CpuDevice(threads),
-        "cuda" => OpenCuda(),
+        "cuda" => OpenCuda(number),
         "emulator" => OpenEmulator(),
-        "auto" => HasGpu ? OpenCuda() : new CpuDevice(threads),
+        "auto" => HasGpu ? OpenCuda(number) : new CpuDevice(threads),
         _ => throw new OllmException($"--device {name}: expected one of {string.Join(", ", Names)}"),
     };
 
@@ -41,16 +42,16 @@ public static class DeviceChoice
 #if ILGPU
     private static bool HasGpu => false;
 
-    private static KernelDevice OpenCuda()
+    private static KernelDevice OpenCuda(int number)
     {
         Context context = Context.Create(builder => builder.Cuda());
         if (context.Devices.Length == 0) throw new OllmException("--device cuda: there is no GPU that ILGPU can use; --device cpu computes on the processor");
-        return new KernelDevice(context.Devices[0].CreateAccelerator(context), new Cuda.CudaDeviceOptions(), context);
+        return new KernelDevice(context.Devices[number % context.Devices.Length].CreateAccelerator(context), new Cuda.CudaDeviceOptions(), context);
     }
 #else
     private static bool HasGpu => CudaDriver.Probe().Gpus.Any(gpu => gpu.Refusal is null);
 
-    private static KernelDevice OpenCuda()
+    private static KernelDevice OpenCuda(int number)
     {
         CudaProbe probe = CudaDriver.Probe();
         if (!HasGpu)
@@ -62,7 +63,7 @@ public static class DeviceChoice
         try
         {
             if (context.Devices.Length == 0) throw new OllmException($"--device cuda: {probe.Message}, but it cannot be opened; --device cpu computes on the processor");
-            return new KernelDevice(context.Devices[0].CreateAccelerator(context), options: null, context);
+            return new KernelDevice(context.Devices[number % context.Devices.Length].CreateAccelerator(context), options: null, context);
         }
         catch (CudaException error)
         {

@@ -247,6 +247,50 @@ public sealed class ProfiledDevice : ComputeDevice
     }
 
     /// <inheritdoc/>
+    public override DeviceMatrix Quantize(DeviceMatrix matrix)
+    {
+        using var timer = new Timer(_profile, nameof(Quantize));
+        return _device.Quantize(matrix);
+    }
+
+    /// <inheritdoc/>
+    public override void MatMulEach(DeviceView<float> x, params ReadOnlySpan<Projection> projections)
+    {
+        using var timer = new Timer(_profile, nameof(MatMulEach));
+        _device.MatMulEach(x, projections);
+    }
+
+    /// <inheritdoc/>
+    public override void NormMatMulEach(
+        DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, params ReadOnlySpan<Projection> projections)
+    {
+        using var timer = new Timer(_profile, nameof(NormMatMulEach));
+        _device.NormMatMulEach(x, gain, eps, normed, projections);
+    }
+
+    /// <inheritdoc/>
+    public override void NormGateUp(
+        DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, DeviceMatrix gate, DeviceMatrix up,
+        DeviceView<float> output, DeviceView<float> upOutput)
+    {
+        using var timer = new Timer(_profile, nameof(NormGateUp));
+        _device.NormGateUp(x, gain, eps, normed, gate, up, output, upOutput);
+    }
+
+    /// <inheritdoc/>
+    public override void RopeToCache(
+        DeviceView<float> q, DeviceView<float> k, DeviceView<float> v, DeviceView<int> positions, DeviceView<float> cosSin,
+        DeviceView<int> cacheRows, DeviceView<float> keys, DeviceView<float> values, int headSize)
+    {
+        using var timer = new Timer(_profile, nameof(RopeToCache));
+        _device.RopeToCache(q, k, v, positions, cosSin, cacheRows, keys, values, headSize);
+    }
+
+    // Not timed itself: where the work is not replayed, its operations come back here one by one.
+    /// <inheritdoc/>
+    public override void Repeat(in RepeatKey key, ReadOnlySpan<SequenceSpan> sequences, Action work) => _device.Repeat(in key, sequences, work);
+
+    /// <inheritdoc/>
     public override void Synchronize()
     {
         using var timer = new Timer(_profile, nameof(Synchronize));

@@ -30,6 +30,11 @@ internal static partial class SelftestCases
             });
         }
         yield return new("MatMul after AdamW", Bf16, ChangedParameters);
+        foreach ((int least, int most) in ((int, int)[])[(1, 1), (2, 4), (5, 8), (9, 20)])
+        {
+            yield return new($"NormMatMulEach, {least}-{most} rows", Bf16, c => NormMatMulEach(c, least, most));
+            yield return new($"NormGateUp, {least}-{most} rows", Bf16, c => NormGateUp(c, least, most));
+        }
     }
 
     public static IEnumerable<SelftestCase> Attention()
@@ -65,6 +70,24 @@ internal static partial class SelftestCases
         DeviceView<float> bias = c.Between(0, 1) == 1 ? c.Floats(outputs) : default;
         c.Device.MatMul(c.Floats(n * inputs), c.Weights(type, outputs, inputs), bias, c.Result(n * outputs), accumulate);
         return $"N {n}, outputs {outputs}, inputs {inputs}";
+    }
+
+    private static string NormMatMulEach(SelftestContext c, int least, int most)
+    {
+        (int n, int d, int q, int kv) = (c.Between(least, most), 8 * c.Between(1, 50), c.Between(1, 60), c.Between(1, 20));
+        DeviceMatrix first = c.Weights(DType.BF16, q, d), second = c.Weights(DType.BF16, kv, d), third = c.Weights(DType.BF16, kv, d);
+        c.Device.NormMatMulEach(
+            c.Floats(n * d, 3), c.Floats(d), 1e-6f, c.Floats(n * d), new Projection(first, c.Floats(q), c.Result(n * q)),
+            new Projection(second, c.Floats(kv), c.Result(n * kv)), new Projection(third, default, c.Result(n * kv)));
+        return $"N {n}, D {d}, outputs {q}, {kv}, {kv}";
+    }
+
+    private static string NormGateUp(SelftestContext c, int least, int most)
+    {
+        (int n, int d, int f) = (c.Between(least, most), 8 * c.Between(1, 50), c.Between(1, 60));
+        c.Device.NormGateUp(
+            c.Floats(n * d, 3), c.Floats(d), 1e-6f, c.Floats(n * d), c.Weights(DType.BF16, f, d, 0.2), c.Weights(DType.BF16, f, d), c.Result(n * f), c.Floats(n * f));
+        return $"N {n}, D {d}, F {f}";
     }
 
     private static string BackwardInput(SelftestContext c, DType type, int multiple, bool accumulate)

@@ -47,6 +47,14 @@ internal static partial class SelftestCases
             c.Device.Rope(c.Result((long)n * heads * 2 * half), c.Ints(n, 20), c.Floats(20 * 2 * half), 2 * half);
             return $"N {n}, H {heads}, Dh {2 * half}";
         });
+        yield return new("RopeToCache", Float, c =>
+        {
+            (int n, int heads, int kvHeads, int size) = (c.Between(1, 5), c.Between(1, 6), c.Between(1, 3), 2 * c.Between(1, 64));
+            c.Device.RopeToCache(
+                c.Result((long)n * heads * size), c.Floats((long)n * kvHeads * size), c.Floats((long)n * kvHeads * size), c.Ints(n, 20), c.Floats(20 * size),
+                c.Upload([.. Enumerable.Range(0, n).Select(i => n - i)]), c.Result((n + 2L) * kvHeads * size), c.Result((n + 2L) * kvHeads * size), size);
+            return $"N {n}, H {heads}, Hkv {kvHeads}, Dh {size}";
+        });
         foreach (SelftestCase test in Elementwise()) yield return test;
     }
 

@@ -29,6 +29,7 @@ internal sealed class ShardIndex
         }
         if (shards.Count == 0) throw new OllmException($"{path}: \"weight_map\" is empty, expected tensor names and their shards");
         RequireAll(path, [.. shards.Keys]);
+        foreach (string shard in shards.Keys) RefuseLinkOutside(Path.GetDirectoryName(Path.GetFullPath(path))!, shard);
         return new ShardIndex(shards);
     }
 
@@ -36,6 +37,25 @@ internal sealed class ShardIndex
     private static bool IsPlainFileName(string name) =>
         name.Length > Extension.Length && name.EndsWith(Extension, StringComparison.Ordinal)
         && name.IndexOfAny(['/', '\\', ':']) < 0 && !name.Contains("..", StringComparison.Ordinal) && !name.Any(char.IsControl);
+
+    /// <summary>
+    /// An archive can carry links. One that a file names may lead to another place in the folder, or to where the Hugging Face
+    /// cache keeps the contents (MODEL/snapshots/REVISION/name to MODEL/blobs/hash), nowhere else.
+    /// </summary>
+    private static void RefuseLinkOutside(string folder, string shard)
+    {
+        string path = Path.Combine(folder, shard);
+        if (new FileInfo(path).LinkTarget is null) return;
+        string? target = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName;
+        string within = RealFolder(folder), blobs = Path.GetFullPath(Path.Combine(within, "..", "..", "blobs"));
+        bool cached = Path.GetFileName(Path.GetDirectoryName(within)) == "snapshots";
+        if (target is not null && (IsIn(target, within) || IsIn(target, folder) || (cached && IsIn(target, blobs)))) return;
+        throw new OllmException($"{path}: is a link that leads out of its folder, expected a file; copy the file itself there");
+    }
+
+    private static bool IsIn(string path, string folder) => path.StartsWith(folder.TrimEnd(Path.DirectorySeparatorChar) + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+
+    private static string RealFolder(string folder) => Directory.ResolveLinkTarget(folder, returnFinalTarget: true)?.FullName ?? folder;
 
     private static void RequireAll(string indexPath, string[] shards)
     {

@@ -68,7 +68,7 @@ public sealed class DecodeEngine : IDisposable
         _buffers = new ForwardBuffers(device, backbone.Config, rows);
         _hidden = device.Allocate<float>((long)rows * backbone.Config.HiddenSize);
         _head = new DecodeHead(backbone, ollm, options.Slots, options.ExplainSlots, options.Vocabulary);
-        _slots = [.. Enumerable.Range(0, options.Slots).Select(i => new DecodeSlot(i * options.Capacity))];
+        _slots = [.. Enumerable.Range(0, options.Slots).Select(i => new DecodeSlot(i * options.Capacity, options.Capacity))];
     }
 
     /// <summary>Sequences that have been added and not ended.</summary>
@@ -113,6 +113,14 @@ public sealed class DecodeEngine : IDisposable
     {
         Check(request);
         if (!CanAdd(request)) throw new InvalidOperationException("all slots are taken");
+        // What grows with each token has its room now: a step allocates nothing.
+        int most = Math.Min(request.MaxTokens, _settings.Capacity - request.Prompt.Length + 1);
+        request.Generated.EnsureCapacity(most);
+        if (request.NeedsOptions)
+        {
+            request.Options.EnsureCapacity(most);
+            request.LogProbabilities.EnsureCapacity(most);
+        }
         _arrived.Add(request);
     }
 
@@ -274,7 +282,7 @@ public sealed class DecodeEngine : IDisposable
             GenerationRequest request = slot.Owner!;
             int token = _head.Pick(request, i);
             request.Generated.Add(token);
-            request.Stopped = request.StopTokens.Contains(token);
+            request.Stopped = request.IsStop(token);
             bool wanted = request.OnToken?.Invoke(token) ?? true;
             slot.Done = request.Stopped || !wanted || request.Generated.Count >= request.MaxTokens || slot.Cached.Count + 1 >= _settings.Capacity;
         }

@@ -22,7 +22,7 @@ internal sealed class DecodeHead : IDisposable
     {
         (_device, _d, _k) = (backbone.Device, backbone.Config.HiddenSize, ollm?.Shape.Options ?? 0);
         _vocab = Math.Min(vocabulary, backbone.Config.VocabSize);
-        _head = _device.FirstRows(backbone.Head, _vocab);
+        _head = _device.FirstRows(backbone.DecodeHead, _vocab);
         int copies = ollm is null ? 0 : explainRows * (_k + 1);
         _logits = _device.Allocate<float>((long)(rows + copies) * _vocab);
         _picked = _device.Allocate<int>(rows + copies);
@@ -98,9 +98,8 @@ internal sealed class DecodeHead : IDisposable
         };
         _options.Set(row, z);
         request.Options.Add(z);
-        if (!request.Record) return;
         request.LogProbabilities.Add(MathF.Log(MathF.Max(pi[z], float.Epsilon)));
-        request.Hidden.AddRange(_hostHidden.AsSpan(row * _d, _d));
+        if (request.Record) request.Hidden.AddRange(_hostHidden.AsSpan(row * _d, _d));
     }
 
     private TokenScore Score(int token, int count)

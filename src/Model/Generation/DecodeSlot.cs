@@ -2,13 +2,14 @@ namespace OllmNative.Model;
 
 /// <summary>Rows of the cache for one sequence.</summary>
 /// <param name="firstRow">Where they begin.</param>
-internal sealed class DecodeSlot(int firstRow)
+/// <param name="rows">How many there are.</param>
+internal sealed class DecodeSlot(int firstRow, int rows)
 {
     /// <summary>First cache row.</summary>
     public int FirstRow { get; } = firstRow;
 
     /// <summary>Tokens whose keys and values the rows hold.</summary>
-    public List<int> Cached { get; } = [];
+    public List<int> Cached { get; } = new(rows);
 
     /// <summary>The sequence that runs here; null when the slot is free.</summary>
     public GenerationRequest? Owner { get; set; }

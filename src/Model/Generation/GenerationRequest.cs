@@ -43,7 +43,7 @@ public sealed class GenerationRequest
     /// <summary>Every random draw of the sequence follows from this number and the position.</summary>
     public ulong Seed { get; init; }
 
-    /// <summary>Keep what latent RL learns from: hidden states and the policy's log-probabilities.</summary>
+    /// <summary>Keep the hidden states, which RL learns from.</summary>
     public bool Record { get; init; }
 
     /// <summary>Fill <see cref="Explained"/>: what every option would have said.</summary>
@@ -58,7 +58,7 @@ public sealed class GenerationRequest
     /// <summary>The option of each generated token; empty for the plain backbone.</summary>
     public List<int> Options { get; } = [];
 
-    /// <summary>log pi of each chosen option (when recording).</summary>
+    /// <summary>log pi of each of <see cref="Options"/>.</summary>
     public List<float> LogProbabilities { get; } = [];
 
     /// <summary>Hidden states [generated, D] that each token was predicted from (when recording).</summary>
@@ -83,6 +83,16 @@ public sealed class GenerationRequest
     /// <summary>Who chooses the option of the next token, and which one where that is fixed.</summary>
     internal (LatentChoice Choice, int Option) NextChoice =>
         Generated.Count < OptionsPrefix.Count ? (LatentChoice.Force, OptionsPrefix[Generated.Count]) : (Latent, ForcedOption);
+
+    /// <summary>Whether a token ends the sequence.</summary>
+    public bool IsStop(int token)
+    {
+        for (int i = 0; i < StopTokens.Count; i++)
+        {
+            if (StopTokens[i] == token) return true;
+        }
+        return false;
+    }
 
     /// <summary>Whether any token of the sequence needs the OLLM modules.</summary>
     internal bool NeedsOptions => Latent != LatentChoice.Backbone || OptionsPrefix.Count > 0;

@@ -41,7 +41,7 @@ public sealed class OptionExplorer : IDisposable
         ArgumentNullException.ThrowIfNull(ollm);
         (_backbone, _device, _capacity) = (backbone, backbone.Device, capacity);
         (_d, _k, _vocab) = (ollm.Shape.HiddenSize, ollm.Shape.Options, Math.Min(vocabulary, backbone.Config.VocabSize));
-        _head = _device.FirstRows(backbone.Head, _vocab);
+        _head = _device.FirstRows(backbone.DecodeHead, _vocab);
         _policy = new Policy(_device, ollm.Parameters, null, 1);
         _decoder = new Decoder(_device, ollm.Parameters, null, _k);
         int rows = Math.Min(512, capacity);

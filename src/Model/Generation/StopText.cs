@@ -16,6 +16,7 @@ public sealed class StopText(IReadOnlyList<string> stops)
     public string Append(string piece)
     {
         if (Reached) return "";
+        if (stops.Count == 0) return piece;
         string text = _held + piece;
         int end = -1, held = 0;
         foreach (string stop in stops)

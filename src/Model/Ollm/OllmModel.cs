@@ -79,10 +79,11 @@ public sealed class OllmModel : IDisposable
     }
 
     /// <summary>Reads an OLLM folder for the given backbone.</summary>
-    /// <exception cref="OllmException">A file is missing or malformed, or the folder was made for another backbone.</exception>
+    /// <exception cref="OllmException">A file is missing or malformed, the folder was made for another backbone, or is a damaged checkpoint.</exception>
     public static OllmModel Load(QwenBackbone backbone, string folder)
     {
         ArgumentNullException.ThrowIfNull(backbone);
+        if (File.Exists(Path.Combine(folder, SealedFolder.StateFile))) SealedFolder.Open(folder); // A training checkpoint says whether it is whole.
         OllmManifest manifest = OllmManifest.Load(folder);
         ModelConfig config = backbone.Config;
         if (manifest.HiddenSize != config.HiddenSize || manifest.VocabSize != config.VocabSize
@@ -93,6 +94,13 @@ public sealed class OllmModel : IDisposable
                 + $"{Short(manifest.Fingerprint)}); {config.Path} has hidden_size {config.HiddenSize}, vocab_size {config.VocabSize}, fingerprint {Short(backbone.Fingerprint)}");
         }
         var shape = new OllmShape(config.HiddenSize, manifest.LatentWidth, manifest.Options, config.RmsNormEps);
+        // Sizes are the file's claim until its tensors have them: nothing is allocated before.
+        using Checkpoint checkpoint = Checkpoint.Open(Path.Combine(folder, "ollm.safetensors"));
+        foreach ((string name, int[] extents) in shape.Tensors)
+        {
+            MappedTensor tensor = checkpoint.Get(name, [.. extents.Select(e => (long)e)]);
+            if (tensor.DType != DType.F32) throw new OllmException($"{tensor.File}: tensor '{name}' is {tensor.DType.Name()}, expected F32");
+        }
         var model = new OllmModel(backbone.Device, shape, config.VocabSize, backbone.Fingerprint)
         {
             LatentMode = manifest.LatentMode,
@@ -100,13 +108,7 @@ public sealed class OllmModel : IDisposable
         };
         try
         {
-            using Checkpoint checkpoint = Checkpoint.Open(Path.Combine(folder, "ollm.safetensors"));
-            foreach ((string name, int[] extents) in shape.Tensors)
-            {
-                MappedTensor tensor = checkpoint.Get(name, [.. extents.Select(e => (long)e)]);
-                if (tensor.DType != DType.F32) throw new OllmException($"{tensor.File}: tensor '{name}' is {tensor.DType.Name()}, expected F32");
-                model.Parameters[name].Upload(tensor.AsSpan<float>());
-            }
+            foreach ((string name, _) in shape.Tensors) model.Parameters[name].Upload(checkpoint.Get(name).AsSpan<float>());
         }
         catch
         {

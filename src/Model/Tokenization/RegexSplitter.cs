@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
 
@@ -10,7 +11,10 @@ namespace OllmNative.Model;
 /// </summary>
 internal sealed class RegexSplitter : PieceSplitter
 {
-    // A pattern that needs longer for one match backtracks without end.
+    // Real patterns have some hundred characters and split millions of characters in a second. One that needs this long for a
+    // match backtracks without end; one that needs long for each of many matches is stopped by the time of the whole text.
+    private const int MaxPattern = 1 << 14;
+    private const double SecondsPerCharacter = 20e-6;
     private static readonly TimeSpan MatchLimit = TimeSpan.FromSeconds(2);
     private static readonly char[] StandIns = ChooseStandIns();
 
@@ -22,6 +26,7 @@ internal sealed class RegexSplitter : PieceSplitter
     public RegexSplitter(string pattern, string place)
     {
         this.place = place;
+        if (pattern.Length > MaxPattern) throw new OllmException($"{place}: the pattern has {pattern.Length} characters, expected at most {MaxPattern}");
         try
         {
             expression = Compile(pattern);
@@ -63,10 +68,13 @@ internal sealed class RegexSplitter : PieceSplitter
     private void AddMatches(ReadOnlySpan<char> text, int length, List<int> ends)
     {
         int last = 0;
+        long start = Stopwatch.GetTimestamp();
+        double limit = MatchLimit.TotalSeconds + SecondsPerCharacter * length;
         try
         {
             foreach (ValueMatch match in expression.EnumerateMatches(text))
             {
+                if (Stopwatch.GetElapsedTime(start).TotalSeconds > limit) throw new RegexMatchTimeoutException();
                 if (match.Length == 0) continue;
                 if (match.Index > last) ends.Add(match.Index);
                 last = match.Index + match.Length;
@@ -75,7 +83,7 @@ internal sealed class RegexSplitter : PieceSplitter
         }
         catch (RegexMatchTimeoutException e)
         {
-            throw new OllmException($"{place}: the pattern needs more than {MatchLimit.TotalSeconds} s for one match; it backtracks without end", e);
+            throw new OllmException($"{place}: the pattern needs more than {MatchLimit.TotalSeconds} s for a match; it backtracks without end", e);
         }
         if (last < length) ends.Add(length);
     }

@@ -63,10 +63,6 @@ public sealed record DemoTrace(string Problem, string Expected, string Text, IRe
 /// </summary>
 public sealed class DemoRun(QwenBackbone backbone, Tokenizer tokenizer, DemoOptions options, string folder)
 {
-    private const int MaxTokens = 48;
-
-    private readonly RowEncoder _encoder = new(backbone.Config, tokenizer, ChatFormat.Parse("plain"));
-
     /// <summary>Called with the stage's name, the work done and the work in all, and a note.</summary>
     public Action<string, long, long, string>? OnProgress { get; init; }
 
@@ -74,47 +70,28 @@ public sealed class DemoRun(QwenBackbone backbone, Tokenizer tokenizer, DemoOpti
     public DemoResult Run(CancellationToken cancellation = default)
     {
         long start = Stopwatch.GetTimestamp();
-        string trainingFile = MakeData("train.jsonl", options.TrainingRows, 0, TinySplit.Train, distinct: false);
-        string problemFile = MakeData("heldout.jsonl", options.EvaluationProblems, 1, TinySplit.HeldOut, distinct: true);
-        TokenRow[] rows = Rows(trainingFile), heldOut = Rows(problemFile);
-        IReadOnlyList<AnswerProblem> problems = AnswerProblem.Read(problemFile, _encoder);
-        IReadOnlyList<AnswerProblem> rlProblems = AnswerProblem.Read(trainingFile, _encoder);
+        var lab = new TinyLab(backbone, tokenizer, options.Seed, options.TrainingRows, options.EvaluationProblems, folder);
 
         using OllmModel ollm = OllmModel.Create(backbone, options.Options, null, options.Seed);
         using OllmModel baseline = OllmModel.Create(backbone, 1, null, options.Seed);
-        List<TrainMetrics> training = Train(ollm, rows, "ollm", cancellation), baselineTraining = Train(baseline, rows, "baseline", cancellation);
+        List<TrainMetrics> training = Train(ollm, lab, "ollm", cancellation), baselineTraining = Train(baseline, lab, "baseline", cancellation);
 
-        using var accuracy = new TokenAccuracyEvaluator(backbone, ollm, heldOut.Max(r => r.Tokens.Length));
-        TokenAccuracy tokenAccuracy = accuracy.Measure(heldOut, cancellation);
-        AnswerAccuracy plain = Answers(null, problems, "evaluate the backbone", cancellation);
-        AnswerAccuracy one = Answers(baseline, problems, "evaluate the baseline", cancellation);
-        AnswerAccuracy before = Answers(ollm, problems, "evaluate the OLLM", cancellation);
-        List<RlMetrics> rl = Reinforce(ollm, rlProblems, cancellation);
-        AnswerAccuracy after = Answers(ollm, problems, "evaluate after latent RL", cancellation);
+        using var accuracy = new TokenAccuracyEvaluator(backbone, ollm, lab.HeldOutRows.Max(r => r.Tokens.Length));
+        TokenAccuracy tokenAccuracy = accuracy.Measure(lab.HeldOutRows, cancellation);
+        AnswerAccuracy plain = Answers(null, lab, "evaluate the backbone", cancellation);
+        AnswerAccuracy one = Answers(baseline, lab, "evaluate the baseline", cancellation);
+        AnswerAccuracy before = Answers(ollm, lab, "evaluate the OLLM", cancellation);
+        List<RlMetrics> rl = Reinforce(ollm, lab, cancellation);
+        AnswerAccuracy after = Answers(ollm, lab, "evaluate after latent RL", cancellation);
         ollm.Save(Path.Combine(folder, "ollm-rl"));
         return new DemoResult(
-            tokenAccuracy, plain, before, after, one, training, baselineTraining, rl, Trace(ollm, problems), Stopwatch.GetElapsedTime(start).TotalSeconds);
+            tokenAccuracy, plain, before, after, one, training, baselineTraining, rl, Trace(ollm, lab), Stopwatch.GetElapsedTime(start).TotalSeconds);
     }
 
-    private string MakeData(string name, int count, ulong stream, TinySplit split, bool distinct)
-    {
-        string path = Path.Combine(folder, name);
-        using FileStream file = File.Create(path);
-        TinyWorld.WriteJsonl(file, TinyWorld.Generate(count, Counter.Key(options.Seed, stream), split, distinct));
-        return path;
-    }
-
-    private TokenRow[] Rows(string file) => [.. RowReader.Read(file).Select(row => _encoder.Encode(row, file))];
-
-    private List<TrainMetrics> Train(OllmModel model, TokenRow[] rows, string name, CancellationToken cancellation)
+    private List<TrainMetrics> Train(OllmModel model, TinyLab lab, string name, CancellationToken cancellation)
     {
         var metrics = new List<TrainMetrics>();
-        using var trainer = new Trainer(backbone, model, rows, new TrainOptions
-        {
-            Steps = options.TrainSteps, BatchSize = options.RowsPerStep, LearningRate = 2e-3, Schedule = ScheduleKind.Cosine, Warmup = 20,
-            // A run this short has no time to wait for beta to fall from 1: until it is small the options stay unused.
-            Beta = 0.2, Seed = options.Seed, CheckpointEvery = 0,
-        });
+        using var trainer = new Trainer(backbone, model, lab.TrainingRows, lab.Training(options.TrainSteps, options.RowsPerStep));
         string stage = $"train K = {model.Shape.Options}";
         trainer.Run(Path.Combine(folder, name), line =>
         {
@@ -124,20 +101,20 @@ public sealed class DemoRun(QwenBackbone backbone, Tokenizer tokenizer, DemoOpti
         return metrics;
     }
 
-    private AnswerAccuracy Answers(OllmModel? model, IReadOnlyList<AnswerProblem> problems, string stage, CancellationToken cancellation)
+    private AnswerAccuracy Answers(OllmModel? model, TinyLab lab, string stage, CancellationToken cancellation)
     {
-        using var generator = new Generator(backbone, model, 512, Capacity(problems), tokenizer.VocabularySize);
-        var evaluator = new AnswerEvaluator(generator, tokenizer, _encoder.StopTokens, MaxTokens);
+        using Generator generator = lab.NewGenerator(model);
+        var evaluator = new AnswerEvaluator(generator, tokenizer, lab.StopTokens, TinyLab.MaxTokens);
+        IReadOnlyList<AnswerProblem> problems = lab.HeldOutProblems;
         return evaluator.Measure(
             problems, model is not null, options.Samples, options.Seed,
             onProblems: done => OnProgress?.Invoke(stage, done, problems.Count, ""), cancellation: cancellation).Accuracy;
     }
 
-    private List<RlMetrics> Reinforce(OllmModel model, IReadOnlyList<AnswerProblem> problems, CancellationToken cancellation)
+    private List<RlMetrics> Reinforce(OllmModel model, TinyLab lab, CancellationToken cancellation)
     {
         var metrics = new List<RlMetrics>();
-        var settings = new LatentRlOptions { Steps = options.RlSteps, MaxTokens = MaxTokens, Seed = options.Seed, LearningRate = 4e-3, Entropy = 0.01 };
-        using var rl = new LatentRl(backbone, model, tokenizer, problems, _encoder.StopTokens, settings);
+        using var rl = new LatentRl(backbone, model, tokenizer, lab.RlProblems, lab.StopTokens, lab.Rl(options.RlSteps));
         rl.Run(line =>
         {
             metrics.Add(line);
@@ -146,15 +123,15 @@ public sealed class DemoRun(QwenBackbone backbone, Tokenizer tokenizer, DemoOpti
         return metrics;
     }
 
-    private List<DemoTrace> Trace(OllmModel model, IReadOnlyList<AnswerProblem> problems)
+    private List<DemoTrace> Trace(OllmModel model, TinyLab lab)
     {
         var traces = new List<DemoTrace>();
-        foreach (AnswerProblem problem in problems.Where(p => p.Row.Extra.GetValueOrDefault("conflict") is "true" or "True").Take(options.ShownProblems))
+        foreach (AnswerProblem problem in lab.HeldOutProblems.Where(p => p.Row.Extra.GetValueOrDefault("conflict") is "true" or "True").Take(options.ShownProblems))
         {
-            using var explorer = new OptionExplorer(backbone, model, Capacity(problems), tokenizer.VocabularySize);
+            using var explorer = new OptionExplorer(backbone, model, lab.Capacity, tokenizer.VocabularySize);
             var steps = new List<OptionStep>();
             var tokens = new List<int>();
-            foreach (ExploredStep step in explorer.Run(problem.Prompt, MaxTokens, _encoder.StopTokens))
+            foreach (ExploredStep step in explorer.Run(problem.Prompt, TinyLab.MaxTokens, lab.StopTokens))
             {
                 steps.Add(new OptionStep(
                     tokenizer.TokenText(step.Token),
@@ -165,6 +142,4 @@ public sealed class DemoRun(QwenBackbone backbone, Tokenizer tokenizer, DemoOpti
         }
         return traces;
     }
-
-    private static int Capacity(IReadOnlyList<AnswerProblem> problems) => problems.Max(p => p.Prompt.Length) + MaxTokens;
 }

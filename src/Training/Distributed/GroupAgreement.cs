@@ -20,6 +20,23 @@ public static class GroupAgreement
     /// <summary>Waits for all processes.</summary>
     public static void Barrier(this ProcessGroup group) => _ = group.Any(false);
 
+    /// <summary>The bytes that each process gives, by rank, on every process.</summary>
+    public static byte[][] Gather(this ProcessGroup group, byte[] own)
+    {
+        ArgumentNullException.ThrowIfNull(group);
+        ArgumentNullException.ThrowIfNull(own);
+        Span<double> lengths = new double[group.Size];
+        lengths[group.Rank] = own.Length;
+        group.Sum(lengths);
+        var all = new byte[group.Size][];
+        for (int rank = 0; rank < all.Length; rank++)
+        {
+            all[rank] = rank == group.Rank ? own : new byte[(int)lengths[rank]];
+            group.Broadcast(all[rank], rank);
+        }
+        return all;
+    }
+
     /// <summary>Requires the same text on every process.</summary>
     /// <exception cref="OllmException">The processes differ; each one throws.</exception>
     public static void RequireSame(this ProcessGroup group, string what, string text)

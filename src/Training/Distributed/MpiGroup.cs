@@ -79,12 +79,23 @@ public sealed unsafe class MpiGroup : ProcessGroup
     }
 
     /// <inheritdoc/>
+    public override void Broadcast(Span<byte> bytes, int from)
+    {
+        for (int done = 0; done < bytes.Length; done += PieceLength)
+        {
+            Span<byte> piece = bytes.Slice(done, Math.Min(PieceLength, bytes.Length - done));
+            fixed (byte* first = piece) Check(_mpi.Broadcast(first, piece.Length, _mpi.Byte, from, _mpi.World), "MPI_Bcast");
+        }
+    }
+
+    /// <inheritdoc/>
     public override void Abort(int exitCode) => _ = _mpi.Abort(_mpi.World, exitCode);
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (disposing) _ = _mpi.Complete();
+        base.Dispose(disposing);
     }
 
     /// <summary>

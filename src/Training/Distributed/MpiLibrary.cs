@@ -24,6 +24,7 @@ internal sealed unsafe class MpiLibrary
         World = Handle("ompi_mpi_comm_world", 0x44000000);
         Float = Handle("ompi_mpi_float", 0x4c00040a);
         Double = Handle("ompi_mpi_double", 0x4c00080b);
+        Byte = Handle("ompi_mpi_byte", 0x4c00010d);
         Sum = Handle("ompi_mpi_op_sum", 0x58000003);
         Max = Handle("ompi_mpi_op_max", 0x58000001);
         NoInfo = Handle("ompi_mpi_info_null", 0x1c000000);
@@ -35,6 +36,7 @@ internal sealed unsafe class MpiLibrary
         CommSize = (delegate* unmanaged[Cdecl]<nint, int*, int>)Function("MPI_Comm_size");
         CommSplitType = (delegate* unmanaged[Cdecl]<nint, int, int, nint, nint*, int>)Function("MPI_Comm_split_type");
         Allreduce = (delegate* unmanaged[Cdecl]<void*, void*, int, nint, nint, nint, int>)Function("MPI_Allreduce");
+        Broadcast = (delegate* unmanaged[Cdecl]<void*, int, nint, int, nint, int>)Function("MPI_Bcast");
         Abort = (delegate* unmanaged[Cdecl]<nint, int, int>)Function("MPI_Abort");
         Complete = (delegate* unmanaged[Cdecl]<int>)Function("MPI_Finalize");
     }
@@ -48,6 +50,8 @@ internal sealed unsafe class MpiLibrary
     public nint Float { get; }
 
     public nint Double { get; }
+
+    public nint Byte { get; }
 
     public nint Sum { get; }
 
@@ -72,6 +76,8 @@ internal sealed unsafe class MpiLibrary
     public delegate* unmanaged[Cdecl]<nint, int, int, nint, nint*, int> CommSplitType { get; }
 
     public delegate* unmanaged[Cdecl]<void*, void*, int, nint, nint, nint, int> Allreduce { get; }
+
+    public delegate* unmanaged[Cdecl]<void*, int, nint, int, nint, int> Broadcast { get; }
 
     public delegate* unmanaged[Cdecl]<nint, int, int> Abort { get; }
 

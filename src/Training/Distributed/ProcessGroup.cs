@@ -39,6 +39,9 @@ public abstract class ProcessGroup : IDisposable
     /// <summary>Replaces each value by its largest over the processes.</summary>
     public abstract void Max(Span<double> values);
 
+    /// <summary>Sends the bytes of one process to all others.</summary>
+    public abstract void Broadcast(Span<byte> bytes, int from);
+
     /// <summary>Ends every process of the group at once; does not return when there are others.</summary>
     public abstract void Abort(int exitCode);
 
@@ -78,6 +81,10 @@ public abstract class ProcessGroup : IDisposable
         }
 
         public override void Max(Span<double> values)
+        {
+        }
+
+        public override void Broadcast(Span<byte> bytes, int from)
         {
         }
 

@@ -2,7 +2,17 @@ using OllmNative.Model;
 
 namespace OllmNative.Training;
 
-/// <summary>Settings of latent RL with their defaults.</summary>
+/// <summary>What latent RL credits with an answer's reward.</summary>
+public enum RlCredit
+{
+    /// <summary>The option that was drawn: log pi(z).</summary>
+    Option,
+
+    /// <summary>All options that would have said the same token: log of the sum of their pi.</summary>
+    Token,
+}
+
+/// <summary>Settings of RL on answers, of options or of tokens, with their defaults.</summary>
 public sealed record LatentRlOptions
 {
     /// <summary>Updates; each has its own rollouts.</summary>
@@ -35,8 +45,20 @@ public sealed record LatentRlOptions
     /// <summary>Largest global norm of the gradient; 0 does not clip.</summary>
     public double Clip { get; init; } = 1;
 
+    /// <summary>What is credited with the reward; RL on tokens has no choice here.</summary>
+    public RlCredit Credit { get; init; } = RlCredit.Option;
+
     /// <summary>Seed of order and samples.</summary>
     public ulong Seed { get; init; }
+
+    /// <summary>Updates between checkpoints; 0: only when the run ends or is interrupted.</summary>
+    public int CheckpointEvery { get; init; } = 50;
+
+    /// <summary>Checkpoints that are kept.</summary>
+    public int KeepCheckpoints { get; init; } = 2;
+
+    /// <summary>Updates between evaluations on validation problems, where there are some.</summary>
+    public int EvaluateEvery { get; init; } = 20;
 
     /// <summary>Checks the ranges.</summary>
     /// <exception cref="OllmException">A value is out of range.</exception>
@@ -51,6 +73,8 @@ public sealed record LatentRlOptions
             throw new OllmException($"--lr {LearningRate}, falling to {FinalLearningRate}: expected 0 or more");
         if (!(Entropy >= 0 && double.IsFinite(Entropy))) throw new OllmException($"entropy bonus {Entropy}: expected 0 or more");
         if (!(ClipRatio > 0)) throw new OllmException($"clip ratio {ClipRatio}: expected a number above 0");
+        if (CheckpointEvery < 0) throw new OllmException($"--checkpoint-every {CheckpointEvery}: expected 0 or more updates");
+        if (EvaluateEvery < 1) throw new OllmException($"--eval-every {EvaluateEvery}: expected at least 1 update");
         if (!(Clip >= 0)) throw new OllmException($"--clip {Clip}: expected 0 (off) or more");
     }
 }
@@ -60,7 +84,7 @@ public sealed record LatentRlOptions
 /// <param name="Reward">Mean reward of the rollouts: the share with a right answer.</param>
 /// <param name="ActiveGroups">Share of problems whose rollouts differ in reward, the only ones that teach.</param>
 /// <param name="Malformed">Share of rollouts without a recognisable answer.</param>
-/// <param name="Entropy">Mean of -log pi of the chosen options.</param>
+/// <param name="Entropy">Mean of -log pi of the choices: options, or tokens.</param>
 /// <param name="Loss">Mean surrogate loss of the first pass.</param>
 /// <param name="GradNorm">Gradient norm of the last pass before clipping.</param>
 /// <param name="LearningRate">Learning rate.</param>

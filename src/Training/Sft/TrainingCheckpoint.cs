@@ -9,7 +9,8 @@ namespace OllmNative.Training;
 /// <param name="Beta">Weight of the KL term in the next step.</param>
 /// <param name="MetricsLength">Bytes of metrics.jsonl at this step.</param>
 /// <param name="Run">What must agree between a run and its continuation.</param>
-public sealed record TrainingState(int Step, long Tokens, double Beta, long MetricsLength, string Run);
+/// <param name="Updates">Optimizer steps where they differ from <paramref name="Step"/>: latent RL makes several or none in a step.</param>
+public sealed record TrainingState(int Step, long Tokens, double Beta, long MetricsLength, string Run, int? Updates = null);
 
 /// <summary>
 /// A checkpoint of supervised training: an OLLM folder of its own with the optimizer's moments and the run's state beside
@@ -37,7 +38,7 @@ public sealed class TrainingCheckpoint
         JsonFields json = newest.State;
         return new TrainingCheckpoint(newest.Location, new TrainingState(
             json.RequiredInt("step", 0, int.MaxValue), json.OptionalCount("tokens") ?? 0, json.OptionalNumber("beta", 0, double.MaxValue) ?? 1,
-            json.OptionalCount("metrics_length") ?? 0, json.OptionalString("run") ?? ""));
+            json.OptionalCount("metrics_length") ?? 0, json.OptionalString("run") ?? "", json.OptionalInt("updates", 0, int.MaxValue)));
     }
 
     /// <summary>Reads parameters and moments.</summary>
@@ -74,6 +75,7 @@ public sealed class TrainingCheckpoint
         {
             ["step"] = state.Step, ["tokens"] = state.Tokens, ["beta"] = state.Beta, ["metrics_length"] = state.MetricsLength, ["run"] = state.Run,
         };
+        if (state.Updates is { } updates) fields["updates"] = updates;
         new CheckpointStore(outputFolder).Write(state.Step, Fill, fields, keep, score);
     }
 

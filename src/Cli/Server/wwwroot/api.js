@@ -1,4 +1,5 @@
 // The server: JSON, token streams, and the key that it may ask for.
+import { messagesOf } from "./conversation.js";
 
 const KeyName = "ollm-key";
 let askForKey = () => Promise.reject(new ApiError("The server asks for an API key.", 401));
@@ -51,17 +52,16 @@ async function errorMessage(response) {
 export const getJson = async path => (await request(path)).json();
 
 /**
- * Streams a completion. Yields {tokens, finish} as they come; a token is {token, text, latent, entropy, policy, options}.
- * @param story {kind, prompt, system, latent, seed}: what the text starts from.
+ * Streams a completion. Yields {text, tokens, finish} as they come; a token is {token, text, latent, entropy, policy, options}.
+ * @param story {kind, prompt, system, turns, latent, seed}: what the text starts from.
  * @param maxTokens tokens of the whole answer.
  * @param latents options of the first tokens, which the server takes instead of choosing.
  */
 export async function* stream(story, maxTokens, latents, signal) {
     const chat = story.kind === "chat";
-    const messages = [...(story.system ? [{ role: "system", content: story.system }] : []), { role: "user", content: story.prompt }];
     const ollm = { latent: story.latent, return_options: true };
     if (latents.length > 0) ollm.options_prefix = latents;
-    const body = { ...(chat ? { messages } : { prompt: story.prompt }), max_tokens: maxTokens, stream: true, temperature: 0, seed: story.seed, ollm };
+    const body = { ...(chat ? { messages: messagesOf(story) } : { prompt: story.prompt }), max_tokens: maxTokens, stream: true, temperature: 0, seed: story.seed, ollm };
     const response = await request(chat ? "v1/chat/completions" : "v1/completions", {
         method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal,
     });
@@ -74,7 +74,7 @@ export async function* stream(story, maxTokens, latents, signal) {
         const text = choice.text ?? choice.delta?.content ?? "";
         // A server without option data still streams text: then each piece of it counts as one token.
         const tokens = choice.ollm?.tokens ?? (text === "" ? [] : [{ text }]);
-        yield { tokens, finish: choice.finish_reason ?? null };
+        yield { text, tokens, finish: choice.finish_reason ?? null };
     }
     throw new ApiError("The connection ended before the answer did.", 0);
 }

@@ -1,6 +1,7 @@
 // The Explore view: one story, its tokens, the options of a token, and the branches made by taking other options.
 import { stream } from "./api.js";
 import { BranchList } from "./branches.js";
+import { Conversation, turnItems } from "./conversation.js";
 import { byId } from "./dom.js";
 import { Announcer } from "./live.js";
 import { OptionsPanel } from "./options.js";
@@ -10,6 +11,8 @@ import { BranchTree } from "./tree.js";
 export class Explore {
     #tree = new BranchTree();
     #story = null;
+    #conversation = new Conversation();
+    #fresh = false;
     #abort = null;
     #shown = -1;
     #strip; #panel; #list; #live; #onBusy; #onProblem;
@@ -31,17 +34,29 @@ export class Explore {
         byId("undo").addEventListener("click", () => this.undo());
         byId("redo").addEventListener("click", () => this.redo());
         byId("continue").addEventListener("click", () => this.#continue());
+        byId("new-chat").addEventListener("click", () => this.#newChat());
     }
 
     get running() { return this.#abort !== null; }
 
-    /** Starts a new story; the branches of the one before go. */
+    /** Starts a new story; the branches of the one before go. A chat goes on from the branch that is shown, until it is ended. */
     generate(story) {
         this.stop();
-        this.#story = story;
+        if (story.kind !== "chat") this.#conversation.clear();
+        else if (this.#story?.kind === "chat" && !this.#fresh) this.#conversation.add(this.#story.prompt, this.#tree.current?.text ?? "");
+        this.#fresh = false;
+        this.#story = { ...story, turns: this.#conversation.turns };
         const root = this.#tree.start();
         this.#reset();
         return this.#write(root, [], story.maxTokens);
+    }
+
+    /** Forgets the turns so far; the answer that is shown stays, but the next message begins anew. */
+    #newChat() {
+        this.#conversation.clear();
+        this.#fresh = true;
+        this.#render();
+        byId("prompt").focus();
     }
 
     stop() {
@@ -83,13 +98,14 @@ export class Explore {
     /** Streams a branch. The server answers from the first token on, taking the options of the prefix, so tokens replace the shared ones one by one. */
     async #write(branch, latents, maxTokens, focusAt = -1) {
         const abort = this.#abort = new AbortController();
-        Object.assign(branch, { status: "running", finish: null, error: null });
+        Object.assign(branch, { status: "running", finish: null, error: null, text: "" });
         this.#onProblem(null);
         this.#render();
         let count = 0;
         try {
             for await (const part of stream(this.#story, maxTokens, latents, abort.signal)) {
                 for (const token of part.tokens) this.#arrived(branch, count++, token, focusAt, latents.length);
+                branch.text += part.text;
                 if (part.finish) branch.finish = part.finish;
             }
             branch.tokens.length = count;
@@ -145,6 +161,9 @@ export class Explore {
         byId("redo").disabled = !this.#tree.canRedo;
         const ended = branch && (branch.status === "stopped" || branch.status === "failed" || branch.finish === "length");
         byId("continue").disabled = !ended || branch.tokens.length === 0 || branch.latents(branch.tokens.length) === null;
+        byId("turns").replaceChildren(...turnItems(this.#conversation.turns));
+        byId("turns").hidden = this.#conversation.turns.length === 0;
+        byId("new-chat").hidden = this.#story?.kind !== "chat" || this.#fresh;
         this.#onBusy(this.running);
     }
 

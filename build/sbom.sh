@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# A software bill of materials (CycloneDX 1.5) of what the program ships, made from the lock files.
+# Usage: build/sbom.sh [FILE]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+dotnet run build/Sbom.cs -- "${1:-artifacts/sbom.cdx.json}" src/*/packages.lock.json

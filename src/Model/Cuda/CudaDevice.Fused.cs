@@ -1,0 +1,115 @@
+#if !ILGPU
+using OllmNative.Kernels;
+using OllmNative.Runtime.Extensions;
+using OllmNative.Runtime.Language;
+
+namespace OllmNative.Model.Cuda;
+
+/// <summary>What decoding gains by: norms inside of the products of a few rows, and steps recorded into a graph.</summary>
+public sealed partial class CudaDevice
+{
+    private const int MostRecordings = 64;
+
+    private readonly Dictionary<(RepeatKey Key, int Keys), KernelGraph?> _recordings = [];
+    private Action<Queue, Launch, Floats, Floats, Words, Words, Words, Floats, Floats, Floats, Floats, Floats, Floats, NormProductsShape>? _normOne, _normFour, _normEight;
+    private Action<Queue, Launch, Floats, Floats, Words, Words, Floats, NormProductsShape>? _gateOne, _gateFour, _gateEight;
+
+    /// <inheritdoc/>
+    public override void NormMatMulEach(DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, params ReadOnlySpan<Projection> projections)
+    {
+        if (projections.Length is < 1 or > 3 || !Fusible(x, gain, projections))
+        {
+            base.NormMatMulEach(x, gain, eps, normed, projections);
+            return;
+        }
+        Projection first = projections[0], second = projections.Length > 1 ? projections[1] : default, third = projections.Length > 2 ? projections[2] : default;
+        NormProductsShape shape = FusedShape(x, gain, eps);
+        (shape.Outputs0, shape.Outputs1, shape.Outputs2) = (first.W.Rows, second.W?.Rows ?? 0, third.W?.Rows ?? 0);
+        var launch = shape.Rows == 1 ? _normOne ??= LoadNorm(NormProducts.One)
+            : shape.Rows <= 4 ? _normFour ??= LoadNorm(NormProducts.Four)
+            : _normEight ??= LoadNorm(NormProducts.Eight);
+        launch(
+            _queue, NormProducts.Config(shape), In(x), In(gain), WordsOf(first.W), WordsOf(second.W), WordsOf(third.W),
+            In(first.Bias), In(second.Bias), In(third.Bias), Out(first.Output), Out(second.Output), Out(third.Output), shape);
+    }
+
+    /// <inheritdoc/>
+    public override void NormGateUp(
+        DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, DeviceMatrix gate, DeviceMatrix up,
+        DeviceView<float> output, DeviceView<float> upOutput)
+    {
+        ArgumentNullException.ThrowIfNull(gate);
+        ArgumentNullException.ThrowIfNull(up);
+        if (!Fusible(x, gain, [new Projection(gate, default, output), new Projection(up, default, upOutput)]))
+        {
+            base.NormGateUp(x, gain, eps, normed, gate, up, output, upOutput);
+            return;
+        }
+        NormProductsShape shape = FusedShape(x, gain, eps);
+        shape.Outputs0 = gate.Rows;
+        var launch = shape.Rows == 1 ? _gateOne ??= LoadGate(NormProducts.GateUpOne)
+            : shape.Rows <= 4 ? _gateFour ??= LoadGate(NormProducts.GateUpFour)
+            : _gateEight ??= LoadGate(NormProducts.GateUpEight);
+        launch(_queue, NormProducts.GateConfig(shape), In(x), In(gain), WordsOf(gate), WordsOf(up), Out(output), shape);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// The first step with a key runs, so that kernels are loaded and memory is there; the second is recorded. The tables that say how long
+    /// the sequences are lie in device memory and are uploaded before; the key's layout holds up to the next power of two of keys.
+    /// </remarks>
+    public override void Repeat(in RepeatKey key, ReadOnlySpan<SequenceSpan> sequences, Action work)
+    {
+        ArgumentNullException.ThrowIfNull(work);
+        if (!_options.Graphs || sequences.Length > ProductTable.MostFewRows || LaunchProfiler.Active is not null)
+        {
+            work();
+            return;
+        }
+        int keys = 0;
+        foreach (SequenceSpan sequence in sequences) keys = Math.Max(keys, sequence.Past + sequence.Count);
+        (RepeatKey, int) place = (key, KeyBucket(keys));
+        if (!_recordings.TryGetValue(place, out KernelGraph? recording))
+        {
+            work();
+            if (_recordings.Count >= MostRecordings) ForgetRecordings();
+            _recordings[place] = null;
+            return;
+        }
+        Items(sequences, 1);
+        if (recording is null) _recordings[place] = recording = _queue.CaptureGraph(work);
+        recording.Launch();
+        // What the recording writes does not count as written, so copies of it in another form are not to be trusted.
+        foreach (Bf16Copy copy in _copies) copy.Source = null;
+    }
+
+    private void ForgetRecordings()
+    {
+        foreach (KernelGraph? recording in _recordings.Values) recording?.Dispose();
+        _recordings.Clear();
+    }
+
+    /// <summary>A few rows with bf16 weights, everything where 16-byte loads can reach it.</summary>
+    private bool Fusible(DeviceView<float> x, DeviceView<float> gain, ReadOnlySpan<Projection> projections)
+    {
+        bool fits = !_options.Plain && x.Length > 0 && x.Length <= ProductTable.MostFewRows * gain.Length && gain.Length % 8 == 0 && x.Offset % 4 == 0 && gain.Offset % 4 == 0;
+        foreach (Projection projection in projections)
+        {
+            var m = (CudaMatrix)projection.W;
+            fits = fits && m.Columns == gain.Length && (m.IsFloat ? _options.Bf16Parameters : m.DType == DType.BF16);
+        }
+        return fits;
+    }
+
+    private static NormProductsShape FusedShape(DeviceView<float> x, DeviceView<float> gain, float eps) =>
+        new() { Rows = checked((int)(x.Length / gain.Length)), Inputs = checked((int)gain.Length), Epsilon = eps };
+
+    private Words WordsOf(DeviceMatrix? matrix) => matrix is null ? default : WeightsOf((CudaMatrix)matrix).Words;
+
+    private Action<Queue, Launch, Floats, Floats, Words, Words, Words, Floats, Floats, Floats, Floats, Floats, Floats, NormProductsShape> LoadNorm(
+        Action<Floats, Floats, Words, Words, Words, Floats, Floats, Floats, Floats, Floats, Floats, NormProductsShape> kernel) => _accelerator.LoadKernel(kernel);
+
+    private Action<Queue, Launch, Floats, Floats, Words, Words, Floats, NormProductsShape> LoadGate(
+        Action<Floats, Floats, Words, Words, Floats, NormProductsShape> kernel) => _accelerator.LoadKernel(kernel);
+}
+#endif
