@@ -51,7 +51,7 @@ public sealed class CliDeviceTests
         JsonElement json = CliRun.Of("bench", "kernels", "--device", "emulator", "--only", "matmul", "--json").Json;
         Assert.True(json.GetProperty("emulated").GetBoolean());
         JsonElement[] kernels = [.. json.GetProperty("kernels").EnumerateArray()];
-        Assert.Equal(["MatMul1", "MatMul2", "MatMul3", "MatMulBf16"], kernels.Select(kernel => kernel.GetProperty("kernel").GetString()));
+        Assert.Equal(["MatMul1", "MatMul2", "MatMul3", "MatMulBf16", "MatMulWgmma"], kernels.Select(kernel => kernel.GetProperty("kernel").GetString()));
         Assert.All(kernels, kernel => Assert.True(kernel.GetProperty("milliseconds").GetDouble() > 0));
     }
 

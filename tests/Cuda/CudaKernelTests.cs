@@ -31,6 +31,15 @@ public sealed class CudaKernelTests
     }
 
     [Fact]
+    public void MatMulWgmma_BeforeHopper_IsRefusedByName()
+    {
+        using var ampere = new PtxGpu(new PtxDriver { ComputeMajor = 8 });
+        var error = Assert.ThrowsAny<Exception>(() => KernelTrials.All.Single(plan => plan.NeedsHopper).On(ampere.Accelerator, new TrialSize(1, 2, 8), 1));
+        Assert.Contains("sm_90", error.Message, StringComparison.Ordinal);
+        Assert.All(KernelTrials.All, plan => Assert.Equal(!plan.NeedsHopper, plan.RunsOn(ampere.Accelerator)));
+    }
+
+    [Fact]
     public void Plans_All_NameKernelsOfTheCatalog() => Assert.All(KernelTrials.All, plan => Assert.NotNull(KernelCatalog.Get(plan.Kernel)));
 
     private struct Inner

@@ -235,8 +235,18 @@ internal sealed unsafe partial class PtxDriver
         if (!_functions.TryGetValue(function, out Function? f) || Get<Stream>(stream) is not { } s) return CuResult.InvalidHandle;
         if (grid.Size <= 0 || group.Size is <= 0 or > 1024 || shared > f.GrantedShared) return CuResult.InvalidValue;
         // The driver reads the values before it returns.
-        ulong[] arguments = [.. f.Module.Ptx.Parameters.Select((parameter, i) => Read(parameters[i], parameter.Type))];
-        return Give(s, new Work("kernel", function, () => new PtxMachine(f.Module.Ptx, Memory).Launch(grid, group, arguments, shared)));
+        byte[]?[] maps = [.. f.Module.Ptx.Parameters.Select((parameter, i) => parameter.Type == "b8" ? new ReadOnlySpan<byte>(parameters[i], sizeof(TensorMapBits)).ToArray() : null)];
+        ulong[] arguments = [.. f.Module.Ptx.Parameters.Select((parameter, i) => maps[i] is null ? Read(parameters[i], parameter.Type) : 0)];
+        return Give(s, new Work("kernel", function, () => Run(f.Module.Ptx, grid, group, arguments, maps, shared)));
+    }
+
+    /// <summary>Tensor maps lie in parameter memory while the kernel runs; here that is memory of its own.</summary>
+    private void Run(PtxModule module, Dim3 grid, Dim3 group, ulong[] arguments, byte[]?[] maps, int shared)
+    {
+        ulong[] all = [.. arguments.Select((argument, i) => maps[i] is { } map ? Memory.Allocate(map) : argument)];
+        new PtxMachine(module, Memory).Launch(grid, group, all, shared);
+        for (int i = 0; i < maps.Length; i++)
+            if (maps[i] is not null) Memory.Free(all[i]);
     }
 
     private static ulong Read(void* at, string type) => type switch
@@ -257,8 +267,10 @@ internal sealed unsafe partial class PtxDriver
         if (rank is < 1 or > 5 || address % 16 != 0 || (nint)map % 64 != 0) return CuResult.InvalidValue;
         for (int i = 0; i < rank; i++)
             if (dimensions[i] is 0 or > 1UL << 32 || box[i] is 0 or > 256 || elementStrides[i] is 0 or > 8 || (i + 1 < rank && strides[i] % 16 != 0)) return CuResult.InvalidValue;
-        new Span<byte>(map, sizeof(TensorMapBits)).Clear();
-        *(nint*)map = address;
+        int elementSize = dataType switch { 0 => 1, 1 or 6 or 9 => 2, 2 or 3 or 7 => 4, _ => 8 };
+        if (rank != 2 || box[0] * elementSize % 16 != 0) return CuResult.InvalidValue;
+        new PtxTensorMap((ulong)address, (long)dimensions[0], (long)dimensions[1], (long)strides[0], (int)box[0], (int)box[1], elementSize, swizzle)
+            .Encode().CopyTo(new Span<byte>(map, sizeof(TensorMapBits)));
         return Enter();
     }
 }

@@ -30,7 +30,7 @@ internal static class BenchKernelsCommand
     {
         using KernelMachine machine = KernelMachine.Open(device);
         Roofline? limits = Roofline.Of(machine.Accelerator);
-        KernelTrialPlan[] plans = [.. KernelTrials.All.Where(plan => only is null || plan.Kernel.Contains(only, StringComparison.OrdinalIgnoreCase))];
+        KernelTrialPlan[] plans = [.. KernelTrials.All.Where(plan => plan.RunsOn(machine.Accelerator)).Where(plan => only is null || plan.Kernel.Contains(only, StringComparison.OrdinalIgnoreCase))];
         var rows = new List<Row>();
         using (Progress bar = ui.Progress("bench kernels", plans.Length))
         {

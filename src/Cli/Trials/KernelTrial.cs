@@ -1,3 +1,4 @@
+using OllmNative.Runtime.Cuda;
 using OllmNative.Runtime.Language;
 
 namespace OllmNative.Cli.Trials;
@@ -111,6 +112,13 @@ internal sealed class KernelTrial(Accelerator accelerator, int seed) : IDisposab
 /// <param name="Prepare">Fills a trial of some sizes.</param>
 internal sealed record KernelTrialPlan(string Kernel, double Tolerance, TrialSize Large, Action<KernelTrial, TrialSize> Prepare)
 {
+    /// <summary>Whether a GPU must be of compute capability 9.0; the emulator runs everything.</summary>
+    public bool NeedsHopper { get; init; }
+
+    /// <summary>Whether it can run there.</summary>
+    public bool RunsOn(Accelerator accelerator) =>
+        !NeedsHopper || accelerator is not CudaAccelerator gpu || gpu.Architecture is { Major: 9, Minor: 0 };
+
     /// <summary>A trial on a device.</summary>
     public KernelTrial On(Accelerator accelerator, TrialSize size, int seed)
     {

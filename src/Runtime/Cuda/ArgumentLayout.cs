@@ -3,6 +3,7 @@ using System.Reflection.Emit;
 using System.Runtime.CompilerServices;
 using OllmNative.Runtime.Compiler.Frontend;
 using OllmNative.Runtime.Compiler.Ir;
+using OllmNative.Runtime.Extensions;
 
 namespace OllmNative.Runtime.Cuda;
 
@@ -12,7 +13,7 @@ namespace OllmNative.Runtime.Cuda;
 /// </summary>
 internal static class ArgumentLayout
 {
-    /// <summary>A scalar: its byte offset in the struct, and its size.</summary>
+    /// <summary>A scalar: its byte offset in the struct, and its size as a parameter. A tensor map counts as one, of 128 bytes.</summary>
     internal readonly record struct Piece(int Offset, int Bytes);
 
     /// <summary>The scalars of a type.</summary>
@@ -31,6 +32,10 @@ internal static class ArgumentLayout
         if (layout.IsScalar)
         {
             pieces.Add(new Piece(at, layout.Size));
+        }
+        else if (type == typeof(TensorMap))
+        {
+            pieces.Add(new Piece(at, IrType.Map.Size()));
         }
         else if (layout.IsView)
         {

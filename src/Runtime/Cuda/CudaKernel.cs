@@ -30,7 +30,7 @@ internal sealed unsafe class CudaKernel : Kernel
         CudaStream own = _gpu.Own(stream);
         ulong* words = stackalloc ulong[_parameters.Words + 1];
         void** pointers = stackalloc void*[_parameters.Passed + 1];
-        var block = new ParameterBlock(words);
+        var block = new ParameterBlock(_gpu, words);
         arguments.Write(ref block);
         CudaFunction function = _only ?? Version(words, arguments);
         _parameters.Point(words, pointers);

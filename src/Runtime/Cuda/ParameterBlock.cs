@@ -1,12 +1,13 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using OllmNative.Runtime.Compiler.Frontend;
+using OllmNative.Runtime.Extensions;
 using OllmNative.Runtime.Language;
 
 namespace OllmNative.Runtime.Cuda;
 
 /// <summary>Writes the arguments of a launch, scalar by scalar, into words on the launching thread's stack. Allocates nothing.</summary>
-internal unsafe struct ParameterBlock(ulong* words) : IArgumentSink
+internal unsafe struct ParameterBlock(CudaAccelerator accelerator, ulong* words) : IArgumentSink
 {
     private int _count;
 
@@ -18,7 +19,8 @@ internal unsafe struct ParameterBlock(ulong* words) : IArgumentSink
             ref byte at = ref Unsafe.AddByteOffset(ref first, piece.Offset);
             if (piece.Bytes > sizeof(ulong))
             {
-                Unsafe.CopyBlockUnaligned(ref *(byte*)(words + _count), ref at, (uint)piece.Bytes);
+                // The driver's own description of the matrix takes the place of ours.
+                *(TensorMapBits*)(words + _count) = TensorMapEncoder.Encode(accelerator, Unsafe.As<byte, TensorMap>(ref at));
                 _count += piece.Bytes / sizeof(ulong);
                 continue;
             }
