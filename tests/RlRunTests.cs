@@ -10,10 +10,11 @@ public sealed class RlRunTests : IDisposable
 
     private static readonly LatentRlOptions Settings = new()
     {
-        Steps = 8, Problems = 4, Rollouts = 6, MaxTokens = 2, LearningRate = 0.02, FinalLearningRate = 0.01, Seed = 3, CheckpointEvery = 3, EvaluateEvery = 2,
+        Steps = 8, Problems = 4, Rollouts = 6, MaxTokens = 1, LearningRate = 0.02, FinalLearningRate = 0.01, Seed = 3, CheckpointEvery = 3, EvaluateEvery = 2,
     };
 
-    private readonly TinyBackbone _tiny = new(vocabulary: 303);
+    // Wide enough that four of 303 tokens can be likelier than all others together.
+    private readonly TinyBackbone _tiny = new(hidden: 64, vocabulary: 303);
     private readonly Tokenizer _tokenizer = Tokenizer.Load(new CliTextModel().Folder);
     private readonly string _folder = TestData.NewFolder();
 
@@ -35,6 +36,7 @@ public sealed class RlRunTests : IDisposable
         foreach (string file in (string[])["ollm.safetensors", "evals.jsonl", "best/ollm.safetensors"])
             Assert.Equal(File.ReadAllBytes(Path.Combine(_folder, "whole", file)), File.ReadAllBytes(Path.Combine(_folder, "parts", file)));
         Assert.Equal(Metrics("whole"), Metrics("parts"));
+        Assert.Contains(Metrics("whole"), line => line.ActiveGroups > 0);
         Assert.Equal(Enumerable.Range(1, 8), Metrics("whole").Select(line => line.Step));
         Assert.Equal([0, 2, 4, 6, 8], RlRun.ReadEvaluations(Path.Combine(_folder, "whole")).Select(line => line.Step));
     }
@@ -78,7 +80,7 @@ public sealed class RlRunTests : IDisposable
         using OllmModel ollm = NewOllm("token");
         float[] others = [.. ollm.Parameters.Module("encoder").ToArray(), .. ollm.Parameters.Module("policy").ToArray()], decoder = ollm.Parameters.Module("decoder").ToArray();
         var rewards = new List<double>();
-        using (AnswerRl rl = NewRl(ollm, "token", Settings with { Steps = 25, MaxTokens = 1 })) rl.Run(line => rewards.Add(line.Reward));
+        using (AnswerRl rl = NewRl(ollm, "token", Settings with { Steps = 25 })) rl.Run(line => rewards.Add(line.Reward));
         Assert.InRange(rewards[0], 0, 0.6);
         Assert.True(rewards.TakeLast(5).Average() > 0.95, $"rewards: {string.Join(' ', rewards)}");
         float[] after = [.. ollm.Parameters.Module("encoder").ToArray(), .. ollm.Parameters.Module("policy").ToArray()];
@@ -90,7 +92,7 @@ public sealed class RlRunTests : IDisposable
     public void Run_BestEvaluation_IsKept()
     {
         using OllmModel ollm = NewOllm("option");
-        using AnswerRl rl = NewRl(ollm, "option", Settings with { Steps = 20 });
+        using AnswerRl rl = NewRl(ollm, "option", Settings with { Steps = 20, MaxTokens = 2 });
         using Generator generator = new(_tiny.Model, ollm, 3, 8, _tokenizer.VocabularySize);
         var sampler = new AnswerSampler(generator, _tokenizer, [], 2);
         var run = new RlRun(rl, Path.Combine(_folder, "run"), sampler, Problems("33"));
@@ -114,14 +116,14 @@ public sealed class RlRunTests : IDisposable
     {
         using AnswerRl rl = NewRl(ollm, arm, settings);
         using Generator generator = new(_tiny.Model, ollm, 3, 8, _tokenizer.VocabularySize);
-        var run = new RlRun(rl, Path.Combine(_folder, name), new AnswerSampler(generator, _tokenizer, [], 2), Problems("3"));
+        var run = new RlRun(rl, Path.Combine(_folder, name), new AnswerSampler(generator, _tokenizer, [], settings.MaxTokens), Problems("3"));
         run.TryResume();
         run.Run(onStep, cancellation: cancellation);
     }
 
     private AnswerRl NewRl(OllmModel ollm, string arm, LatentRlOptions settings) => arm == "token"
         ? new TokenRl(_tiny.Model, ollm, _tokenizer, Problems("3"), [], settings)
-        : new LatentRl(_tiny.Model, ollm, _tokenizer, Problems(settings.Steps == 20 ? "33" : "3"), [], settings with { Credit = arm == "group" ? RlCredit.Token : RlCredit.Option });
+        : new LatentRl(_tiny.Model, ollm, _tokenizer, Problems(settings.MaxTokens == 2 ? "33" : "3"), [], settings with { Credit = arm == "group" ? RlCredit.Token : RlCredit.Option });
 
     /// <summary>Options (or, with one option, a bias) that make the digits 1 to 4 the only likely tokens.</summary>
     private OllmModel NewOllm(string arm, ulong seed = 1) => DigitOptions.NewOllm(_tiny, arm == "token" ? 1 : 4, Width, seed);

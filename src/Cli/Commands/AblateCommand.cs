@@ -27,6 +27,7 @@ internal static class AblateCommand
             string folder = parsed.GetValue(output)!;
             StudyOptions options = flags.Read(parsed);
             Files.PrepareFolder("--out", folder);
+            using RunLock held = RunLock.Take(folder);
             if (parsed.GetValue(force)) Clear(folder);
             using ModelSession session = ModelSession.Open(parsed.GetValue(model) ?? DemoCommand.ShippedModel, threads: parsed.GetValue(threads));
             Run(ui, session, options, flags.Kinds(parsed), folder);

@@ -22,8 +22,8 @@ internal static class OptionsReportCommand
             using ModelSession session = model.Open(parsed);
             DataSource source = data.Open(parsed, session, ui);
             using TokenRowStore rows = source.ReadTokenRows();
+            if (rows.Count == 0) throw new OllmException($"{source.Path}: no row has a target, expected completions after the prompts (see --max-length)");
             OptionFacts facts = Measure(session, rows, ui);
-            if (facts.Positions.Count == 0) throw new OllmException($"{source.Path}: no row has a target, expected completions after the prompts (see --max-length)");
             OptionReport report = OptionReport.From(facts, parsed.GetValue(ambiguous));
             string? folder = parsed.GetValue(output);
             if (folder is not null) WritePage(parsed, report, facts, folder);

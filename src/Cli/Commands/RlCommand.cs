@@ -7,8 +7,6 @@ namespace OllmNative.Cli.Commands;
 /// <summary><c>ollm rl</c>: reinforcement learning of the policy, or of the tokens of an adapter with one option.</summary>
 internal static class RlCommand
 {
-    private const string Checkpoints = "checkpoints";
-
     private static readonly LatentRlOptions Defaults = new();
 
     public static Command Create(Output ui)
@@ -41,8 +39,10 @@ internal static class RlCommand
             using Generator? generator = checks is null ? null : NewGenerator(session, checks, maxTokens, source);
             AnswerSampler? sampler = generator is null ? null : new AnswerSampler(generator, source.Tokenizer, source.Encoder.StopTokens, maxTokens);
             var run = new RlRun(rl, folder, sampler, checks);
-            if (resumed) run.TryResume();
-            else Prepare(folder);
+            Files.PrepareFolder("--out", folder);
+            using RunLock held = RunLock.Take(folder);
+            if (resumed) run.TryResume(ui.Log);
+            else Clear(folder);
             Run(rl, run, folder, ui);
             Finish(parsed, folder, run, problems.Count, source.Skipped, ui);
         });
@@ -55,7 +55,7 @@ internal static class RlCommand
         if (resume && force) throw new OllmException("--resume and --force exclude each other");
         if (resume)
             return TrainingCheckpoint.Newest(folder) is not null ? true : throw new OllmException($"--out {folder}: nothing to resume, expected checkpoints of an earlier run in it");
-        string? found = ((string[])[Checkpoints, MetricsLog.FileName, OllmManifest.FileName, "ollm.safetensors"]).FirstOrDefault(name => Path.Exists(Path.Combine(folder, name)));
+        string? found = ((string[])[CheckpointStore.FolderName, MetricsLog.FileName, OllmManifest.FileName, "ollm.safetensors"]).FirstOrDefault(name => Path.Exists(Path.Combine(folder, name)));
         if (found is not null && !force) throw new OllmException($"--out {folder}: holds {found} already; --resume continues that run, --force replaces it");
         return false;
     }
@@ -73,12 +73,12 @@ internal static class RlCommand
     }
 
     /// <summary>Files of a run that is replaced must not be taken for this one's.</summary>
-    private static void Prepare(string folder)
+    private static void Clear(string folder)
     {
-        Files.PrepareFolder("--out", folder);
         foreach (string name in (string[])[MetricsLog.FileName, RlRun.EvaluationsFile]) File.Delete(Path.Combine(folder, name));
-        foreach (string name in (string[])[Checkpoints, RlRun.BestFolder])
-            if (Directory.Exists(Path.Combine(folder, name))) Directory.Delete(Path.Combine(folder, name), recursive: true);
+        new CheckpointStore(folder).Clear();
+        string best = Path.Combine(folder, RlRun.BestFolder);
+        if (Directory.Exists(best)) Directory.Delete(best, recursive: true);
     }
 
     private static void Run(AnswerRl rl, RlRun run, string folder, Output ui)

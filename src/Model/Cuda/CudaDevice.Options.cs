@@ -28,7 +28,7 @@ public sealed partial class CudaDevice
         int rows = checked((int)(x.Length / columns));
         if (rows == 0) return;
         if (columns <= ShortRow || _options.Plain)
-            (_shortSoftmax ??= _accelerator.LoadKernel<Floats, Floats, int, int>(Kernels.OptionSoftmax.Forward))(_queue, Each(rows), In(x), Out(p), rows, columns);
+            (_shortSoftmax ??= _accelerator.LoadKernel<Floats, Floats, int, int>(Kernels.OptionSoftmax.Forward))(_queue, EachRow(rows), In(x), Out(p), rows, columns);
         else
         {
             (_longSoftmax ??= _accelerator.LoadKernel<Floats, Floats, int>(Kernels.Softmax.Forward))(
@@ -43,7 +43,7 @@ public sealed partial class CudaDevice
         int rows = checked((int)(p.Length / columns));
         if (rows == 0) return;
         (_softmaxBackward ??= _accelerator.LoadKernel<Floats, Floats, Floats, int, int, float, int>(Kernels.OptionSoftmax.Backward))(
-            _queue, Each(rows), In(p), In(dp), Out(dx), rows, columns, scale, accumulate ? 1 : 0);
+            _queue, EachRow(rows), In(p), In(dp), Out(dx), rows, columns, scale, accumulate ? 1 : 0);
     }
 
     /// <inheritdoc/>
@@ -53,7 +53,7 @@ public sealed partial class CudaDevice
         Expect(logits.Length == keys.Length * columns && soft.Length == logits.Length && hard.Length == logits.Length, "GumbelSoftmax: logits, soft, hard [N, K], keys [N]");
         if (keys.Length == 0) return;
         (_gumbel ??= _accelerator.LoadKernel<Floats, Keys, Floats, Floats, float, int, int>(Kernels.GumbelSoftmax.Forward))(
-            _queue, Each(keys.Length), In(logits), In(keys), Out(soft), Out(hard), temperature, checked((int)keys.Length), columns);
+            _queue, EachRow(keys.Length), In(logits), In(keys), Out(soft), Out(hard), temperature, checked((int)keys.Length), columns);
     }
 
     /// <inheritdoc/>
@@ -62,7 +62,7 @@ public sealed partial class CudaDevice
         Expect(q.Length == kl.Length * columns && dLogits.Length == q.Length, "UniformKl: q and dLogits [N, K], kl [N]");
         if (kl.Length == 0) return;
         (_uniformKl ??= _accelerator.LoadKernel<Floats, Floats, Floats, int, int, float, float>(Kernels.UniformKl.Forward))(
-            _queue, Each(kl.Length), In(q), Out(kl), Out(dLogits), checked((int)kl.Length), columns, MathF.Log(columns), scale);
+            _queue, EachRow(kl.Length), In(q), Out(kl), Out(dLogits), checked((int)kl.Length), columns, MathF.Log(columns), scale);
     }
 
     /// <inheritdoc/>
@@ -71,7 +71,7 @@ public sealed partial class CudaDevice
         Expect(logits.Length == loss.Length * columns && q.Length == logits.Length && dLogits.Length == logits.Length, "PolicyCrossEntropy: logits, q, dLogits [N, K], loss [N]");
         if (loss.Length == 0) return;
         (_policyCe ??= _accelerator.LoadKernel<Floats, Floats, Floats, Floats, int, int, float>(Kernels.PolicyCrossEntropy.Forward))(
-            _queue, Each(loss.Length), In(logits), In(q), Out(loss), Out(dLogits), checked((int)loss.Length), columns, scale);
+            _queue, EachRow(loss.Length), In(logits), In(q), Out(loss), Out(dLogits), checked((int)loss.Length), columns, scale);
     }
 
     /// <inheritdoc/>
@@ -81,7 +81,7 @@ public sealed partial class CudaDevice
         Expect(q.Length == loss.Length * columns && ce.Length == q.Length && dq.Length == q.Length && share.Length == q.Length, "MarginalLoss: q, ce, dq, share [N, K], loss [N]");
         if (loss.Length == 0) return;
         (_marginal ??= _accelerator.LoadKernel<Floats, Floats, Floats, Floats, Floats, int, int, float>(Kernels.MarginalLoss.Forward))(
-            _queue, Each(loss.Length), In(q), In(ce), Out(loss), Out(dq), Out(share), checked((int)loss.Length), columns, scale);
+            _queue, EachRow(loss.Length), In(q), In(ce), Out(loss), Out(dq), Out(share), checked((int)loss.Length), columns, scale);
     }
 
     /// <inheritdoc/>
@@ -92,7 +92,10 @@ public sealed partial class CudaDevice
         Expect(logits.Length == options.Length * columns && dLogits.Length == logits.Length, "PolicyGradient: logits, dLogits [N, K], options [N]");
         if (options.Length == 0) return;
         (_policyGradient ??= _accelerator.LoadKernel<Floats, Ints, Floats, Floats, Floats, Floats, Floats, int, int, float, float, float>(Kernels.PolicyGradient.Forward))(
-            _queue, Each(options.Length), In(logits), In(options), In(advantage), In(oldLogProbability), Out(loss), Out(logProbability), Out(dLogits),
+            _queue, EachRow(options.Length), In(logits), In(options), In(advantage), In(oldLogProbability), Out(loss), Out(logProbability), Out(dLogits),
             checked((int)options.Length), columns, clip, entropyBonus, scale);
     }
+
+    /// <summary>One thread for each row, in groups of a warp: the rows are few and their threads slow, so they are spread.</summary>
+    private static Launch EachRow(long rows) => new(checked((int)((rows + 31) / 32)), 32);
 }

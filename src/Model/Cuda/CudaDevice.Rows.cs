@@ -12,6 +12,9 @@ public sealed partial class CudaDevice
     /// <summary>Rows that one thread of a column sum takes.</summary>
     private const int SumChunk = 64;
 
+    /// <summary>Columns of a part of a long row's search for its largest entry.</summary>
+    private const int ArgMaxPart = 2048;
+
     private Action<Queue, Launch, Ints, Floats, Floats, int>? _embedding;
     private Action<Queue, Launch, Ints, Words, Floats, int, int>? _embeddingWords;
     private Action<Queue, Launch, Floats, Ints, Floats, int>? _gather, _scatter;
@@ -24,6 +27,10 @@ public sealed partial class CudaDevice
     private Action<Queue, Launch, Floats, Ints, Floats, int, int, int>? _rope;
     private Action<Queue, Launch, Floats, Floats, Floats, Ints, Floats, Ints, Floats, Floats, Kernels.RopeToCacheShape>? _ropeToCache;
     private Action<Queue, Launch, Floats, Ints, int>? _argMax;
+    private Action<Queue, Launch, Floats, Floats, Ints, int, int>? _argMaxParts;
+    private Action<Queue, Launch, Floats, Ints, Ints, int>? _argMaxCombine;
+    private CudaBuffer<float>? _argMaxValues;
+    private CudaBuffer<int>? _argMaxIndices;
     private CudaBuffer<float>? _inverse, _sumParts;
 
     /// <inheritdoc/>
@@ -125,7 +132,18 @@ public sealed partial class CudaDevice
     {
         Expect(x.Length == index.Length * columns, "ArgMaxRows: x [N, columns], index [N]");
         if (index.Length == 0) return;
-        (_argMax ??= _accelerator.LoadKernel<Floats, Ints, int>(Kernels.ArgMax.Forward))(_queue, RowGroups(index.Length, columns), In(x), Out(index), columns);
+        if (_options.Plain || columns < 2 * ArgMaxPart)
+        {
+            (_argMax ??= _accelerator.LoadKernel<Floats, Ints, int>(Kernels.ArgMax.Forward))(_queue, RowGroups(index.Length, columns), In(x), Out(index), columns);
+            return;
+        }
+        // One group would read a row of logits on one multiprocessor, load after load.
+        int rows = checked((int)index.Length), parts = (columns + ArgMaxPart - 1) / ArgMaxPart;
+        Floats values = Scratch(ref _argMaxValues, (long)rows * parts).Write(0, (long)rows * parts);
+        Ints indices = Scratch(ref _argMaxIndices, (long)rows * parts).Write(0, (long)rows * parts);
+        (_argMaxParts ??= _accelerator.LoadKernel<Floats, Floats, Ints, int, int>(Kernels.ArgMax.Parts))(
+            _queue, new Launch(new Index3D(rows, parts, 1), new Index3D(Threads, 1, 1)), In(x), values, indices, columns, ArgMaxPart);
+        (_argMaxCombine ??= _accelerator.LoadKernel<Floats, Ints, Ints, int>(Kernels.ArgMax.Combine))(_queue, new Launch(rows, 32), values, indices, Out(index), parts);
     }
 
     private void ScaleRows(Floats x, Floats scale, int rows, int columns) =>

@@ -60,13 +60,16 @@ internal static partial class SelftestCases
 
     public static IEnumerable<SelftestCase> Options()
     {
-        yield return new("ArgMaxRows", 0, c =>
+        foreach (int most in (int[])[3000, 9000])
         {
-            // Few different values, so that the first among equals counts.
-            (int n, int d) = (c.Between(1, 4), c.Between(1, 3000));
-            c.Device.ArgMaxRows(c.Upload([.. Enumerable.Range(0, n * d).Select(_ => (float)c.Between(-3, 3))]), c.Indices(n), d);
-            return $"N {n}, columns {d}";
-        });
+            yield return new(most > 3000 ? "ArgMaxRows, long rows" : "ArgMaxRows", 0, c =>
+            {
+                // Few different values, so that the first among equals counts.
+                (int n, int d) = (c.Between(1, 4), c.Between(most > 3000 ? 4100 : 1, most));
+                c.Device.ArgMaxRows(c.Upload([.. Enumerable.Range(0, n * d).Select(_ => (float)c.Between(-3, 3))]), c.Indices(n), d);
+                return $"N {n}, columns {d}";
+            });
+        }
         foreach (int most in (int[])[20, 600])
         {
             yield return new(most > 20 ? "Softmax, long rows" : "Softmax", Float, c =>

@@ -30,8 +30,7 @@ public static partial class AnswerChecker
     {
         if (AnswerText.Same(a, b)) return true;
         if (a.Length > MaxLength || b.Length > MaxLength) return false;
-        a = AnswerText.Clean(a);
-        b = AnswerText.Clean(b);
+        (a, b) = AnswerPhrases.WithoutRange(AnswerPhrases.Usual(AnswerText.Clean(a)), AnswerPhrases.Usual(AnswerText.Clean(b)));
         if (AnswerText.Same(a, b)) return true;
         if (Compare(a, b, CommaReading.Thousands, CommaReading.Thousands)) return true;
         if (DecimalComma().IsMatch(a) && !b.Contains(',')) return Compare(a, b, CommaReading.Decimal, CommaReading.Thousands);

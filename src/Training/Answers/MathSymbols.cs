@@ -44,7 +44,7 @@ internal static class MathSymbols
     }.ToFrozenDictionary();
 
     /// <summary>Unit words of fewer than four letters; longer words after a value are dropped in any case.</summary>
-    public static readonly FrozenSet<string> ShortUnits = Set("mm cm dm km ft yd mi in kg mg lb lbs oz ml mL cL hr hrs min sec ms mph kph rpm pct deg rad Hz kHz usd USD eur EUR sq cu pm am day");
+    public static readonly FrozenSet<string> ShortUnits = Set("cup ton gal mm cm dm km ft yd mi in kg mg lb lbs oz ml mL cL hr hrs min sec ms mph kph rpm pct deg rad Hz kHz usd USD eur EUR sq cu pm am day");
 
     /// <summary>Words of fewer than four letters that are answers rather than products of variables.</summary>
     public static readonly FrozenSet<string> ShortWords = Set("no yes odd not any all the for is are of on to by if at it an one two six ten");

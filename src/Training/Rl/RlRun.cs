@@ -54,18 +54,15 @@ public sealed class RlRun
 
     private string EvaluationLines => Path.Combine(_folder, EvaluationsFile);
 
-    /// <summary>Continues from the newest checkpoint of the folder. Returns false when it has none.</summary>
-    /// <exception cref="OllmException">The checkpoint is damaged, or belongs to a run with other settings.</exception>
-    public bool TryResume()
+    /// <summary>Continues from the newest whole checkpoint of the folder. Returns false when it has none.</summary>
+    /// <param name="warn">Takes a line about a damaged checkpoint that was passed over.</param>
+    /// <exception cref="OllmException">All checkpoints are damaged, or belong to a run with other settings.</exception>
+    public bool TryResume(Action<string>? warn = null)
     {
-        TrainingCheckpoint? checkpoint = TrainingCheckpoint.Newest(_folder);
+        TrainingCheckpoint? checkpoint = TrainingCheckpoint.Newest(_folder, warn);
         if (checkpoint is null) return false;
         _rl.Restore(checkpoint);
-        if (File.Exists(Metrics))
-        {
-            using FileStream stream = File.Open(Metrics, FileMode.Open, FileAccess.Write);
-            if (stream.Length > checkpoint.State.MetricsLength) stream.SetLength(checkpoint.State.MetricsLength);
-        }
+        JsonLines.CutTo(Metrics, checkpoint.State.MetricsLength);
         // Evaluations of updates after the checkpoint will be made again.
         _evaluations.AddRange(ReadEvaluations(_folder).Where(evaluation => evaluation.Step <= checkpoint.State.Step));
         File.Delete(EvaluationLines);

@@ -14,7 +14,9 @@ public sealed class Trainer : IDisposable
     private readonly ITokenRows _rows;
     private readonly TokenRow[] _stepRows;
     private readonly int[] _stepNumbers;
+#pragma warning disable CA1859 // Boxed once here; as the struct that it is it would be boxed in every step.
     private readonly IReadOnlyList<TokenRow> _ownRows; // This process' part of _stepRows.
+#pragma warning restore CA1859
     private readonly int _firstOwn;
     private readonly Validation? _validation;
     private readonly TrainOptions _options;
@@ -54,7 +56,7 @@ public sealed class Trainer : IDisposable
         Group = group ?? ProcessGroup.Single;
         (_stepRows, _stepNumbers) = (new TokenRow[options.RowsPerStep], new int[options.RowsPerStep]);
         (_firstOwn, int own) = Group.ShareOf(_stepRows.Length);
-        _ownRows = new ArraySegment<TokenRow>(_stepRows, _firstOwn, own);
+        _ownRows = Group.IsDistributed ? new ArraySegment<TokenRow>(_stepRows, _firstOwn, own) : _stepRows;
         RunKey = RunAgreement.Of(backbone, ollm.Shape, _rows, options);
         _kl = new KlControl(options.KlAdapt, options.KlTarget, options.Beta);
         _cache = OpenCache(log);
