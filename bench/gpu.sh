@@ -48,7 +48,7 @@ for candidate in "${PYTHON:-python3}" /usr/bin/python3; do
     if "$candidate" -c 'import torch' 2>/dev/null; then python=$candidate; break; fi
 done
 prompt=2048 generate=128 row=4096 peer=$here/peers/torch_cuda.py model=$work/model
-[ -z "$small" ] || { prompt=8 generate=2 row=16; }
+[ -z "$small" ] || { prompt=8 generate=4 row=16; }
 export OLLM_KERNEL_CACHE=$work/kernels
 
 command -v nvidia-smi >/dev/null && part nvidia-smi 10 nvidia-smi
