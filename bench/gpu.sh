@@ -48,7 +48,9 @@ for candidate in "${PYTHON:-python3}" /usr/bin/python3; do
     if "$candidate" -c 'import torch' 2>/dev/null; then python=$candidate; break; fi
 done
 prompt=2048 generate=128 row=4096 peer=$here/peers/torch_cuda.py model=$work/model
-[ -z "$small" ] || { prompt=8 generate=2 row=16; }
+[ -z "$small" ] || { prompt=8 generate=4 row=16; }
+# PyTorch has no emulator.
+peer_device=cpu; [ "$device" != cuda ] || peer_device=cuda
 export OLLM_KERNEL_CACHE=$work/kernels
 
 command -v nvidia-smi >/dev/null && part nvidia-smi 10 nvidia-smi
@@ -70,13 +72,13 @@ part second-start 30 "$ollm" bench decode --model "$model" --device "$device" --
 for name in prefill decode train; do
     case $name in prefill) n=$prompt ;; decode) n=$generate ;; train) n=$row ;; esac
     part "$name" 45 "$ollm" bench $name --model "$model" --device "$device" --tokens "$n" --repeats 5 --json
-    [ -z "$python" ] || part "torch-$name" 45 "$python" "$peer" $name --model "$model" --device "$device" --tokens "$n" --repeats 5
+    [ -z "$python" ] || part "torch-$name" 45 "$python" "$peer" $name --model "$model" --device "$peer_device" --tokens "$n" --repeats 5
 done
 part cached 45 "$ollm" bench train --cached --model "$model" --device "$device" --tokens "$row" --repeats 5 --json
 part profile 45 "$ollm" profile --trace "$out/trace.json" --json -- bench decode --model "$model" --device "$device" --tokens "$((generate / 2))" --repeats 1
 if [ -n "$python" ]; then
-    part torch-gemm 40 "$python" "$peer" gemm --model "$model" --device "$device"
-    part torch-parity 60 "$python" "$peer" parity --ollm "$ollm" --device "$device"
+    part torch-gemm 40 "$python" "$peer" gemm --model "$model" --device "$peer_device"
+    part torch-parity 60 "$python" "$peer" parity --ollm "$ollm" --device "$peer_device"
 fi
 part demo 110 "$ollm" demo --device "$device" --out "$work/demo" --json
 
