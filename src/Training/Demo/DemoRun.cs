@@ -114,7 +114,7 @@ public sealed class DemoRun(QwenBackbone backbone, Tokenizer tokenizer, DemoOpti
     private List<RlMetrics> Reinforce(OllmModel model, TinyLab lab, CancellationToken cancellation)
     {
         var metrics = new List<RlMetrics>();
-        using var rl = new LatentRl(backbone, model, tokenizer, lab.RlProblems, lab.StopTokens, lab.Rl(options.RlSteps));
+        using var rl = new LatentRl(backbone, model, tokenizer, lab.RlProblems, lab.StopTokens, lab.Rl(options.RlSteps) with { Credit = RlCredit.Token });
         rl.Run(line =>
         {
             metrics.Add(line);
