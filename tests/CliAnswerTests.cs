@@ -37,7 +37,7 @@ public class CliAnswerTests
         Assert.Equal(130, run.Code);
         Assert.Contains("--resume", run.Error, StringComparison.Ordinal);
         Assert.Equal(0, CliRun.Of("inspect", folder, "--json").Code);
-        Rl(model, ollm, folder, "--steps", "7", "--resume").AssertRefused("--steps 7: the run was made with 1000000");
+        Rl(model, ollm, folder, "--steps", "7", "--resume").AssertRefused("--steps was 1000000 and is 7");
     }
 
     [Fact]
@@ -55,7 +55,7 @@ public class CliAnswerTests
         CliRun again = Rl(model, ollm, folder, [.. args, "--resume"]);
         Assert.True(again.Code == 0, again.Error);
         Assert.Equal(weights, File.ReadAllBytes(Path.Combine(folder, "ollm.safetensors")));
-        Rl(model, ollm, folder, [.. args, "--resume", "--seed", "4"]).AssertRefused("--seed 4: the run was made with 0");
+        Rl(model, ollm, folder, [.. args, "--resume", "--seed", "4"]).AssertRefused("--seed was 0 and is 4");
     }
 
     [Fact]

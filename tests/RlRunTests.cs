@@ -60,11 +60,11 @@ public sealed class RlRunTests : IDisposable
     public void TryResume_OtherSettings_NamesTheOption()
     {
         using (OllmModel ollm = NewOllm("option")) Run(ollm, "option", "run", Settings);
-        Assert.Contains("--lr 0.03: the run was made with 0.02", Refused(Settings with { LearningRate = 0.03 }), StringComparison.Ordinal);
-        Assert.Contains("--steps 9: the run was made with 8", Refused(Settings with { Steps = 9 }), StringComparison.Ordinal);
-        Assert.Contains("--credit token: the run was made with option", Refused(Settings with { Credit = RlCredit.Token }), StringComparison.Ordinal);
-        Assert.Contains("--ollm: the run began with another OLLM", Refused(Settings, seed: 2), StringComparison.Ordinal);
-        Assert.Contains("--data", Refused(Settings, answer: "2"), StringComparison.Ordinal);
+        Assert.Contains("--lr was 0.02 and is 0.03", Refused(Settings with { LearningRate = 0.03 }), StringComparison.Ordinal);
+        Assert.Contains("--steps was 8 and is 9", Refused(Settings with { Steps = 9 }), StringComparison.Ordinal);
+        Assert.Contains("--credit was option and is token", Refused(Settings with { Credit = RlCredit.Token }), StringComparison.Ordinal);
+        Assert.Contains("ollm was ", Refused(Settings, seed: 2), StringComparison.Ordinal);
+        Assert.Contains("data was ", Refused(Settings, answer: "2"), StringComparison.Ordinal);
 
         string Refused(LatentRlOptions settings, ulong seed = 1, string answer = "3")
         {

@@ -149,11 +149,10 @@ public abstract class AnswerRl : IDisposable
         folder, Ollm, _first, _second, new TrainingState(_done, _tokens, 0, metricsLength, RunKey, _updates), Options.KeepCheckpoints);
 
     /// <summary>Goes on from a checkpoint.</summary>
-    /// <exception cref="OllmException">It belongs to a run with other settings; the message names the first that differs.</exception>
+    /// <exception cref="OllmException">It belongs to a run with other settings; the message names every difference.</exception>
     public void Restore(TrainingCheckpoint checkpoint)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
-        RlRunKey.Require(checkpoint.State.Run, RunKey, checkpoint.Location);
         checkpoint.Restore(Ollm.Parameters, _first, _second, RunKey);
         (_done, _tokens, _updates) = (checkpoint.State.Step, checkpoint.State.Tokens, checkpoint.State.Updates ?? checkpoint.State.Step);
     }

@@ -24,8 +24,12 @@ internal static class RunAgreement
             ("--weight-decay", options.WeightDecay), ("--clip", options.Clip),
             ("--kl-target", options.KlTarget), ("--kl-adapt", options.KlAdapt), ("--beta", options.Beta),
         };
-        return string.Join(Separator, pairs.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Name}={pair.Value}")));
+        return Join(pairs);
     }
+
+    /// <summary>Pairs as one line.</summary>
+    public static string Join(IEnumerable<(string Name, object Value)> pairs) =>
+        string.Join(Separator, pairs.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Name}={pair.Value}")));
 
     /// <summary>Compares a checkpoint's line with that of the run that wants to go on from it.</summary>
     /// <exception cref="OllmException">They differ; the message names every difference.</exception>
@@ -40,8 +44,7 @@ internal static class RunAgreement
             .. before.Keys.Except(Parse(now).Keys).Select(name => $"{name} was {before[name]}"),
         ];
         throw new OllmException(
-            $"{checkpoint}: written by a run with other settings: {string.Join(", ", differences)}. Give the same options, or another --out; "
-            + "only --steps or --epochs, the split of a step into --batch-size and --grad-accum, and --checkpoint-every may change");
+            $"{checkpoint}: written by a run with other settings: {string.Join(", ", differences)}. Give the same options, or another --out");
     }
 
     private static Dictionary<string, string> Parse(string line) => line.Split(Separator)
