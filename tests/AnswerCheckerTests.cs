@@ -161,6 +161,17 @@ public sealed class AnswerCheckerTests
         }
     }
 
+    [Theory]
+    [InlineData("1e-2147483648")]
+    [InlineData("1.5e-2147483648")]
+    [InlineData("1e2147483647")]
+    [InlineData("2^{-2147483648}")]
+    public void Equivalent_ExponentAtTheEndOfItsRange_IsNoNumberButNoError(string text)
+    {
+        Assert.True(AnswerChecker.Equivalent(text, text));
+        Assert.False(AnswerChecker.Equivalent(text, "7"));
+    }
+
     [Fact]
     public void Equivalent_RandomText_NeverThrowsAndIsReflexive()
     {

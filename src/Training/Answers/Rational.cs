@@ -40,10 +40,11 @@ internal readonly struct Rational : IEquatable<Rational>
     public static Rational? Parse(string text)
     {
         int exponentAt = text.IndexOfAny(['e', 'E']);
-        int exponent = 0;
+        long exponent = 0;
         if (exponentAt >= 0)
         {
-            if (!int.TryParse(text.AsSpan(exponentAt + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out exponent)) return null;
+            if (!int.TryParse(text.AsSpan(exponentAt + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int power)) return null;
+            exponent = power;
             text = text[..exponentAt];
         }
 
@@ -52,7 +53,7 @@ internal readonly struct Rational : IEquatable<Rational>
         exponent -= point < 0 ? 0 : text.Length - point - 1;
         if (digits.Length is 0 or > 2000 || Math.Abs(exponent) > 2000) return null;
         if (!BigInteger.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out BigInteger value)) return null;
-        BigInteger scale = BigInteger.Pow(10, Math.Abs(exponent));
+        BigInteger scale = BigInteger.Pow(10, (int)Math.Abs(exponent));
         return exponent < 0 ? Create(value, scale) : Create(value * scale, BigInteger.One);
     }
 
