@@ -1,7 +1,7 @@
 namespace OllmNative.Kernels;
 
 /// <summary>
-/// Products with 16-bit weights in f32 arithmetic: exact for f16, and the portable twin of <see cref="MatMulTensor"/> for bf16.
+/// Products with 16-bit weights in f32 arithmetic: exact for f16, and the portable twin of <c>MatMulTensor</c> for bf16.
 /// As with the f32 products, forward and gradient of the input are one kernel with other strides.
 /// </summary>
 public static class MatMulWords
