@@ -12,6 +12,7 @@ public sealed class CpuMatMulTests
     [
         (0, 5, 7), (1, 1, 1), (1, 33, 5), (2, 16, 9), (3, 300, 31), (4, 47, 70), (5, 8, 33), (6, 257, 32), (13, 31, 64),
         (12, 15, 263), (385, 20, 33), (9, 20, 400), (400, 5, 3), (29, 520, 65), (7, 1, 300), (7, 300, 1), (16, 65, 41), (17, 64, 40),
+        (30, 290, 550), (390, 9, 530), // 512 columns and more have their rows packed as well
     ];
 
     [Fact]
@@ -47,6 +48,21 @@ public sealed class CpuMatMulTests
                     Assert.Equal(alone.View.ToArray(), together.View.Slice(n * outputs, outputs).ToArray());
                 }
             }
+        }
+    }
+
+    [Fact]
+    public void MatMul_ManyColumns_PackedRowsGiveTheBitsOfUnpackedOnes()
+    {
+        const int N = 100, Inputs = 291, Outputs = 540, Some = 480;
+        using var c = new CpuCase(13);
+        foreach (DType type in CpuCase.WeightTypes)
+        {
+            (DeviceMatrix w, _) = c.Weight(type, Outputs, Inputs);
+            CpuTensor x = c.Random(N * Inputs), all = c.Random(N * Outputs), some = c.Random(N * Some);
+            c.Device.MatMul(x.View, w, default, all.View);
+            c.Device.MatMul(x.View, c.Device.FirstRows(w, Some), default, some.View);
+            for (int n = 0; n < N; n++) Assert.Equal(some.View.Slice(n * Some, Some).ToArray(), all.View.Slice(n * Outputs, Some).ToArray());
         }
     }
 

@@ -90,11 +90,11 @@ internal unsafe struct GemmScratch
 
     /// <summary>
     /// One thread's product C [m, n] (+)= A [m, k] B [k, n]. A(i, k) is at a + i * aRow + k * aK (elements), C is row-major
-    /// with stride <paramref name="ldc"/>.
+    /// with stride <paramref name="ldc"/>. <paramref name="packed"/> has the whole groups of A as <see cref="PackedRows"/>, or is null.
     /// </summary>
-    public readonly void Multiply(int m, int n, int k, float* a, long aRow, long aK, Operand b, float* c, long ldc, bool accumulate)
+    public readonly void Multiply(int m, int n, int k, float* a, long aRow, long aK, Operand b, float* c, long ldc, bool accumulate, float* packed = null)
     {
-        int width = MicroKernel.Columns;
+        int width = MicroKernel.Columns, groups = packed == null ? 0 : m / PackedRows.Group, rest = groups * PackedRows.Group;
         for (int k0 = 0; k0 < k; k0 += MaxK)
         {
             int depth = Math.Min(MaxK, k - k0);
@@ -103,8 +103,13 @@ internal unsafe struct GemmScratch
             {
                 int columns = Math.Min(width, n - j);
                 b.At(k0, j).Pack(depth, columns, _panel);
-                if (columns == width) MicroKernel.Run(m, depth, a + k0 * aK, aRow, aK, _panel, c + j, ldc, add);
-                else MultiplyEdge(m, columns, depth, a + k0 * aK, aRow, aK, _panel, c + j, ldc, add);
+                if (columns < width)
+                {
+                    MultiplyEdge(m, columns, depth, a + k0 * aK, aRow, aK, _panel, c + j, ldc, add);
+                    continue;
+                }
+                MicroKernel.RunPacked(groups, depth, packed + k0 * PackedRows.Group, (long)PackedRows.Group * k, _panel, c + j, ldc, add);
+                MicroKernel.Run(m - rest, depth, a + rest * aRow + k0 * aK, aRow, aK, _panel, c + j + rest * ldc, ldc, add);
             }
         }
     }

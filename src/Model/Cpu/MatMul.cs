@@ -61,17 +61,40 @@ public sealed unsafe partial class CpuDevice
             else rowsPerItem = RoundUp(rowsPerItem / 2, tile);
         }
         int columnItems = Items(n, columnsPerItem);
+        float* packed = PackedRows.Pays(m, n) ? PackRows(m, k, a, aRow, aK) : null;
         _pool.For(Items(m, rowsPerItem) * columnItems, new ProductBody
         {
             M = m, N = n, K = k, A = a, ARow = aRow, AK = aK, B = b, C = c, Bias = bias, Accumulate = accumulate,
-            RowsPerItem = rowsPerItem, ColumnsPerItem = columnsPerItem, ColumnItems = columnItems, Scratch = _scratch,
+            RowsPerItem = rowsPerItem, ColumnsPerItem = columnsPerItem, ColumnItems = columnItems, Scratch = _scratch, Packed = packed,
         });
+    }
+
+    /// <summary>All whole groups of A, packed in the scratch memory of the running operation.</summary>
+    private float* PackRows(int m, int k, float* a, long aRow, long aK)
+    {
+        int groups = m / PackedRows.Group;
+        float* packed = Work((long)groups * PackedRows.Group * k);
+        _pool.For(groups, new PackRowsBody { K = k, A = a, ARow = aRow, AK = aK, Packed = packed });
+        return packed;
+    }
+
+    private struct PackRowsBody : IParallelBody
+    {
+        public int K;
+        public float* A, Packed;
+        public long ARow, AK;
+
+        public readonly void Run(int index, int thread)
+        {
+            long first = (long)index * PackedRows.Group;
+            PackedRows.Pack(K, A + first * ARow, ARow, AK, Packed + first * K);
+        }
     }
 
     private struct ProductBody : IParallelBody
     {
         public int M, N, K, RowsPerItem, ColumnsPerItem, ColumnItems;
-        public float* A, C, Bias;
+        public float* A, C, Bias, Packed;
         public long ARow, AK;
         public Operand B;
         public bool Accumulate;
@@ -83,7 +106,9 @@ public sealed unsafe partial class CpuDevice
             int rows = Math.Min(RowsPerItem, M - i), columns = Math.Min(ColumnsPerItem, N - j);
             float* c = C + (long)i * N + j;
             if (Bias != null) SetBias(c, rows, columns, N, Bias + j, Accumulate);
-            Scratch[thread].Multiply(rows, columns, K, A + i * ARow, ARow, AK, B.At(0, j), c, N, Accumulate || Bias != null);
+            // Items begin at whole groups: the cut is in tiles, or there is one item of all rows.
+            float* packed = Packed == null ? null : Packed + (long)i * K;
+            Scratch[thread].Multiply(rows, columns, K, A + i * ARow, ARow, AK, B.At(0, j), c, N, Accumulate || Bias != null, packed);
         }
 
         public static void SetBias(float* c, int rows, int columns, int stride, float* bias, bool accumulate)
