@@ -100,6 +100,28 @@ public sealed class ServerFaultTests
     }
 
     [Fact]
+    public async Task Client_CancelsAStream_ItsAnswersLeaveTheBatch()
+    {
+        const int Answers = 60;
+        await using ServerHost host = await ServerHost.StartAsync(new ServerSettings { Slots = 1 });
+        string body = $$"""{"prompt": "3 + 4 * 2\n", "n": {{Answers}}, "max_tokens": 240, "ignore_eos": true, "stream": true}""";
+        using (var request = new HttpRequestMessage(HttpMethod.Post, Text) { Content = new StringContent(body, Encoding.UTF8, "application/json") })
+        using (HttpResponseMessage response = await host.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead))
+        using (var reader = new StreamReader(await response.Content.ReadAsStreamAsync()))
+        {
+            Assert.StartsWith("data: {", await reader.ReadLineAsync(), StringComparison.Ordinal);
+        }
+        await UntilIdleAsync(host);
+        await host.CompleteAsync("\"max_tokens\": 1");
+        string metrics = await host.Client.GetStringAsync("/metrics");
+        Assert.Contains("status=\"499\"} 1\n", metrics, StringComparison.Ordinal);
+        // Each answer that was begun, the last request's too, took the prompt but for its last token from the answer before it.
+        const string Reused = "\nollm_prompt_tokens_reused_total ";
+        string count = metrics[(metrics.IndexOf(Reused, StringComparison.Ordinal) + Reused.Length)..].Split('\n')[0];
+        Assert.InRange(int.Parse(count, CultureInfo.InvariantCulture), 7, 7 * (Answers - 1));
+    }
+
+    [Fact]
     public async Task Command_OpenAddressWithoutKey_IsRefused() =>
         await Task.Run(() => CliRun.Of("serve", "--model", Tiny, "--host", "0.0.0.0", "--port", "0").AssertRefused("--host 0.0.0.0", "--api-key"));
 

@@ -10,8 +10,8 @@ public sealed class ServerThroughputTests
     private const string Text = "/v1/completions";
     private const int Tokens = 200, Clients = 8;
 
-    // Even of a model that lives in the caches; one that streams from memory gains four times as much.
-    private const double Least = 1.25;
+    // What a busy machine keeps of 2.5, for a model that lives in the caches; one that streams from memory gains more.
+    private const double Least = 1.5;
 
     [Fact]
     public async Task EightClients_AgainstOne_GetMoreTokensPerSecond()

@@ -27,6 +27,7 @@ public sealed class QwenBackbone : IDisposable
     private Pass _pass;
     private Action? _run;
     private int _ropePositions;
+    private readonly bool _borrows;
 
     private QwenBackbone(ComputeDevice device, ModelConfig config, Checkpoint checkpoint, WeightFormat format)
     {
@@ -56,6 +57,13 @@ public sealed class QwenBackbone : IDisposable
                 Gate: Matrix(at + "mlp.gate_proj.weight", f, d), Up: Matrix(at + "mlp.up_proj.weight", f, d),
                 Down: Matrix(at + "mlp.down_proj.weight", d, f));
         }
+    }
+
+    private QwenBackbone(QwenBackbone source, ComputeDevice device)
+    {
+        (Device, Config, Weights, _checkpoint, _borrows) = (device, source.Config, source.Weights, source._checkpoint, true);
+        (Embedding, Head, DecodeHead, _norm, _layers) = (source.Embedding, source.Head, source.DecodeHead, source._norm, source._layers);
+        (Fingerprint, ParameterCount) = (source.Fingerprint, source.ParameterCount);
     }
 
     /// <summary>Where the operations run.</summary>
@@ -124,6 +132,12 @@ public sealed class QwenBackbone : IDisposable
     }
 
     /// <summary>
+    /// The same weights for forward passes on another device that can read them (<see cref="ComputeDevice.Lanes"/>); they stay this
+    /// backbone's, which has to live longer.
+    /// </summary>
+    public QwenBackbone On(ComputeDevice device) => new(this, device);
+
+    /// <summary>
     /// Runs the packed batch through all layers, appends its keys and values to the cache and writes the final-norm hidden
     /// states, the input of the head: hidden [N, D].
     /// </summary>
@@ -173,7 +187,7 @@ public sealed class QwenBackbone : IDisposable
     {
         foreach (DeviceBuffer<float> vector in _vectors) vector.Dispose();
         _rope?.Dispose();
-        _checkpoint.Dispose();
+        if (!_borrows) _checkpoint.Dispose();
     }
 
     /// <summary>

@@ -74,6 +74,7 @@ public sealed unsafe partial class CpuDevice : ComputeDevice
     protected override void Dispose(bool disposing)
     {
         if (!disposing) return;
+        foreach (CpuDevice lane in _lanes ?? []) lane.Dispose();
         _pool.Dispose();
         GemmScratch.Free(_scratch, _pool.Threads);
         _work?.Dispose();

@@ -27,7 +27,8 @@ internal static unsafe class MicroKernel
         {
             for (; rows >= 12; rows -= 12, a += 12 * aRow, c += 12 * ldc) Tile12x32(k, a, aRow, aK, panel, c, ldc, accumulate);
             for (; rows >= 4; rows -= 4, a += 4 * aRow, c += 4 * ldc) Tile4x32(k, a, aRow, aK, panel, c, ldc, accumulate);
-            for (; rows >= 1; rows--, a += aRow, c += ldc) Tile1x32(k, a, aK, panel, c, accumulate);
+            if (rows >= 2) TileFewx32(rows, k, a, aRow, aK, panel, c, ldc, accumulate);
+            else if (rows == 1) Tile1x32(k, a, aK, panel, c, accumulate);
         }
         else
         {
@@ -142,6 +143,28 @@ internal static unsafe class MicroKernel
         Put(c, c10, c11, accumulate); c += ldc;
         Put(c, c20, c21, accumulate); c += ldc;
         Put(c, c30, c31, accumulate);
+    }
+
+    /// <summary>
+    /// Two or three rows. A row alone waits for its own additions, so that three of them one by one take three times as long;
+    /// together they take as long as one. The third row of two repeats the second, and is not stored.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void TileFewx32(int rows, int k, float* a, long aRow, long aK, float* panel, float* c, long ldc, bool accumulate)
+    {
+        Vector512<float> c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default;
+        float* a1 = a + aRow, a2 = rows > 2 ? a1 + aRow : a1;
+        for (float* end = panel + (long)k * 32; panel != end; panel += 32)
+        {
+            Vector512<float> b0 = Vector512.Load(panel), b1 = Vector512.Load(panel + 16), x;
+            x = Vector512.Create(a[0]); c00 = Fma(x, b0, c00); c01 = Fma(x, b1, c01);
+            x = Vector512.Create(a1[0]); c10 = Fma(x, b0, c10); c11 = Fma(x, b1, c11);
+            x = Vector512.Create(a2[0]); c20 = Fma(x, b0, c20); c21 = Fma(x, b1, c21);
+            a += aK; a1 += aK; a2 += aK;
+        }
+        Put(c, c00, c01, accumulate); c += ldc;
+        Put(c, c10, c11, accumulate); c += ldc;
+        if (rows > 2) Put(c, c20, c21, accumulate);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -234,6 +234,16 @@ public abstract class ComputeDevice : IDisposable
         work();
     }
 
+    /// <summary>
+    /// Devices of one thread each that work on this device's buffers and matrices, all at the same time inside <see cref="Together"/>;
+    /// empty where one operation at a time is all that the device does.
+    /// </summary>
+    public virtual IReadOnlyList<ComputeDevice> Lanes => [];
+
+    /// <summary>Calls work(0) to work(count - 1) on threads of the device, each free to use the lane of its number, and returns when all have ended.</summary>
+    /// <exception cref="NotSupportedException">The device has no <see cref="Lanes"/>.</exception>
+    public virtual void Together(int count, Action<int> work) => throw new NotSupportedException($"{Description} has no lanes");
+
     /// <summary>Waits until everything that was asked for is done. Downloads wait by themselves; this is for clocks.</summary>
     public virtual void Synchronize() { }
 

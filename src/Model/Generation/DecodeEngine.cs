@@ -39,10 +39,8 @@ public sealed class DecodeEngine : IDisposable
     private readonly QwenBackbone _backbone;
     private readonly DecodeEngineOptions _settings;
     private readonly KvCache _cache;
-    private readonly TokenBatch _batch;
-    private readonly ForwardBuffers _buffers;
-    private readonly DeviceBuffer<float> _hidden;
-    private readonly DecodeHead _head;
+    private readonly DecodeLane _whole;
+    private readonly DecodeLanes _parts;
     private readonly DecodeSlot[] _slots;
     private readonly List<GenerationRequest> _arrived = [];
     private readonly List<DecodeSlot> _running = [];
@@ -60,14 +58,11 @@ public sealed class DecodeEngine : IDisposable
         ArgumentNullException.ThrowIfNull(backbone);
         ArgumentNullException.ThrowIfNull(options);
         (_backbone, _settings, _options) = (backbone, options, ollm?.Shape.Options ?? 0);
-        ComputeDevice device = backbone.Device;
         // A prompt longer than the batch is read in pieces.
         int rows = Math.Max(options.Slots, (int)Math.Min(512, (long)options.Capacity * options.Slots));
-        _cache = new KvCache(device, backbone.Config, checked(options.Slots * options.Capacity));
-        _batch = new TokenBatch(device, rows);
-        _buffers = new ForwardBuffers(device, backbone.Config, rows);
-        _hidden = device.Allocate<float>((long)rows * backbone.Config.HiddenSize);
-        _head = new DecodeHead(backbone, ollm, options.Slots, options.ExplainSlots, options.Vocabulary);
+        _cache = new KvCache(backbone.Device, backbone.Config, checked(options.Slots * options.Capacity));
+        _whole = new DecodeLane(backbone, ollm, _cache, rows, options.Slots, options.ExplainSlots, options.Vocabulary);
+        _parts = new DecodeLanes(backbone, ollm, _cache, options);
         _slots = [.. Enumerable.Range(0, options.Slots).Select(i => new DecodeSlot(i * options.Capacity, options.Capacity))];
     }
 
@@ -165,10 +160,8 @@ public sealed class DecodeEngine : IDisposable
     public void Dispose()
     {
         _cache.Dispose();
-        _batch.Dispose();
-        _buffers.Dispose();
-        _hidden.Dispose();
-        _head.Dispose();
+        _whole.Dispose();
+        _parts.Dispose();
     }
 
     private int Explaining => _arrived.Count(request => request.Explain) + _running.Count(slot => slot.Owner!.Explain);
@@ -191,21 +184,23 @@ public sealed class DecodeEngine : IDisposable
         for (int pass = 0; pass < _settings.PrefillPasses; pass++)
         {
             if (_arrived.Count > 0) Place();
-            _batch.Clear();
+            TokenBatch batch = _whole.Batch;
+            batch.Clear();
             _ready.Clear();
             foreach (DecodeSlot slot in _running)
             {
-                int count = Math.Min(slot.Unread, _batch.Capacity - _batch.Rows);
+                int count = Math.Min(slot.Unread, batch.Capacity - batch.Rows);
                 if (count == 0) continue;
-                _batch.Add(slot.Owner!.Prompt.AsSpan(slot.Cached.Count, count), slot.Cached.Count, slot.FirstRow);
+                batch.Add(slot.Owner!.Prompt.AsSpan(slot.Cached.Count, count), slot.Cached.Count, slot.FirstRow);
                 _ready.Add(slot);
             }
-            if (_batch.Rows == 0) return;
-            Forward();
+            if (batch.Rows == 0) return;
+            _whole.Forward();
+            ForwardPasses++;
             for (int i = 0; i < _ready.Count; i++)
             {
                 DecodeSlot slot = _ready[i];
-                slot.Cached.AddRange(slot.Owner!.Prompt.AsSpan(slot.Cached.Count, _batch.Spans[i].Count));
+                slot.Cached.AddRange(slot.Owner!.Prompt.AsSpan(slot.Cached.Count, batch.Spans[i].Count));
             }
         }
     }
@@ -261,26 +256,15 @@ public sealed class DecodeEngine : IDisposable
         return slot;
     }
 
-    private void Forward()
-    {
-        _batch.Upload();
-        _backbone.Forward(_batch, _cache, _buffers, _hidden.First((long)_batch.Rows * _backbone.Config.HiddenSize));
-        ForwardPasses++;
-    }
-
     /// <summary>One token for every sequence that is ready.</summary>
     private void Decode()
     {
-        _batch.Clear();
-        foreach (DecodeSlot slot in _ready) _batch.Add([slot.LastToken], slot.Cached.Count, slot.FirstRow);
-        Forward();
-        foreach (DecodeSlot slot in _ready) slot.Cached.Add(slot.LastToken);
-        _head.Begin(_hidden.First((long)_ready.Count * _backbone.Config.HiddenSize), _ready);
-        for (int i = 0; i < _ready.Count; i++)
+        if (!_parts.TryStep(_ready)) _whole.Step(CollectionsMarshal.AsSpan(_ready));
+        ForwardPasses++;
+        foreach (DecodeSlot slot in _ready)
         {
-            DecodeSlot slot = _ready[i];
             GenerationRequest request = slot.Owner!;
-            int token = _head.Pick(request, i);
+            int token = slot.Picked;
             request.Generated.Add(token);
             request.Stopped = request.IsStop(token);
             bool wanted = request.OnToken?.Invoke(token) ?? true;

@@ -14,6 +14,9 @@ internal sealed class DecodeSlot(int firstRow, int rows)
     /// <summary>The sequence that runs here; null when the slot is free.</summary>
     public GenerationRequest? Owner { get; set; }
 
+    /// <summary>The token that this step has picked.</summary>
+    public int Picked { get; set; }
+
     /// <summary>The sequence ends with this step.</summary>
     public bool Done { get; set; }
 

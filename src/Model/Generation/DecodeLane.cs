@@ -1,0 +1,67 @@
+namespace OllmNative.Model;
+
+/// <summary>
+/// What a decoding step works in: activations and head for some rows. Sequences are independent, so two lanes that share
+/// weights and cache can step different ones at the same time.
+/// </summary>
+internal sealed class DecodeLane : IDisposable
+{
+    private readonly QwenBackbone _backbone;
+    private readonly KvCache _cache;
+    private readonly ForwardBuffers _buffers;
+    private readonly DeviceBuffer<float> _hidden;
+    private readonly DecodeHead _head;
+    private readonly List<DecodeSlot> _slots = [];
+
+    /// <summary>Allocates.</summary>
+    /// <param name="backbone">The model; no other lane may use this instance at the same time.</param>
+    /// <param name="ollm">Its OLLM modules, or null.</param>
+    /// <param name="cache">Keys and values of all sequences.</param>
+    /// <param name="rows">Largest forward pass.</param>
+    /// <param name="sequences">Most sequences of a step.</param>
+    /// <param name="explain">Most of them that explain themselves.</param>
+    /// <param name="vocabulary">Ids that may be generated: those below this number.</param>
+    public DecodeLane(QwenBackbone backbone, OllmModel? ollm, KvCache cache, int rows, int sequences, int explain, int vocabulary)
+    {
+        (_backbone, _cache) = (backbone, cache);
+        Batch = new TokenBatch(backbone.Device, rows);
+        _buffers = new ForwardBuffers(backbone.Device, backbone.Config, rows);
+        _hidden = backbone.Device.Allocate<float>((long)rows * backbone.Config.HiddenSize);
+        _head = new DecodeHead(backbone, ollm, sequences, explain, vocabulary);
+    }
+
+    /// <summary>The rows of the next forward pass.</summary>
+    public TokenBatch Batch { get; }
+
+    /// <summary>Runs the batch through the layers.</summary>
+    public void Forward()
+    {
+        Batch.Upload();
+        _backbone.Forward(Batch, _cache, _buffers, _hidden.First((long)Batch.Rows * _backbone.Config.HiddenSize));
+    }
+
+    /// <summary>Picks the next token of each of the slots; what is told to others about it is the caller's business.</summary>
+    public void Step(ReadOnlySpan<DecodeSlot> slots)
+    {
+        Batch.Clear();
+        _slots.Clear();
+        foreach (DecodeSlot slot in slots)
+        {
+            Batch.Add([slot.LastToken], slot.Cached.Count, slot.FirstRow);
+            _slots.Add(slot);
+        }
+        Forward();
+        foreach (DecodeSlot slot in slots) slot.Cached.Add(slot.LastToken);
+        _head.Begin(_hidden.First((long)slots.Length * _backbone.Config.HiddenSize), _slots);
+        for (int i = 0; i < slots.Length; i++) slots[i].Picked = _head.Pick(slots[i].Owner!, i);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Batch.Dispose();
+        _buffers.Dispose();
+        _hidden.Dispose();
+        _head.Dispose();
+    }
+}
