@@ -286,6 +286,13 @@ public sealed class ProfiledDevice : ComputeDevice
         _device.RopeToCache(q, k, v, positions, cosSin, cacheRows, keys, values, headSize);
     }
 
+    // Operations on several threads at once would be counted more than once.
+    /// <inheritdoc/>
+    public override IReadOnlyList<ComputeDevice> Lanes => [];
+
+    /// <inheritdoc/>
+    public override void Together(int count, Action<int> work) => _device.Together(count, work);
+
     // Not timed itself: where the work is not replayed, its operations come back here one by one.
     /// <inheritdoc/>
     public override void Repeat(in RepeatKey key, ReadOnlySpan<SequenceSpan> sequences, Action work) => _device.Repeat(in key, sequences, work);
