@@ -105,8 +105,10 @@ public sealed class ServerFaultTests
         const int Answers = 60;
         await using ServerHost host = await ServerHost.StartAsync(new ServerSettings { Slots = 1 });
         string body = $$"""{"prompt": "3 + 4 * 2\n", "n": {{Answers}}, "max_tokens": 240, "ignore_eos": true, "stream": true}""";
+        // Without this the client reads on for a while after it was told to stop, in order to keep the connection.
+        using (var client = new HttpClient(new SocketsHttpHandler { MaxResponseDrainSize = 0 }) { BaseAddress = host.Client.BaseAddress })
         using (var request = new HttpRequestMessage(HttpMethod.Post, Text) { Content = new StringContent(body, Encoding.UTF8, "application/json") })
-        using (HttpResponseMessage response = await host.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead))
+        using (HttpResponseMessage response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead))
         using (var reader = new StreamReader(await response.Content.ReadAsStreamAsync()))
         {
             Assert.StartsWith("data: {", await reader.ReadLineAsync(), StringComparison.Ordinal);
