@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using OllmNative.Kernels;
 using OllmNative.Runtime.Compiler;
 using OllmNative.Runtime.Compiler.Ptx;
@@ -25,33 +24,6 @@ public sealed class PtxKernelTests
                 Assert.Equal(compiled.Parameters.Count, module.Parameters.Count);
             }
         }
-    }
-
-    [Fact]
-    public void Compile_WarmedUp_TakesUnder50Milliseconds()
-    {
-        foreach (KernelDescription kernel in KernelCatalog.All)
-        {
-            // The median of five, and again where a busy machine was in the way.
-            double median = double.MaxValue;
-            for (int round = 0; round < 6 && median >= 50; round++) median = Math.Min(median, MedianOfFive(kernel));
-            Assert.True(median < 50, $"{kernel.Name}: {median:F1} ms");
-        }
-    }
-
-    private static double MedianOfFive(KernelDescription kernel)
-    {
-        var options = new KernelCompileOptions { Target = PtxTarget.Sm90a };
-        KernelCompiler.Compile(kernel.Method, options);
-        double[] times = new double[5];
-        for (int i = 0; i < times.Length; i++)
-        {
-            var watch = Stopwatch.StartNew();
-            KernelCompiler.Compile(kernel.Method, options);
-            times[i] = watch.Elapsed.TotalMilliseconds;
-        }
-        Array.Sort(times);
-        return times[2];
     }
 
     [Theory]
