@@ -16,7 +16,9 @@ public class SoakTests
         double seconds = double.Parse(Environment.GetEnvironmentVariable("OLLM_SOAK_SECONDS") ?? "10", CultureInfo.InvariantCulture);
         var run = new TrainingRun(steps: 10_000_000);
         string output = run.At("out");
-        using OllmProcess process = OllmProcess.Start(run.Arguments(output));
+        // With the default budget of the youngest generation the process grows for most of a minute before its first collections;
+        // 4 MB of it are filled at once, so that what grows afterwards is kept by somebody.
+        using OllmProcess process = OllmProcess.StartProgram("dotnet", [OllmProcess.Program, .. run.Arguments(output)], ("DOTNET_GCgen0size", "0x400000"));
         while (!process.HasExited && !Directory.Exists(Path.Combine(output, "checkpoints"))) Thread.Sleep(10);
         long start = Stopwatch.GetTimestamp();
         Thread.Sleep(TimeSpan.FromSeconds(0.4 * seconds)); // By then everything is compiled and the heap has its size.
@@ -36,7 +38,7 @@ public class SoakTests
         Assert.True(second.Max(level => level.Handles) <= first.Max(level => level.Handles) + 4, all);
         Assert.True(second.Max(level => level.Files) <= first.Max(level => level.Files) + 4, all);
         Assert.True(second.Max(level => level.Disk) <= first.Max(level => level.Disk) * 1.2 + 20_000, all);
-        Assert.True(second.Average(level => level.Memory) <= first.Average(level => level.Memory) * 1.15 + (8 << 20), all);
+        Assert.True(second.Average(level => level.Memory) <= first.Average(level => level.Memory) + (6 << 20), all);
         Assert.True(steps > 5 * seconds, all);
     }
 
