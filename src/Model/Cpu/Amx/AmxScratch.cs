@@ -21,6 +21,7 @@ internal unsafe struct AmxScratch
     private const int BlockFloats = Amx.Block * Amx.Block, Tile = 256;
 
     private byte* _strip;
+    private byte* _terms;
     private float* _c;
     private float* _turned;
 
@@ -32,6 +33,7 @@ internal unsafe struct AmxScratch
         for (int i = 0; i < threads; i++)
         {
             scratch[i]._strip = (byte*)NativeMemory.AlignedAlloc(SplitTerms.Stretch * Amx.Block * 2, 64);
+            scratch[i]._terms = (byte*)NativeMemory.AlignedAlloc((nuint)SplitTerms.Bytes(MostRows, SplitTerms.Stretch), 64);
             scratch[i]._c = (float*)NativeMemory.AlignedAlloc(MostStrips * (MostRows / Amx.Block) * BlockFloats * sizeof(float), 64);
             scratch[i]._turned = (float*)NativeMemory.AlignedAlloc(BlockFloats * sizeof(float), 64);
         }
@@ -43,6 +45,7 @@ internal unsafe struct AmxScratch
         for (int i = 0; scratch != null && i < threads; i++)
         {
             NativeMemory.AlignedFree(scratch[i]._strip);
+            NativeMemory.AlignedFree(scratch[i]._terms);
             NativeMemory.AlignedFree(scratch[i]._c);
             NativeMemory.AlignedFree(scratch[i]._turned);
         }
@@ -88,21 +91,27 @@ internal unsafe struct AmxScratch
     }
 
     /// <summary>C [rows, n] = A W for W [k, n] (bf16), k at most <see cref="SplitTerms.Stretch"/>.</summary>
-    /// <param name="terms">A as the first factor.</param>
+    /// <param name="a">A, row-major.</param>
+    /// <param name="aStride">Floats from row to row of A.</param>
     /// <param name="rows">Rows of A, at most <see cref="MostRows"/>.</param>
     /// <param name="w">First row of W.</param>
-    /// <param name="stride">Elements from row to row of W.</param>
+    /// <param name="wStride">Elements from row to row of W.</param>
     /// <param name="n">Columns of W to take.</param>
     /// <param name="k">Columns of A.</param>
     /// <param name="to">The result.</param>
-    public readonly void Multiply(byte* terms, int rows, byte* w, long stride, int n, int k, AmxResult to)
+    public readonly void Multiply(float* a, long aStride, int rows, byte* w, long wStride, int n, int k, AmxResult to)
     {
         int blocks = Blocks(rows);
+        for (int b = 0; b < blocks; b++)
+        {
+            int row = b * Amx.Block;
+            SplitTerms.Pack(a + row * aStride, aStride, Math.Min(Amx.Block, rows - row), k, first: true, _terms + SplitTerms.Offset(rows, k, 0, b));
+        }
         for (int j = 0; j < n; j += Amx.Block)
         {
             int columns = Math.Min(Amx.Block, n - j);
-            WeightTiles.Columns(w + 2L * j, 2 * stride, columns, k, _strip);
-            Amx.Multiply(termsFirst: true, accumulate: false, _strip, terms, _c, Blocks(k), blocks);
+            WeightTiles.Columns(w + 2L * j, 2 * wStride, columns, k, _strip);
+            Amx.Multiply(termsFirst: true, accumulate: false, _strip, _terms, _c, Blocks(k), blocks);
             for (int b = 0; b < blocks; b++) Put(_c + b * BlockFloats, b * Amx.Block, Math.Min(Amx.Block, rows - b * Amx.Block), j, columns, to);
         }
     }
