@@ -49,8 +49,8 @@ internal static class Addresses
 
         private static int Pointers(Op op) => op switch
         {
-            Op.Load or Op.LoadOnce or Op.Store or Op.Atomic or Op.LoadMatrix => 1,
-            Op.CopyAsync => 2,
+            // Of an asynchronous copy the target alone: a loop that copies ahead needs its registers for products.
+            Op.Load or Op.LoadOnce or Op.Store or Op.Atomic or Op.LoadMatrix or Op.CopyAsync => 1,
             _ => 0,
         };
 
