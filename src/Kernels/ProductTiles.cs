@@ -134,7 +134,7 @@ internal static class ProductTiles
             {
                 bool second = gated && block % 2 == 1;
                 int row = (gated ? block / 2 : block) * 32 + part * round, place = (block * 32 + part * round) * Depth;
-                if (second) AsyncCopy.Copy16(target, place, up, index - 32 * k, row < limit);
+                if (second) AsyncCopy.Copy16(target, place, up, index - (32 - part * round) * k, row < limit);
                 else AsyncCopy.Copy16(target, place, matrix, index, row < limit);
                 if (!second) index += round * k;
             }

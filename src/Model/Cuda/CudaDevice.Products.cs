@@ -54,11 +54,12 @@ public sealed partial class CudaDevice
         Span<ProductTile> room = stackalloc ProductTile[5];
         ReadOnlySpan<ProductTile> candidates = Candidates(size.Form, task, room);
         if (_options.Tile is { } asked && candidates.Contains(asked)) return asked;
-        _tuner ??= new ProductTuner(_accelerator);
-        if (_tuner.TryFind(size, candidates, out ProductTile known)) return known;
         int multiprocessors = _accelerator is CudaAccelerator ? _accelerator.NumMultiprocessors : TileChoice.UsualMultiprocessors;
         ProductTile usual = TileChoice.Default(size, candidates, multiprocessors);
-        if (!_options.MeasureProducts || candidates.Length == 1 || LaunchProfiler.Active is not null) return usual;
+        if (!_options.MeasureProducts || candidates.Length == 1) return usual;
+        _tuner ??= new ProductTuner(_accelerator);
+        if (_tuner.Find(size) is { } known) return candidates.Contains(known) ? known : usual;
+        if (LaunchProfiler.Active is not null) return usual;
 
         // The result is overwritten by the product that follows, unless that adds to it.
         ProductForm form = size.Form;

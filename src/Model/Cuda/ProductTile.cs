@@ -45,8 +45,8 @@ internal enum ProductTile
 /// <param name="K">Terms of a sum.</param>
 internal readonly record struct ProductSize(ProductForm Form, int M, int N, int K)
 {
-    /// <summary>Sizes that are measured once for all: rows up to the same power of two.</summary>
-    public string Class => $"{Form} {(int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(M, 16))} {N} {K}";
+    /// <summary>What is measured once for all sizes like this: rows up to the same power of two.</summary>
+    public ProductSize Class => this with { M = (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(M, 16)) };
 }
 
 /// <summary>Which tile a product takes when nothing has been measured.</summary>

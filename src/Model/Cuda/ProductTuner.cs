@@ -16,15 +16,16 @@ internal sealed class ProductTuner(Accelerator accelerator)
     // A result that is further from the first candidate's than rounding explains is wrong; its kernel is not taken.
     private const float Tolerance = 0.02f;
 
-    private readonly Dictionary<ProductSize, ProductTile> _known = [];
+    // Null: no note of an earlier run either.
+    private readonly Dictionary<ProductSize, ProductTile?> _known = [];
 
-    /// <summary>The tile for sizes like these, if it is known.</summary>
-    public bool TryFind(in ProductSize size, ReadOnlySpan<ProductTile> candidates, out ProductTile tile)
+    /// <summary>The tile for sizes like these, if it has been measured.</summary>
+    public ProductTile? Find(in ProductSize size)
     {
-        if (_known.TryGetValue(size, out tile)) return true;
-        if (accelerator is not CudaAccelerator gpu || !Enum.TryParse(gpu.Recall(Subject(size)), out tile) || !candidates.Contains(tile)) return false;
-        _known[size] = tile;
-        return true;
+        ProductSize key = size.Class;
+        if (_known.TryGetValue(key, out ProductTile? known)) return known;
+        string? note = (accelerator as CudaAccelerator)?.Recall(Subject(key));
+        return _known[key] = Enum.TryParse(note, out ProductTile tile) && Enum.IsDefined(tile) ? tile : null;
     }
 
     /// <summary>Tries every candidate on the queue and notes the fastest that is right.</summary>
@@ -53,15 +54,13 @@ internal sealed class ProductTuner(Accelerator accelerator)
             }
             if (time < least) (best, least) = (candidate, time);
         }
-        _known[size] = best;
-        (accelerator as CudaAccelerator)?.Remember(Subject(size), best.ToString());
+        _known[size.Class] = best;
+        (accelerator as CudaAccelerator)?.Remember(Subject(size.Class), best.ToString());
         return best;
     }
 
-    /// <summary>Keeps a choice for this process.</summary>
-    public void Keep(in ProductSize size, ProductTile tile) => _known[size] = tile;
-
-    private static string Subject(in ProductSize size) => $"product {size.Class} {typeof(KernelCatalog).Module.ModuleVersionId:N}";
+    /// <summary>What a note is about: the sizes, and the kernels that were compared.</summary>
+    internal static string Subject(in ProductSize size) => $"product {size.Form} {size.M} {size.N} {size.K} {typeof(KernelCatalog).Module.ModuleVersionId:N}";
 
     private static bool Agree(float[] expected, float[] found)
     {
