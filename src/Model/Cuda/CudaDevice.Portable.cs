@@ -12,6 +12,8 @@ public sealed partial class CudaDevice
 
     private static void TensorWeight(ProductKernel kernel, DeviceView<float> dy, DeviceView<float> x, Floats c, int rows, int columns, int terms) => throw NoTensorCores();
 
+    private static bool HalfProduct(DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate) => false;
+
     private static Words InBf16(DeviceView<float> view) => throw NoTensorCores();
 
     private static bool FewRowsOfWords(DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate) => false;
