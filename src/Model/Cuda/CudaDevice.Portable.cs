@@ -19,6 +19,9 @@ public sealed partial class CudaDevice
     private static bool PrefillOnTensorCores(
         DeviceView<float> q, DeviceView<float> keys, DeviceView<float> values, ReadOnlySpan<SequenceSpan> sequences, DeviceView<float> output, in Kernels.AttentionShape shape) => false;
 
+    private static void HeadOnTensorCores(
+        DeviceView<float> x, in Weights w, DeviceView<int> targets, DeviceView<float> loss, DeviceView<int> prediction, DeviceView<float> gradient) => throw NoTensorCores();
+
     private static Words ShadowOf(CudaMatrix m) => throw NoTensorCores();
 
     private static void ForgetRecordings() { }
