@@ -26,6 +26,10 @@ public sealed partial class CudaDevice
 
     private static void ForgetRecordings() { }
 
+    private static void OpenTransfers() { }
+
+    private static void CloseTransfers() { }
+
     private static NotSupportedException NoTensorCores() => new("the ILGPU build has no tensor-core kernels");
 }
 #endif
