@@ -9,8 +9,7 @@ internal static class HeadStrip
     private const float Log2E = 1.44269504f;
 
     /// <summary>Weights, statistics and the strip's flag; see the contract of HeadLogits.</summary>
-    /// <param name="logits">Element at + 4 j + r is register r of the product of 16 x 8 with columns 8 j on.</param>
-    /// <param name="at">The strip's first element, a constant.</param>
+    /// <param name="logits">Element 4 j + r is register r of the product of 16 x 8 with columns 8 j on.</param>
     /// <param name="row">First of the 16 rows.</param>
     /// <param name="column">First of the 64 entries, within the chunk.</param>
     /// <param name="target">The targets' logits.</param>
@@ -22,23 +21,22 @@ internal static class HeadStrip
     /// <param name="alive">Whether the strip counts.</param>
     /// <param name="shape">Sizes.</param>
     public static void Write(
-        ArrayView<float> logits, int at, int row, int column, ArrayView<float> target, ArrayView<int> targets, ArrayView<uint> weights,
+        ArrayView<float> logits, int row, int column, ArrayView<float> target, ArrayView<int> targets, ArrayView<uint> weights,
         ArrayView<float> sums, ArrayView<float> tops, ArrayView<int> bests, ArrayView<int> alive, HeadShape shape)
     {
-        if (row >= shape.Rows) return;
         int lane = Group.IdxX % 32;
-        if (column + 64 > shape.Count) Hide(logits, at, column + lane % 4 * 2, shape.Count);
-        bool counts = Half(logits, at, row + lane / 4, column, lane, target, targets, weights, sums, tops, bests, shape);
-        counts |= Half(logits, at + 2, row + 8 + lane / 4, column, lane, target, targets, weights, sums, tops, bests, shape);
+        if (column + 64 > shape.Count) Hide(logits, column + lane % 4 * 2, shape.Count);
+        bool counts = Half(logits, 0, row + lane / 4, column, lane, target, targets, weights, sums, tops, bests, shape);
+        counts |= Half(logits, 2, row + 8 + lane / 4, column, lane, target, targets, weights, sums, tops, bests, shape);
         bool any = WarpVote.Any(counts);
         if (alive.Length != 0 && lane == 0) alive[row / 16 * (shape.Pitch / 64) + column / 64] = any ? 1 : 0;
     }
 
     /// <summary>Entries behind the last one weigh nothing.</summary>
-    private static void Hide(ArrayView<float> logits, int at, int column, int count)
+    private static void Hide(ArrayView<float> logits, int column, int count)
     {
         for (int i = 0; i < 32; i++)
-            if (column + i / 4 * 8 + i % 2 >= count) logits[at + i] = float.NegativeInfinity;
+            if (column + i / 4 * 8 + i % 2 >= count) logits[i] = float.NegativeInfinity;
     }
 
     /// <summary>The lane's 16 logits of one row; four lanes share it. Returns whether the row's sum counts.</summary>

@@ -111,10 +111,18 @@ public static class HeadTensor
         HeadTiles.Run(x, w, logits, bests, tile, (shape.Depth + HeadTiles.Depth - 1) / HeadTiles.Depth, LogitTile, false);
         int warp = Group.IdxX / 32, row = tile.FirstRow + warp / 4 * 64, column = tile.FirstColumn + warp % 4 * Strip;
         if (column >= shape.Count) return;
-        HeadStrip.Write(logits, 0, row, column, target, targets, weights, sums, tops, bests, alive, shape);
-        HeadStrip.Write(logits, 32, row + 16, column, target, targets, weights, sums, tops, bests, alive, shape);
-        HeadStrip.Write(logits, 64, row + 32, column, target, targets, weights, sums, tops, bests, alive, shape);
-        HeadStrip.Write(logits, 96, row + 48, column, target, targets, weights, sums, tops, bests, alive, shape);
+        // The number of rounds is not a constant, so the code is there once: 16 rows are moved to where it finds them.
+        ArrayView<float> strip = LocalMemory.Allocate<float>(32);
+        int blocks = XMath.Min(4, (shape.Rows - row + 15) / 16);
+        for (int block = 0; block < blocks; block++)
+        {
+            for (int i = 0; i < 32; i++)
+            {
+                float low = block == 0 ? logits[i] : logits[32 + i], high = block == 2 ? logits[64 + i] : logits[96 + i];
+                strip[i] = block < 2 ? low : high;
+            }
+            HeadStrip.Write(strip, row + 16 * block, column, target, targets, weights, sums, tops, bests, alive, shape);
+        }
     }
 
     [Kernel("HeadTotals", TotalsContract)]
