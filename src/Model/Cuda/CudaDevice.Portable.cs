@@ -25,9 +25,16 @@ public sealed partial class CudaDevice
     private static void AttentionBf16(
         DeviceView<float> q, CacheView keys, CacheView values, ReadOnlySpan<SequenceSpan> sequences, DeviceView<float> output, Kernels.AttentionShape shape) => throw NoTensorCores();
 
+    private static void HeadOnTensorCores(
+        DeviceView<float> x, in Weights w, DeviceView<int> targets, DeviceView<float> loss, DeviceView<int> prediction, DeviceView<float> gradient) => throw NoTensorCores();
+
     private static Words ShadowOf(CudaMatrix m) => throw NoTensorCores();
 
     private static void ForgetRecordings() { }
+
+    private static void OpenTransfers() { }
+
+    private static void CloseTransfers() { }
 
     private static NotSupportedException NoTensorCores() => new("the ILGPU build has no tensor-core kernels");
 }

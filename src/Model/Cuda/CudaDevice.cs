@@ -32,6 +32,7 @@ public sealed partial class CudaDevice : ComputeDevice
         ArgumentNullException.ThrowIfNull(accelerator);
         (_accelerator, _owner, _options) = (accelerator, owner, options ?? CudaDeviceOptions.For(accelerator));
         _queue = accelerator.CreateStream();
+        OpenTransfers();
     }
 
     /// <inheritdoc/>
@@ -95,6 +96,7 @@ public sealed partial class CudaDevice : ComputeDevice
         if (!disposing) return;
         ForgetRecordings();
         foreach (IDisposable scratch in _scratch) scratch.Dispose();
+        CloseTransfers();
         _queue.Dispose();
         _accelerator.Dispose();
         _owner?.Dispose();
@@ -109,7 +111,7 @@ public sealed partial class CudaDevice : ComputeDevice
 #else
         try
         {
-            return new CudaBuffer<T>(_accelerator, _queue, length);
+            return new CudaBuffer<T>(_accelerator, _queue, length, _uploads);
         }
         catch (CudaException error) when (error.Result == CuResult.OutOfMemory)
         {
