@@ -2,7 +2,7 @@ namespace OllmNative.Model.Cpu;
 
 public sealed unsafe partial class CpuDevice
 {
-    /// <summary>Most rows of one item: with a stretch of their terms they fill half of a second-level cache of 2 MB.</summary>
+    /// <summary>Most rows of one item: a stretch of their terms (384 KB) and the sums of a group of strips (768 KB) share a second-level cache of 2 MB.</summary>
     private const int AmxRows = 256;
 
     /// <summary>Products that share their x.</summary>

@@ -16,7 +16,7 @@ internal readonly unsafe struct AmxResult(float* c, long stride, float* bias, bo
 internal unsafe struct AmxScratch
 {
     /// <summary>Rows of the split operand in one call, and strips of 32 weights that are multiplied with a stretch while it is near.</summary>
-    public const int MostRows = 384, MostStrips = 8;
+    public const int MostRows = 384, MostStrips = 24;
 
     private const int BlockFloats = Amx.Block * Amx.Block, Tile = 256;
 

@@ -9,7 +9,7 @@ namespace OllmNative.Model.Cpu;
 /// x = t0 + t1 + t2 exactly, unless the last term falls below the smallest normal number (|x| &lt; 2^-110). A product with a bf16 weight is then
 /// exact in f32, so results differ from those of f32 arithmetic only by the rounding of the sum.
 /// <code>
-/// for each stretch of at most 512 columns, for each block of 32 rows, for each 32 columns, for each term: two tiles of 16 rows
+/// for each stretch of at most 256 columns, for each block of 32 rows, for each 32 columns, for each term: two tiles of 16 rows
 /// tile as first factor:   row r holds its 32 columns
 /// tile as second factor:  line p holds columns 2p and 2p + 1 of row 0, of row 1, ... of row 15
 /// </code>
@@ -17,7 +17,7 @@ namespace OllmNative.Model.Cpu;
 internal static unsafe class SplitTerms
 {
     /// <summary>Columns of a stretch: 256 rows of it stay in the second-level cache while weights pass by.</summary>
-    public const int Stretch = 512;
+    public const int Stretch = 256;
 
     /// <summary>Bytes of <paramref name="rows"/> x <paramref name="columns"/> numbers, edges filled up.</summary>
     public static long Bytes(long rows, long columns) => RoundUp(rows) * RoundUp(columns) * Amx.Terms * 2;
