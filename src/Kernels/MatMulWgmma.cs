@@ -12,7 +12,7 @@ public static class MatMulWgmma
 {
     private const string Layout = """
         task: sizes, outputs f32 [M,N] (the first also as bf16), bias [N] or empty; scale [M] or empty: what C held counts scale[m] times
-        tiles of 128 x 256 x 64, four in flight: grid as many groups as run at once, group 384; launch with Config(): 193 KB of dynamic shared memory
+        tiles of 128 x 256 x 64, four in flight: grid as many groups as run at once, group 384; launch with Config(): 192 KB of dynamic shared memory
         requires K % 8 = 0, even N, sm_90a; maps from Left() and Right(): boxes of rows of 64, swizzled
         bytes of memory traffic 3MNK/128 + 4MN, flops 2MNK
         """;
