@@ -10,8 +10,8 @@ namespace OllmNative.Model.Cuda;
 
 /// <summary>
 /// The operations as launches of the kernels in src/Kernels, on any accelerator of the kernel language: a GPU, or the emulator. Each
-/// group of operations is in a file of its own. Launches follow each other on one queue; only downloads and
-/// <see cref="SquaredNorm"/> wait. Sums have a fixed order, so the same calls give the same bits.
+/// group of operations is in a file of its own. Launches follow each other on one queue; only downloads wait,
+/// and copies beside the work have a second one. Sums have a fixed order, so the same calls give the same bits.
 /// </summary>
 public sealed partial class CudaDevice : ComputeDevice
 {

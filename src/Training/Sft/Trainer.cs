@@ -172,6 +172,17 @@ public sealed class Trainer : IDisposable
         return Finish();
     }
 
+    /// <summary>
+    /// Asks for one optimizer step and, on a device that runs ahead, reports on the one before, as <see cref="Run"/> does; null for the first,
+    /// whose report the next call gives.
+    /// </summary>
+    /// <exception cref="OllmException">The loss or the gradient is not a number; parameters stay as they were.</exception>
+    public TrainMetrics? Advance()
+    {
+        Launch();
+        return _launched.Count > (_backbone.Device.RunsAhead ? 1 : 0) ? Finish() : null;
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
