@@ -2,7 +2,7 @@ namespace OllmNative.Model.Cpu;
 
 public sealed unsafe partial class CpuDevice
 {
-    /// <summary>Most rows of one item: a stretch of their terms (384 KB) and the sums of a group of strips (768 KB) share a second-level cache of 2 MB.</summary>
+    /// <summary>Most rows of one item: a stretch of their terms (384 KB) and the sums of a group of strips (896 KB) share a second-level cache of 2 MB.</summary>
     private const int AmxRows = 256;
 
     /// <summary>Products that share their x.</summary>
@@ -73,14 +73,14 @@ public sealed unsafe partial class CpuDevice
         public void Add(int place, Projection projection, bool accumulate)
         {
             CpuMatrix m = Cpu(projection.W);
-            int strips = Items(m.Rows, Amx.Block);
-            // A multiple of four groups: two or four threads end together.
-            int groups = Math.Min(strips, RoundUp(Items(strips, AmxScratch.MostStrips), 4));
+            int strips = Items(m.Rows, Amx.Block), rowItems = Items(rows, _rowsPerItem);
+            // Each group passes over all terms of its rows, so as few as give a multiple of four items: two or four threads end together.
+            int groups = Math.Min(strips, RoundUp(Items(strips, AmxScratch.MostStrips), Math.Max(1, 4 / rowItems)));
             var part = new AmxPart
             {
                 W = m.Data, Outputs = m.Rows, Bias = P(projection.Bias), Output = P(projection.Output), Accumulate = accumulate, Groups = groups, FirstItem = Count,
             };
-            Count += groups * Items(rows, _rowsPerItem);
+            Count += groups * rowItems;
             if (place == 0) First = Second = Third = part;
             else if (place == 1) Second = Third = part;
             else Third = part;
