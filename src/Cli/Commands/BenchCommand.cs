@@ -53,7 +53,7 @@ internal static class BenchCommand
         command.SetAction(parsed =>
         {
             using ModelSession session = model.Open(parsed);
-            int n = parsed.GetValue(tokens), count = parsed.GetValue(repeats), threads = (session.Device is ProfiledDevice profiled ? profiled.Inner : session.Device) is CpuDevice cpu ? cpu.Threads : 1;
+            int n = parsed.GetValue(tokens), count = parsed.GetValue(repeats), threads = Plain(session.Device) is CpuDevice cpu ? cpu.Threads : 1;
             if (n >= session.Config.MaxPositions) throw new OllmException($"--tokens {n}: expected fewer than the model's context of {session.Config.MaxPositions}");
             Work work = setup(session, n, parsed);
             using IDisposable owned = work.Owned;
@@ -76,24 +76,29 @@ internal static class BenchCommand
             // Before the limits are measured: that needs memory of its own.
             long peak = Process.GetCurrentProcess().PeakWorkingSet64;
             (double flops, double bytes) = Limits(session.Device, threads);
+            double unit = Plain(session.Device) is CpuDevice ? MachineLimits.MatrixUnitFlopsPerSecond(threads) : 0;
             double limit = n / Math.Max(cost.Flops / flops, cost.Bytes / bytes), median = rates[count / 2];
             ui.Line(string.Create(CultureInfo.InvariantCulture,
                 $"{name}: {median:F1} tokens/s (min {rates[0]:F1}, max {rates[^1]:F1}), {100 * median / limit:F0} % of {limit:F1}; "
-                + $"limits here {flops / 1e9:F0} GFLOP/s, {bytes / 1e9:F1} GB/s; peak memory {Format.Bytes(peak)}"));
+                + $"limits here {flops / 1e9:F0} GFLOP/s{(unit > 0 ? $" ({unit / 1e9:F0} on the matrix unit)" : "")}, {bytes / 1e9:F1} GB/s; peak memory {Format.Bytes(peak)}"));
             ui.Result(new
             {
                 tokens_per_second = median, min = rates[0], max = rates[^1], limit, limit_fraction = median / limit, peak_memory_bytes = peak,
-                flops_per_second = flops, bytes_per_second = bytes, device = session.Device.Description, gpu_memory_bytes = GpuMemory(session.Device),
+                flops_per_second = flops, matrix_unit_flops_per_second = unit, bytes_per_second = bytes, device = session.Device.Description,
+                gpu_memory_bytes = GpuMemory(session.Device),
             });
         });
         return command;
     }
 
+    /// <summary>The device itself, where a profile goes along.</summary>
+    private static ComputeDevice Plain(ComputeDevice device) => device is ProfiledDevice profiled ? profiled.Inner : device;
+
     /// <summary>A GPU's by its clocks and units, the processor's as measured now.</summary>
     private static (double Flops, double Bytes) Limits(ComputeDevice device, int threads)
     {
 #if !ILGPU
-        if ((device is ProfiledDevice profiled ? profiled.Inner : device) is CudaDevice cuda && Roofline.Of(cuda.Accelerator) is { } limits)
+        if (Plain(device) is CudaDevice cuda && Roofline.Of(cuda.Accelerator) is { } limits)
             return (limits.TensorFlopsPerSecond, limits.BytesPerSecond);
 #endif
         return (MachineLimits.FlopsPerSecond(threads), MachineLimits.BytesPerSecond(threads));

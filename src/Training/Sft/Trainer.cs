@@ -118,11 +118,7 @@ public sealed class Trainer : IDisposable
         checkpoint.Restore(_ollm.Parameters, _first, _second, RunKey);
         (_done, _tokens, _kl.Beta) = (checkpoint.State.Step, checkpoint.State.Tokens, checkpoint.State.Beta);
         LossSums.Begin(_state.View, _kl.Beta);
-        if (!Group.IsFirst) return;
-        string metrics = Path.Combine(folder, MetricsFile);
-        long length = JsonLines.CutTo(metrics, checkpoint.State.MetricsLength);
-        if (length < checkpoint.State.MetricsLength)
-            warn?.Invoke($"warning: {metrics} has {length} bytes, the checkpoint knows {checkpoint.State.MetricsLength}: lines of earlier steps are missing");
+        if (Group.IsFirst) JsonLines.CutToCheckpoint(Path.Combine(folder, MetricsFile), checkpoint.State.MetricsLength, warn);
     }
 
     /// <summary>
@@ -131,7 +127,7 @@ public sealed class Trainer : IDisposable
     /// <exception cref="OllmException">The loss is not a number; the last checkpoint stays.</exception>
     public void Run(string folder, Action<TrainMetrics>? onStep = null, CancellationToken cancellation = default)
     {
-        using JsonLines? metrics = Group.IsFirst ? OpenMetrics(folder) : null;
+        using JsonLines? metrics = Group.IsFirst ? JsonLines.OfRun(Path.Combine(folder, MetricsFile), _done) : null;
         RefillCache(cancellation);
         while (_done < TotalSteps)
         {
@@ -302,13 +298,6 @@ public sealed class Trainer : IDisposable
             TakeRows(done);
             _step.Fill(_ownRows, OwnNumbers);
         }
-    }
-
-    private JsonLines OpenMetrics(string folder)
-    {
-        string path = Path.Combine(folder, MetricsFile);
-        if (_done == 0) JsonLines.CutTo(path, 0);
-        return new JsonLines(path);
     }
 
     private void Save(string folder, JsonLines? metrics)
