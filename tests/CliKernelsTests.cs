@@ -44,7 +44,7 @@ public sealed class CliKernelsTests
         Assert.InRange(kernel.GetProperty("registers").GetInt32(), 8, 64);
         Assert.Equal(256, kernel.GetProperty("threads").GetInt32());
         Assert.Equal(0, kernel.GetProperty("spill_store_bytes").GetInt32());
-        Assert.Equal(1024, kernel.GetProperty("shared_bytes").GetInt32());
+        Assert.Equal(512, kernel.GetProperty("shared_bytes").GetInt32());
     }
 
     [Theory]

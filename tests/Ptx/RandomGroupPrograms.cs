@@ -13,10 +13,10 @@ namespace OllmNative.Tests.Ptx;
 /// </summary>
 internal sealed class RandomGroupPrograms
 {
-    /// <summary>Threads of a group: two warps and a part of a third.</summary>
-    public const int Threads = 80;
+    /// <summary>Threads of a group: a warp and half of another.</summary>
+    public const int Threads = 48;
 
-    private const int Slots = 128, Own = 8;
+    private const int Slots = 64, Own = 8;
 
     private static readonly string[] AtomicKinds = ["Add", "Min", "Max", "And", "Or", "Xor"];
 
@@ -272,7 +272,7 @@ internal sealed class RandomGroupPrograms
         }
     }
 
-    /// <summary>Each thread writes its slots of the three arrays: thread * odd + offset, which no two threads have alike, and the other 48 slots by the first.</summary>
+    /// <summary>Each thread writes its slots of the three arrays: thread * odd + offset, which no two threads have alike; the first ones write what is left.</summary>
     private void FillSlots()
     {
         Write(_shared, typeof(int), _a);
@@ -282,7 +282,7 @@ internal sealed class RandomGroupPrograms
 
     private void Write(LocalBuilder array, Type type, LocalBuilder value)
     {
-        int odd = 2 * _random.Next(40) + 1, offset = _random.Next(Slots);
+        int odd = 2 * _random.Next(32) + 1, offset = _random.Next(Slots);
         Label rest = _il.DefineLabel();
         Permuted(array, type, odd, offset, 0);
         _il.Emit(OpCodes.Ldloc, value);
@@ -319,12 +319,12 @@ internal sealed class RandomGroupPrograms
         if (_random.Next(2) == 0)
         {
             LocalBuilder part = _il.DeclareLocal(view);
-            Index(63);
+            Index(Slots / 2 - 1);
             _il.Emit(OpCodes.Ldc_I4, Slots / 2);
             Call(view, "SubView", typeof(int), typeof(int));
             _il.Emit(OpCodes.Stloc, part);
             _il.Emit(OpCodes.Ldloca, part);
-            Index(63);
+            Index(Slots / 2 - 1);
         }
         else
         {
@@ -337,7 +337,7 @@ internal sealed class RandomGroupPrograms
     private void OfAnyOwner()
     {
         _il.Emit(OpCodes.Ldloca, _own);
-        Index(511);
+        Index(255);
         Call(typeof(ArrayView<int>), "get_Item", typeof(int));
     }
 
