@@ -12,10 +12,17 @@ public static class MatMulWgmma
 {
     private const string Layout = """
         task: sizes, outputs f32 [M,N] (the first also as bf16), bias [N] or empty; scale [M] or empty: what C held counts scale[m] times
-        tiles of 128 x 256 x 64, four in flight: grid as many groups as run at once, group 384; launch with Config(): 192 KB of dynamic shared memory
+        tiles of 128 x W x 64, W = 256 if not said, four in flight: grid as many groups as run at once, group 384; launch with Config(): 64 (W + 128)
+        elements a stage, 192 KB of dynamic shared memory for W = 256
         requires K % 8 = 0, even N, sm_90a; maps from Left() and Right(): boxes of rows of 64, swizzled
         bytes of memory traffic 3MNK/128 + 4MN, flops 2MNK
         """;
+
+    private const string NarrowContract = """
+        C_i[m,n] = (accumulate ? C_i[m,n] : 0) + bias_i[n] + sum_k A[m,k] * B_i[n,k]        A [M,K], up to three B [N,K] bf16 as tensor maps
+        tiles of 128 x 192 x 64: for results of which those of 256 columns leave multiprocessors without work
+
+        """ + Layout;
 
     private const string ForwardContract = """
         C_i[m,n] = (accumulate ? C_i[m,n] : 0) + bias_i[n] + sum_k A[m,k] * B_i[n,k]        A [M,K], up to three B [N,K] bf16 as tensor maps
@@ -28,38 +35,41 @@ public static class MatMulWgmma
 
         """ + Layout;
 
-    private const int Height = 128, Width = 256, Depth = 64, Stages = 4, Threads = 384, WarpGroupSize = 128;
+    /// <summary>Columns of a tile of B.</summary>
+    public const int Wide = 256, Narrow = 192;
+
+    private const int Height = 128, Depth = 64, Stages = 4, Threads = 384, WarpGroupSize = 128;
 
     // A stage is a tile of A and then one of B.
-    private const int ElementsA = Height * Depth, StageElements = ElementsA + Width * Depth, StageBytes = 2 * StageElements;
+    private const int ElementsA = Height * Depth;
 
-    /// <summary>Bytes of dynamic shared memory.</summary>
-    public const int SharedBytes = Stages * StageBytes;
+    private static int StageElements(int width) => ElementsA + width * Depth;
 
-    /// <summary>Columns of C that a tile makes.</summary>
-    public static int TileColumns(bool gated) => gated ? Width / 2 : Width;
-
-    /// <summary>The launch of a task on a chip with so many multiprocessors.</summary>
-    public static KernelConfig Config(in ProductTask task, int multiprocessors, bool gated = false) => new(
-        new Index3D(Math.Min(multiprocessors, (task.M + Height - 1) / Height * task.ColumnTiles(TileColumns(gated))), 1, 1), new Index3D(Threads, 1, 1),
-        SharedMemoryConfig.RequestDynamic<byte>(SharedBytes));
+    /// <summary>The launch of a task on a chip with so many multiprocessors; gated, a tile has half as many columns of C.</summary>
+    public static KernelConfig Config(in ProductTask task, int multiprocessors, int width = Wide, bool gated = false) => new(
+        new Index3D(Math.Min(multiprocessors, (task.M + Height - 1) / Height * task.ColumnTiles(gated ? width / 2 : width)), 1, 1), new Index3D(Threads, 1, 1),
+        SharedMemoryConfig.RequestDynamic<ushort>(Stages * StageElements(width)));
 
     /// <summary>The map of the left operand [rows, depth].</summary>
     public static TensorMap Left(ArrayView<ushort> matrix, int rows, int depth) => TensorMap.Create(matrix, depth, rows, Depth, Height, TensorSwizzle.Bytes128);
 
     /// <summary>The map of a right operand [rows, depth].</summary>
-    public static TensorMap Right(ArrayView<ushort> matrix, int rows, int depth, bool gated = false) =>
-        TensorMap.Create(matrix, depth, rows, Depth, TileColumns(gated), TensorSwizzle.Bytes128);
+    public static TensorMap Right(ArrayView<ushort> matrix, int rows, int depth, int width = Wide, bool gated = false) =>
+        TensorMap.Create(matrix, depth, rows, Depth, gated ? width / 2 : width, TensorSwizzle.Bytes128);
 
     [Kernel("MatMulWgmma", ForwardContract)]
     [GroupBounds(Threads)]
-    public static void Forward(TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ProductTask task) => Run(a, b0, b1, b2, task, false);
+    public static void Forward(TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ProductTask task) => Run(a, b0, b1, b2, task, Wide, false);
+
+    [Kernel("MatMulWgmmaNarrow", NarrowContract)]
+    [GroupBounds(Threads)]
+    public static void ForwardNarrow(TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ProductTask task) => Run(a, b0, b1, b2, task, Narrow, false);
 
     [Kernel("MatMulWgmmaGated", GatedContract)]
     [GroupBounds(Threads)]
-    public static void Gated(TensorMap a, TensorMap gate, TensorMap up, ProductTask task) => Run(a, gate, up, up, task, true);
+    public static void Gated(TensorMap a, TensorMap gate, TensorMap up, ProductTask task) => Run(a, gate, up, up, task, Wide, true);
 
-    private static void Run(TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ProductTask task, bool gated)
+    private static void Run(TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ProductTask task, int width, bool gated)
     {
         ArrayView<Bf16> tiles = SharedMemory.GetDynamic<Bf16>();
         ArrayView<long> full = SharedMemory.Allocate<long>(Stages);
@@ -79,36 +89,36 @@ public static class MatMulWgmma
         if (Group.IdxX < WarpGroupSize)
         {
             WarpGroup.DecreaseRegisters(40);
-            if (Group.IdxX == 0) Produce(a, b0, b1, b2, tiles, full, empty, task, gated);
+            if (Group.IdxX == 0) Produce(a, b0, b1, b2, tiles, full, empty, task, width, gated);
         }
         else
         {
             WarpGroup.IncreaseRegisters(232);
-            Consume(tiles, full, empty, task, gated);
+            Consume(tiles, full, empty, task, width, gated);
         }
     }
 
     /// <summary>One thread keeps the stages full.</summary>
     private static void Produce(
-        TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ArrayView<Bf16> tiles, ArrayView<long> full, ArrayView<long> empty, ProductTask task, bool gated)
+        TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ArrayView<Bf16> tiles, ArrayView<long> full, ArrayView<long> empty, ProductTask task, int width, bool gated)
     {
-        int width = gated ? Width / 2 : Width, rowTiles = (task.M + Height - 1) / Height, columnTiles = task.ColumnTiles(width);
+        int columns = gated ? width / 2 : width, rowTiles = (task.M + Height - 1) / Height, columnTiles = task.ColumnTiles(columns);
         int steps = (task.K + Depth - 1) / Depth, turn = 0;
         for (int tile = Grid.IdxX; tile < rowTiles * columnTiles; tile += Grid.DimX)
         {
             TilePlace place = TilePlace.Of(tile, rowTiles, columnTiles);
-            ProductEpilogue to = ProductEpilogue.Of(task, place.Column, width);
+            ProductEpilogue to = ProductEpilogue.Of(task, place.Column, columns);
             for (int step = 0; step < steps; step++)
             {
-                int stage = turn & (Stages - 1), tileA = stage * StageElements, tileB = tileA + ElementsA;
+                int stage = turn & (Stages - 1), tileA = stage * StageElements(width), tileB = tileA + ElementsA;
                 // In the first turn the phase before the first counts as ended.
                 TransactionBarrier.Wait(empty, stage, turn >> 2 & 1 ^ 1);
-                TransactionBarrier.ArriveExpect(full, stage, StageBytes);
+                TransactionBarrier.ArriveExpect(full, stage, 2 * StageElements(width));
                 TensorCopy.Load(a, tiles, tileA, step * Depth, place.Row * Height, full, stage);
                 if (gated)
                 {
                     TensorCopy.Load(b0, tiles, tileB, step * Depth, to.First, full, stage);
-                    TensorCopy.Load(b1, tiles, tileB + Width / 2 * Depth, step * Depth, to.First, full, stage);
+                    TensorCopy.Load(b1, tiles, tileB + columns * Depth, step * Depth, to.First, full, stage);
                 }
                 else if (to.Segment == 0) TensorCopy.Load(b0, tiles, tileB, step * Depth, to.First, full, stage);
                 else if (to.Segment == 1) TensorCopy.Load(b1, tiles, tileB, step * Depth, to.First, full, stage);
@@ -119,20 +129,20 @@ public static class MatMulWgmma
     }
 
     /// <summary>Each of two warp groups multiplies 64 rows of A by the tile of B, and stores them while the next tile arrives.</summary>
-    private static void Consume(ArrayView<Bf16> tiles, ArrayView<long> full, ArrayView<long> empty, ProductTask task, bool gated)
+    private static void Consume(ArrayView<Bf16> tiles, ArrayView<long> full, ArrayView<long> empty, ProductTask task, int width, bool gated)
     {
         int member = Group.IdxX % WarpGroupSize, firstRow = (Group.IdxX / WarpGroupSize - 1) * 64;
-        int width = gated ? Width / 2 : Width, rowTiles = (task.M + Height - 1) / Height, columnTiles = task.ColumnTiles(width);
+        int columns = gated ? width / 2 : width, rowTiles = (task.M + Height - 1) / Height, columnTiles = task.ColumnTiles(columns);
         int steps = (task.K + Depth - 1) / Depth, turn = 0;
         for (int tile = Grid.IdxX; tile < rowTiles * columnTiles; tile += Grid.DimX)
         {
-            // A thread's share of 64 x 256. The first product of a tile overwrites it; zeros here let registers end with the tile.
-            float[] sums = new float[Width / 2];
-            for (int i = 0; i < Width / 8; i++)
+            // A thread's share of 64 x W. The first product of a tile overwrites it; zeros here let registers end with the tile.
+            float[] sums = new float[width / 2];
+            for (int i = 0; i < width / 8; i++)
                 for (int e = 0; e < 4; e++) sums[4 * i + e] = 0f;
             for (int step = 0; step < steps; step++)
             {
-                int stage = turn & (Stages - 1), tileA = stage * StageElements + firstRow * Depth, tileB = stage * StageElements + ElementsA;
+                int stage = turn & (Stages - 1), tileA = stage * StageElements(width) + firstRow * Depth, tileB = stage * StageElements(width) + ElementsA;
                 TransactionBarrier.Wait(full, stage, turn >> 2 & 1);
                 WarpGroup.Fence();
                 for (int k = 0; k < Depth; k += 16)
@@ -144,10 +154,10 @@ public static class MatMulWgmma
             }
 
             TilePlace place = TilePlace.Of(tile, rowTiles, columnTiles);
-            ProductEpilogue to = ProductEpilogue.Of(task, place.Column, width);
+            ProductEpilogue to = ProductEpilogue.Of(task, place.Column, columns);
             int row = place.Row * Height + firstRow + member / 32 * 16 + member % 32 / 4, column = to.First + member % 4 * 2;
-            if (gated) ProductEpilogue.Gate(sums, 2, width / 8, 0, Width / 4);
-            to.Store(sums, row, column, 2, width / 8, 0);
+            if (gated) ProductEpilogue.Gate(sums, 2, columns / 8, 0, columns / 2);
+            to.Store(sums, row, column, 2, columns / 8, 0);
         }
     }
 }

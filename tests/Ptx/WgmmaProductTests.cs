@@ -13,10 +13,10 @@ public sealed class WgmmaProductTests(EmulatorFixture emulator) : IClassFixture<
 {
     /// <summary>More tiles than groups, so that each makes several; sizes that fill no tile; stages go round more than once.</summary>
     [Theory]
-    [InlineData(1, 8, 2, 0, 0)]
-    [InlineData(140, 72, 36, 258, 20)]
-    [InlineData(64, 600, 130, 2, 0)]
-    public void Forward_SeveralOutputs_AreTheProductsOfTheRoundedInputs(int m, int k, int n0, int n1, int n2)
+    [InlineData(256, 1, 8, 2, 0, 0)]
+    [InlineData(256, 140, 72, 36, 258, 20)]
+    [InlineData(192, 64, 600, 194, 2, 0)]
+    public void Forward_SeveralOutputs_AreTheProductsOfTheRoundedInputs(int width, int m, int k, int n0, int n1, int n2)
     {
         var product = new LargeProduct(m, k, n0, n1, n2) { Biases = true, Accumulate = true, Scales = m == 140 };
         product.Check(emulator.Accelerator, Forward);
@@ -25,9 +25,9 @@ public sealed class WgmmaProductTests(EmulatorFixture emulator) : IClassFixture<
 
         void Forward(LargeProduct.Place on)
         {
-            TensorMap Right(Words b, int n) => MatMulWgmma.Right(n > 0 ? b : on.B0, n > 0 ? n : n0, k);
-            on.Accelerator.LoadStreamKernel<TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.Forward)(
-                MatMulWgmma.Config(on.Task, 2), MatMulWgmma.Left(on.A, m, k), Right(on.B0, n0), Right(on.B1, n1), Right(on.B2, n2), on.Task);
+            TensorMap Right(Words b, int n) => MatMulWgmma.Right(n > 0 ? b : on.B0, n > 0 ? n : n0, k, width);
+            on.Accelerator.LoadStreamKernel<TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>(width == 256 ? MatMulWgmma.Forward : MatMulWgmma.ForwardNarrow)(
+                MatMulWgmma.Config(on.Task, 2, width), MatMulWgmma.Left(on.A, m, k), Right(on.B0, n0), Right(on.B1, n1), Right(on.B2, n2), on.Task);
         }
     }
 
@@ -48,6 +48,7 @@ public sealed class WgmmaProductTests(EmulatorFixture emulator) : IClassFixture<
 
     [Theory]
     [InlineData("MatMulWgmma")]
+    [InlineData("MatMulWgmmaNarrow")]
     [InlineData("MatMulWgmmaGated")]
     public void Compile_Products_StayInTheirRegisters(string name)
     {
@@ -56,7 +57,7 @@ public sealed class WgmmaProductTests(EmulatorFixture emulator) : IClassFixture<
         string[] lines = ptx.Split('\n');
         int[] products = [.. Enumerable.Range(0, lines.Length).Where(i => lines[i].Contains("wgmma.mma_async", StringComparison.Ordinal))];
         Assert.Equal(4, products.Length);
-        // The same 128 registers in all four, and no copy of one between them.
+        // The same registers in all four, and no copy of one between them.
         Assert.Single(products.Select(i => lines[i][lines[i].IndexOf('{', StringComparison.Ordinal)..lines[i].IndexOf('}', StringComparison.Ordinal)]).Distinct());
         Assert.DoesNotContain(lines[products[0]..products[^1]], line => line.Contains("mov.f32", StringComparison.Ordinal));
         Assert.Contains(".param .align 64 .b8 ", ptx, StringComparison.Ordinal);

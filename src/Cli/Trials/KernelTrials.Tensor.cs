@@ -28,8 +28,9 @@ internal static partial class KernelTrials
             yield return new($"MatMulTensorF16{version}", Tolerance, large, (trial, size) => Tensor(trial, size, Form.Half, version + 2)) { LargeTiles = true };
             yield return new($"MatMulGated{version}", Tolerance, large, (trial, size) => Tensor(trial, size, Form.Gated, version + 2)) { LargeTiles = true };
         }
-        yield return new("MatMulWgmma", Tolerance, large, (trial, size) => Wgmma(trial, size, false)) { NeedsHopper = true, LargeTiles = true };
-        yield return new("MatMulWgmmaGated", Tolerance, large, (trial, size) => Wgmma(trial, size, true)) { NeedsHopper = true, LargeTiles = true };
+        yield return new("MatMulWgmma", Tolerance, large, (trial, size) => Wgmma(trial, size, MatMulWgmma.Wide, false)) { NeedsHopper = true, LargeTiles = true };
+        yield return new("MatMulWgmmaNarrow", Tolerance, large, (trial, size) => Wgmma(trial, size, MatMulWgmma.Narrow, false)) { NeedsHopper = true, LargeTiles = true };
+        yield return new("MatMulWgmmaGated", Tolerance, large, (trial, size) => Wgmma(trial, size, MatMulWgmma.Wide, true)) { NeedsHopper = true, LargeTiles = true };
     }
 
     /// <summary>Inputs and the result that they should have, rounded as the kernel reads them.</summary>
@@ -112,20 +113,20 @@ internal static partial class KernelTrials
         }
     }
 
-    private static void Wgmma(KernelTrial trial, TrialSize size, bool gated)
+    private static void Wgmma(KernelTrial trial, TrialSize size, int width, bool gated)
     {
         (Words a, Words b, Words up, ProductTask task) = CaseOf(trial, size, gated ? Form.Gated : Form.Forward);
-        KernelConfig config = MatMulWgmma.Config(task, trial.Accelerator.NumMultiprocessors, gated);
-        TensorMap left = MatMulWgmma.Left(a, task.M, task.K), right = MatMulWgmma.Right(b, task.N0, task.K, gated);
+        KernelConfig config = MatMulWgmma.Config(task, trial.Accelerator.NumMultiprocessors, width, gated);
+        TensorMap left = MatMulWgmma.Left(a, task.M, task.K), right = MatMulWgmma.Right(b, task.N0, task.K, width, gated);
         if (gated)
         {
             var kernel = trial.Accelerator.LoadStreamKernel<TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.Gated);
-            TensorMap other = MatMulWgmma.Right(up, task.N0, task.K, gated);
+            TensorMap other = MatMulWgmma.Right(up, task.N0, task.K, width, gated);
             trial.Launch = () => kernel(config, left, right, other, task);
         }
         else
         {
-            var kernel = trial.Accelerator.LoadStreamKernel<TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.Forward);
+            var kernel = trial.Accelerator.LoadStreamKernel<TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>(width == MatMulWgmma.Wide ? MatMulWgmma.Forward : MatMulWgmma.ForwardNarrow);
             trial.Launch = () => kernel(config, left, right, right, right, task);
         }
     }

@@ -13,7 +13,7 @@ public sealed partial class CudaDevice
     private Action<Queue, Launch, Words, Words, Words, Words, ProductTask>? _large128, _large256, _half128, _half256;
     private Action<Queue, Launch, Words, Words, Words, ProductTask>? _gated128, _gated256;
     private Action<Queue, Launch, Words, Words, ProductTask>? _largeInput128, _largeInput256, _largeWeight128, _largeWeight256;
-    private Action<Queue, Launch, TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>? _wgmma;
+    private Action<Queue, Launch, TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>? _wgmma, _wgmmaNarrow;
     private Action<Queue, Launch, TensorMap, TensorMap, TensorMap, ProductTask>? _wgmmaGated;
     private Action<Queue, Launch, Floats, Floats, Words, int, float>? _normRounded;
     private Action<Queue, Launch, Floats, ArrayView<Half>, int>? _toF16;
@@ -51,7 +51,7 @@ public sealed partial class CudaDevice
 
     private ProductTile ChooseTile(in ProductSize size, Operands operands, ProductTask task)
     {
-        Span<ProductTile> room = stackalloc ProductTile[5];
+        Span<ProductTile> room = stackalloc ProductTile[6];
         ReadOnlySpan<ProductTile> candidates = Candidates(size.Form, task, room);
         if (_options.Tile is { } asked && candidates.Contains(asked)) return asked;
         int multiprocessors = _accelerator is CudaAccelerator ? _accelerator.NumMultiprocessors : TileChoice.UsualMultiprocessors;
@@ -80,6 +80,7 @@ public sealed partial class CudaDevice
         }
         if (count == 0 || MatMulTensorLarge.SharedBytes(128) <= _accelerator.MaxSharedMemoryPerGroup) room[count++] = ProductTile.Large128;
         if (MatMulTensorLarge.SharedBytes(256) <= _accelerator.MaxSharedMemoryPerGroup) room[count++] = ProductTile.Large256;
+        if (_options.Hopper && form == ProductForm.Forward) room[count++] = ProductTile.WgmmaNarrow;
         if (_options.Hopper && form is ProductForm.Forward or ProductForm.Gated) room[count++] = ProductTile.Wgmma;
         return room[..count];
     }
@@ -105,7 +106,7 @@ public sealed partial class CudaDevice
     {
         int width = tile == ProductTile.Large128 ? 128 : 256;
         if (tile is ProductTile.Small64 or ProductTile.Small128) LaunchSmall(tile, form, o, task);
-        else if (tile == ProductTile.Wgmma) LaunchWgmma(form, o, task);
+        else if (tile is ProductTile.WgmmaNarrow or ProductTile.Wgmma) LaunchWgmma(tile, form, o, task);
         else if (form == ProductForm.Gated)
         {
             var launch = width == 128 ? _gated128 ??= Load(MatMulTensorLarge.Gated128) : _gated256 ??= Load(MatMulTensorLarge.Gated256);
@@ -149,19 +150,23 @@ public sealed partial class CudaDevice
             task.M, task.N0, task.K, task.Accumulate);
     }
 
-    private void LaunchWgmma(ProductForm form, in Operands o, in ProductTask task)
+    private void LaunchWgmma(ProductTile tile, ProductForm form, in Operands o, in ProductTask task)
     {
+        int k = task.K, width = tile == ProductTile.Wgmma ? MatMulWgmma.Wide : MatMulWgmma.Narrow;
         bool gated = form == ProductForm.Gated;
-        Launch config = MatMulWgmma.Config(task, _accelerator.NumMultiprocessors, gated);
-        TensorMap a = MatMulWgmma.Left(o.A, task.M, task.K), first = MatMulWgmma.Right(o.B0, task.N0, task.K, gated);
+        Launch config = MatMulWgmma.Config(task, _accelerator.NumMultiprocessors, width, gated);
+        TensorMap a = MatMulWgmma.Left(o.A, task.M, k), first = MatMulWgmma.Right(o.B0, task.N0, k, width, gated);
         if (gated)
         {
             (_wgmmaGated ??= _accelerator.LoadKernel<TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.Gated))(
-                _queue, config, a, first, MatMulWgmma.Right(o.B1, task.N0, task.K, gated), task);
+                _queue, config, a, first, MatMulWgmma.Right(o.B1, task.N0, k, width, gated), task);
             return;
         }
-        (_wgmma ??= _accelerator.LoadKernel<TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.Forward))(
-            _queue, config, a, first, task.N1 > 0 ? MatMulWgmma.Right(o.B1, task.N1, task.K) : first, task.N2 > 0 ? MatMulWgmma.Right(o.B2, task.N2, task.K) : first, task);
+        TensorMap second = task.N1 > 0 ? MatMulWgmma.Right(o.B1, task.N1, k, width) : first, third = task.N2 > 0 ? MatMulWgmma.Right(o.B2, task.N2, k, width) : first;
+        var launch = tile == ProductTile.Wgmma
+            ? _wgmma ??= _accelerator.LoadKernel<TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.Forward)
+            : _wgmmaNarrow ??= _accelerator.LoadKernel<TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.ForwardNarrow);
+        launch(_queue, config, a, first, second, third, task);
     }
 
     /// <summary>Norm, rounded at once, and the products with up to three matrices in one launch. False where they are not laid out for it.</summary>

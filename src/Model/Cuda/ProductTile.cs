@@ -34,6 +34,9 @@ internal enum ProductTile
     /// <summary>mma.sync, 128 x 256: MatMulTensor4.</summary>
     Large256,
 
+    /// <summary>wgmma, 128 x 192, persistent: MatMulWgmmaNarrow.</summary>
+    WgmmaNarrow,
+
     /// <summary>wgmma, 128 x 256, persistent: MatMulWgmma.</summary>
     Wgmma,
 }
@@ -62,6 +65,7 @@ internal static class TileChoice
         ProductTile.Small128 => (128, 128, 0.30),
         ProductTile.Large128 => (128, 128, 0.42),
         ProductTile.Large256 => (128, 256, 0.48),
+        ProductTile.WgmmaNarrow => (128, 192, 0.68),
         _ => (128, 256, 0.72),
     };
 
