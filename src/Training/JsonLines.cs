@@ -48,11 +48,29 @@ public sealed class JsonLines : IDisposable
         _buffer.ResetWrittenCount();
         WriteObject(_buffer, row);
         _buffer.Write("\n"u8);
-        Guard(() =>
+        long before = _file.Position;
+        try
         {
-            _file.Write(_buffer.WrittenSpan);
-            _file.Flush();
-        });
+            Guard(() => _file.Write(_buffer.WrittenSpan));
+        }
+        catch (OllmException)
+        {
+            CutBack(before);
+            throw;
+        }
+    }
+
+    /// <summary>A line that the disk had no room for goes away again as a whole.</summary>
+    private void CutBack(long length)
+    {
+        try
+        {
+            _file.SetLength(length);
+        }
+        catch (IOException)
+        {
+            // The first error is the one to be told; whoever reads the file passes over half a line.
+        }
     }
 
     /// <summary>Makes sure that all lines are on the disk and returns the length of the file in bytes.</summary>

@@ -153,10 +153,13 @@ public sealed class RlRun
         bool due = step % _rl.Options.EvaluateEvery == 0 || step == _rl.Options.Steps;
         if (_sampler is null || !due || _evaluations.Exists(evaluation => evaluation.Step == step)) return;
         AnswerDraw draw = _rl is LatentRl ? AnswerDraw.Options : AnswerDraw.PolicyTokens;
-        IReadOnlyList<DrawnAnswer> answers = _sampler.Greedy(_validation, draw, cancellation: cancellation);
+        (int first, int count) = _rl.Group.ShareOf(_validation.Count);
+        AnswerProblem[] own = [.. _validation.Skip(first).Take(count)];
+        IReadOnlyList<DrawnAnswer> answers = _sampler.Greedy(own, draw, cancellation: cancellation);
+        Span<double> counts = [answers.Count(answer => answer.Right), answers.Zip(own).Count(pair => _rl.IsMalformed(pair.Second, pair.First.Text, pair.First.Answer))];
+        _rl.Group.Sum(counts);
         var evaluation = new RlEvaluation(
-            step, (long)step * _rl.Options.Problems * _rl.Options.Rollouts, answers.Average(answer => answer.Right ? 1.0 : 0),
-            answers.Zip(_validation).Average(pair => _rl.IsMalformed(pair.Second, pair.First.Text, pair.First.Answer) ? 1.0 : 0));
+            step, (long)step * _rl.Options.Problems * _rl.Options.Rollouts, counts[0] / _validation.Count, counts[1] / _validation.Count);
         bool best = Best is not { } before || evaluation.Greedy > before.Greedy;
         _evaluations.Add(evaluation);
         if (best && _rl.Group.IsFirst) _rl.Ollm.Save(Path.Combine(_folder, BestFolder));

@@ -64,7 +64,7 @@ public sealed class Trainer : IDisposable
         _reducer = new StepReducer(Group, _gradients);
         int longest = Math.Max(_rows.Longest, validation?.Longest ?? 0);
         _step = new TrainStep(backbone, ollm.Parameters, _gradients, options.Latent, longest, _cache, options.RoundsHidden);
-        _validation = validation is { Count: > 0 } ? new Validation(_step, validation, Counter.Key(options.Seed, 3)) : null;
+        _validation = validation is { Count: > 0 } ? new Validation(_step, validation, Counter.Key(options.Seed, 3), Group) : null;
         _score = new CheckpointScore(_validation is not null);
         _order = new RowOrder(_rows.Count, options.Shuffle ? Counter.Key(options.Seed, 1) : null);
         TotalSteps = options.TotalSteps(_rows.Count);
@@ -135,8 +135,7 @@ public sealed class Trainer : IDisposable
                 throw new OperationCanceledException(cancellation);
             }
             TrainMetrics line = Step();
-            // One process speaks for all; the others wait for it at the next step.
-            if (_validation is not null && Group.IsFirst && (_done == TotalSteps || (_options.ValidationEvery > 0 && _done % _options.ValidationEvery == 0)))
+            if (_validation is not null && (_done == TotalSteps || (_options.ValidationEvery > 0 && _done % _options.ValidationEvery == 0)))
                 line = line with { Validation = _validation.Measure(_kl.Beta, cancellation) };
             metrics?.Write(line.Fields());
             _score.Add(line);
