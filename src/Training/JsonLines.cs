@@ -81,6 +81,38 @@ public sealed class JsonLines : IDisposable
         return _file.Length;
     }
 
+    /// <summary>The numbers of each line of a file by their names; what is no number becomes NaN. At most one line is in memory.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="skipBroken">Passes over lines that are no JSON objects, as a killed run leaves one at the end.</param>
+    /// <exception cref="OllmException">The file cannot be read, or a line is no JSON object.</exception>
+    public static IEnumerable<Dictionary<string, double>> Numbers(string path, bool skipBroken = false)
+    {
+        using var lines = new LineReader(path);
+        while (lines.MoveNext())
+        {
+            if (lines.IsBlank) continue;
+            if (NumbersOf(lines.Text) is { } numbers) yield return numbers;
+            else if (!skipBroken) throw new OllmException($"{lines.Place}not a line of figures; expected one JSON object, as the run has written it");
+        }
+    }
+
+    private static Dictionary<string, double>? NumbersOf(ReadOnlyMemory<byte> line)
+    {
+        try
+        {
+            using JsonDocument json = JsonDocument.Parse(line);
+            if (json.RootElement.ValueKind != JsonValueKind.Object) return null;
+            var numbers = new Dictionary<string, double>(StringComparer.Ordinal);
+            foreach (JsonProperty field in json.RootElement.EnumerateObject())
+                numbers[field.Name] = field.Value.ValueKind == JsonValueKind.Number ? field.Value.GetDouble() : double.NaN;
+            return numbers;
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException) // The latter for a name that is half a character.
+        {
+            return null;
+        }
+    }
+
     /// <summary>Cuts a file back to a length, if it is there and longer; returns the length that it has then.</summary>
     /// <exception cref="OllmException">The file cannot be written.</exception>
     public static long CutTo(string path, long length)

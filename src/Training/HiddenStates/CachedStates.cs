@@ -18,7 +18,8 @@ internal sealed class CachedStates(TargetStates backbone, HiddenCache? cache, in
     /// <summary>Computes and writes the rows that the cache lacks; packed as a step without a cache packs them.</summary>
     /// <param name="rows">Some rows.</param>
     /// <param name="numbers">Their numbers in the cache.</param>
-    public void Fill(IReadOnlyList<TokenRow> rows, ReadOnlySpan<int> numbers)
+    /// <param name="cancellation">Stops between two passes; what is written stays.</param>
+    public void Fill(IReadOnlyList<TokenRow> rows, ReadOnlySpan<int> numbers, CancellationToken cancellation)
     {
         backbone.Clear();
         _group.Clear();
@@ -34,6 +35,7 @@ internal sealed class CachedStates(TargetStates backbone, HiddenCache? cache, in
         void Flush()
         {
             if (_group.Count == 0) return;
+            cancellation.ThrowIfCancellationRequested();
             DeviceView<float> states = backbone.Run();
             long at = 0;
             foreach (int number in _group)

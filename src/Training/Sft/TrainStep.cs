@@ -53,20 +53,23 @@ public sealed class TrainStep : IDisposable
     /// <param name="totalTargets">Targets of the whole step, the denominator of the means.</param>
     /// <param name="stepKey">Random key of the step.</param>
     /// <param name="numbers">Numbers of the rows in the cache; empty without one.</param>
+    /// <param name="cancellation">Stops between two passes; what is in the gradients then is of no use.</param>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public LossSums Accumulate(
-        IReadOnlyList<TokenRow> rows, int firstRow, double beta, long totalTargets, ulong stepKey, ReadOnlySpan<int> numbers = default)
+        IReadOnlyList<TokenRow> rows, int firstRow, double beta, long totalTargets, ulong stepKey, ReadOnlySpan<int> numbers = default,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(rows);
         if (!numbers.IsEmpty && _cached is { IsUsable: true })
         {
-            _cached.Fill(rows, numbers);
-            if (_cached.IsUsable) return FromCache(rows, numbers, firstRow, (float)beta, 1f / totalTargets, stepKey);
+            _cached.Fill(rows, numbers, cancellation);
+            if (_cached.IsUsable) return FromCache(rows, numbers, firstRow, (float)beta, 1f / totalTargets, stepKey, cancellation);
         }
-        return FromBackbone(rows, firstRow, (float)beta, 1f / totalTargets, stepKey);
+        return FromBackbone(rows, firstRow, (float)beta, 1f / totalTargets, stepKey, cancellation);
     }
 
     /// <summary>Writes the rows that the cache lacks, without a gradient: what an earlier part of the run would have left there.</summary>
-    public void Fill(IReadOnlyList<TokenRow> rows, ReadOnlySpan<int> numbers) => _cached?.Fill(rows, numbers);
+    public void Fill(IReadOnlyList<TokenRow> rows, ReadOnlySpan<int> numbers, CancellationToken cancellation) => _cached?.Fill(rows, numbers, cancellation);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -76,11 +79,12 @@ public sealed class TrainStep : IDisposable
         _fromCache?.Dispose();
     }
 
-    private LossSums FromBackbone(IReadOnlyList<TokenRow> rows, int firstRow, float beta, float scale, ulong stepKey)
+    private LossSums FromBackbone(IReadOnlyList<TokenRow> rows, int firstRow, float beta, float scale, ulong stepKey, CancellationToken cancellation)
     {
         LossSums sums = default;
         for (int r = 0; r < rows.Count;)
         {
+            cancellation.ThrowIfCancellationRequested();
             _states.Clear();
             _count = 0;
             for (; r < rows.Count && _states.Takes(rows[r]); r++)
@@ -96,11 +100,13 @@ public sealed class TrainStep : IDisposable
         return sums;
     }
 
-    private LossSums FromCache(IReadOnlyList<TokenRow> rows, ReadOnlySpan<int> numbers, int firstRow, float beta, float scale, ulong stepKey)
+    private LossSums FromCache(
+        IReadOnlyList<TokenRow> rows, ReadOnlySpan<int> numbers, int firstRow, float beta, float scale, ulong stepKey, CancellationToken cancellation)
     {
         LossSums sums = default;
         for (int r = 0; r < rows.Count;)
         {
+            cancellation.ThrowIfCancellationRequested();
             _count = 0;
             for (; r < rows.Count && (_count == 0 || _count + rows[r].Targets <= TargetStates.TokensPerPass); r++)
             {

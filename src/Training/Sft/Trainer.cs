@@ -126,15 +126,27 @@ public sealed class Trainer : IDisposable
     {
         using JsonLines? metrics = Group.IsFirst ? OpenMetrics(folder) : null;
         RefillCache(cancellation);
+        try
+        {
+            RunSteps(folder, metrics, onStep, cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            Save(folder, metrics);
+            Group.Barrier(); // The process that writes must not be ended by another one's leaving.
+            throw;
+        }
+        Save(folder, metrics);
+        if (Group.IsFirst) _ollm.Save(folder);
+    }
+
+    private void RunSteps(string folder, JsonLines? metrics, Action<TrainMetrics>? onStep, CancellationToken cancellation)
+    {
         while (_done < TotalSteps)
         {
-            if (Group.Any(cancellation.IsCancellationRequested))
-            {
-                Save(folder, metrics);
-                Group.Barrier(); // The process that writes must not be ended by another one's leaving.
-                throw new OperationCanceledException(cancellation);
-            }
-            TrainMetrics line = Step();
+            if (Group.Any(cancellation.IsCancellationRequested)) throw new OperationCanceledException(cancellation);
+            // Several processes stop after the same step; one alone may stop within it, and makes it again when it goes on.
+            TrainMetrics line = Step(Group.IsDistributed ? default : cancellation);
             if (_validation is not null && (_done == TotalSteps || (_options.ValidationEvery > 0 && _done % _options.ValidationEvery == 0)))
                 line = line with { Validation = _validation.Measure(_kl.Beta, cancellation) };
             metrics?.Write(line.Fields());
@@ -142,13 +154,13 @@ public sealed class Trainer : IDisposable
             onStep?.Invoke(line);
             if (_options.CheckpointEvery > 0 && _done % _options.CheckpointEvery == 0 && _done < TotalSteps) Save(folder, metrics);
         }
-        Save(folder, metrics);
-        if (Group.IsFirst) _ollm.Save(folder);
     }
 
     /// <summary>One optimizer step.</summary>
+    /// <param name="cancellation">Stops within the step.</param>
     /// <exception cref="OllmException">The loss or the gradient is not a number; parameters are as before.</exception>
-    public TrainMetrics Step()
+    /// <exception cref="OperationCanceledException">Cancelled; parameters are as before.</exception>
+    public TrainMetrics Step(CancellationToken cancellation = default)
     {
         long start = Stopwatch.GetTimestamp();
         int step = _done + 1;
@@ -159,7 +171,7 @@ public sealed class Trainer : IDisposable
         ComputeDevice device = _backbone.Device;
         device.Clear(_gradients.All);
         ulong key = Counter.Key(Counter.Key(_options.Seed, 2), (ulong)step);
-        LossSums sums = _reducer.Reduce(_step.Accumulate(_ownRows, _firstOwn, _kl.Beta, targets, key, OwnNumbers));
+        LossSums sums = _reducer.Reduce(_step.Accumulate(_ownRows, _firstOwn, _kl.Beta, targets, key, OwnNumbers, cancellation));
         double ce = sums.Ce / targets, kl = sums.Kl / targets, policy = sums.Policy / targets, beta = _kl.Beta;
         double loss = ce + beta * kl + policy, norm = Math.Sqrt(device.SquaredNorm(_gradients.All)), rate = _rate.At(step);
         if (!double.IsFinite(loss) || !double.IsFinite(norm))
@@ -230,7 +242,7 @@ public sealed class Trainer : IDisposable
             // Ctrl-C here leaves the checkpoint that is there already.
             cancellation.ThrowIfCancellationRequested();
             TakeRows(done);
-            _step.Fill(_ownRows, OwnNumbers);
+            _step.Fill(_ownRows, OwnNumbers, cancellation);
         }
     }
 
