@@ -127,10 +127,11 @@ public class DiskTests
         using HiddenCache cache = HiddenCache.Open(disk.At("cache"), tiny.Model, rows, log.Add);
         using (FileStream filler = File.Create(disk.At("filler")))
         {
-            Assert.ThrowsAny<IOException>(() =>
+            void Fill()
             {
-                for (; ; ) filler.Write(new byte[4096]);
-            });
+                while (true) filler.Write(new byte[4096]);
+            }
+            Assert.ThrowsAny<IOException>(Fill);
         }
         bool written = true;
         for (int row = 0; row < rows.Length && written; row++) written = cache.Write(row, new float[rows[row].Targets * tiny.Model.Config.HiddenSize]);

@@ -102,7 +102,7 @@ public sealed class FuzzRunFilesTests : IDisposable
             File.WriteAllBytes(Path.Combine(_folder, RlRun.EvaluationsFile), bytes);
             RlRun.ReadEvaluations(_folder);
             File.WriteAllBytes(Path.Combine(_folder, RlRun.MetricsFile), bytes);
-            RlRun.ReadMetrics(_folder).Count();
+            _ = RlRun.ReadMetrics(_folder).Count();
             Cli.MetricsLog log = Cli.MetricsLog.Read(_folder);
             _ = (log.Last("loss"), log.Mean("loss"), log.Curves("loss", "reward"));
         });
