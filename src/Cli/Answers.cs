@@ -29,11 +29,18 @@ internal static class Answers
     public static int MaxTokens(ModelConfig config, IReadOnlyList<AnswerProblem> problems, int? asked)
     {
         AnswerProblem longest = problems.MaxBy(problem => problem.Prompt.Length)!;
-        int room = config.MaxPositions - longest.Prompt.Length;
+        return MaxTokens(config, longest.Prompt.Length, longest.Row.Line, asked);
+    }
+
+    /// <summary>The same for a longest prompt of so many tokens, in a line of the data.</summary>
+    /// <exception cref="OllmException">The longest prompt leaves too little of the context.</exception>
+    public static int MaxTokens(ModelConfig config, int longest, int line, int? asked)
+    {
+        int room = config.MaxPositions - longest;
         if (room < 1)
-            throw new OllmException($"the prompt of line {longest.Row.Line} has {longest.Prompt.Length} tokens and leaves no room for an answer: the model's context is {config.MaxPositions}");
+            throw new OllmException($"the prompt of line {line} has {longest} tokens and leaves no room for an answer: the model's context is {config.MaxPositions}");
         if (asked > room)
-            throw new OllmException($"--max-tokens {asked}: the longest prompt has {longest.Prompt.Length} tokens and the model's context is {config.MaxPositions}, expected at most {room}");
+            throw new OllmException($"--max-tokens {asked}: the longest prompt has {longest} tokens and the model's context is {config.MaxPositions}, expected at most {room}");
         return asked ?? Math.Min(DefaultMaxTokens, room);
     }
 }

@@ -80,24 +80,51 @@ internal sealed class DataSource(string path, RowEncoder encoder, Tokenizer? tok
     /// used for this model counts as bad too.
     /// </summary>
     /// <exception cref="OllmException">A row is bad, or there is no row at all.</exception>
-    public List<T> Read<T>(Func<DataRow, T?> make) where T : class
+    public List<T> Read<T>(Func<DataRow, T?> make) where T : class =>
+        Read(new RowForm<T?>(make, (_, _) => throw new NotSupportedException(), (_, _) => throw new NotSupportedException()), ProcessGroup.Single);
+
+    /// <summary>The same for all processes of a group, which share the work.</summary>
+    /// <exception cref="OllmException">A row is bad, or there is no row at all.</exception>
+    public List<T> Read<T>(RowForm<T?> form, ProcessGroup group) where T : class
     {
         var items = new List<T>();
-        ForEach(row =>
+        ForEach(form, group, item =>
         {
-            if (make(row) is { } item) items.Add(item);
+            if (item is not null) items.Add(item);
         });
         return items;
     }
 
-    /// <summary>All wanted rows as token ids, in memory or, when they are many, in a temporary file. Rows without a target are dropped.</summary>
+    /// <summary>The problems of the wanted rows; a row without an expected answer is left out.</summary>
     /// <exception cref="OllmException">A row is bad, or there is no row at all.</exception>
-    public TokenRowStore ReadTokenRows()
+    public List<AnswerProblem> ReadProblems(ProcessGroup group) => Read(
+        new RowForm<AnswerProblem?>(
+            row => Answers.Problem(row, this),
+            (writer, problem) => SharedRows.WriteIds(writer, problem?.Prompt ?? []),
+            (reader, row) => SharedRows.ReadIds(reader) is { Length: > 0 } prompt ? new AnswerProblem(prompt, row.ExpectedAnswer!, row) : null),
+        group);
+
+    /// <summary>All wanted rows as token ids, in memory or, when they are many, in a temporary file. Rows without a target are dropped.</summary>
+    /// <param name="group">The processes that share the tokenizing; this one alone by default.</param>
+    /// <exception cref="OllmException">A row is bad, or there is no row at all.</exception>
+    public TokenRowStore ReadTokenRows(ProcessGroup? group = null)
     {
+        var form = new RowForm<TokenRow>(
+            row => Encoder.Encode(row, Path),
+            (writer, row) =>
+            {
+                writer.Write(row.PromptLength);
+                SharedRows.WriteIds(writer, row.Tokens);
+            },
+            (reader, row) =>
+            {
+                int promptLength = reader.ReadInt32();
+                return new TokenRow(SharedRows.ReadIds(reader), promptLength, row.Line);
+            });
         var store = new TokenRowStore();
         try
         {
-            ForEach(row => store.Add(Encoder.Encode(row, Path)));
+            ForEach(form, group ?? ProcessGroup.Single, store.Add);
             return store;
         }
         catch
@@ -107,28 +134,21 @@ internal sealed class DataSource(string path, RowEncoder encoder, Tokenizer? tok
         }
     }
 
-    private void ForEach(Action<DataRow> use)
+    private void ForEach<T>(RowForm<T> form, ProcessGroup group, Action<T> use)
     {
         int rows = 0;
-        foreach (DataRow row in RowReader.Read(Path, skipBadRows, Skip))
+        foreach (SharedRows.Made<T> made in SharedRows.Make(RowReader.Read(Path, skipBadRows, Skip).Where(IsWanted), form, group))
         {
             ui.Cancellation.ThrowIfCancellationRequested();
-            if (!filter.Keeps(row))
+            bool needsTokenizer = made.Row.Tokens is null && tokenizer is null;
+            if (made.Error is { } error)
             {
-                LeftOut++;
+                if (!skipBadRows || needsTokenizer) throw new OllmException(error);
+                Skip(error);
                 continue;
             }
-            bool needsTokenizer = row.Tokens is null && tokenizer is null;
-            try
-            {
-                use(row);
-                rows++;
-            }
-            catch (OllmException error) when (skipBadRows && !needsTokenizer)
-            {
-                Skip(error.Message);
-            }
-            if (rows == limit) break;
+            use(made.Item!);
+            if (++rows == limit) break;
         }
         if (Skipped > 0) ui.Log($"{Skipped} bad rows skipped");
         if (rows > 0)
@@ -138,6 +158,13 @@ internal sealed class DataSource(string path, RowEncoder encoder, Tokenizer? tok
         }
         string why = (Skipped > 0 ? $" ({Skipped} bad ones skipped)" : "") + (LeftOut > 0 ? $" ({LeftOut} left out by --problem-type, --inference-mode or the pass rate)" : "");
         throw new OllmException($"{Path}: no usable row{why}, expected at least one");
+    }
+
+    private bool IsWanted(DataRow row)
+    {
+        if (filter.Keeps(row)) return true;
+        LeftOut++;
+        return false;
     }
 
     private void Skip(string message)

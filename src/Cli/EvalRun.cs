@@ -1,14 +1,9 @@
-using System.Buffers.Binary;
 using System.Globalization;
 using System.Security.Cryptography;
-using System.Text;
 using OllmNative.Model;
 using OllmNative.Training;
 
 namespace OllmNative.Cli;
-
-/// <summary>A row to evaluate: its tokens when it has a completion, its problem when it has an expected answer.</summary>
-internal sealed record EvalRow(DataRow Row, TokenRow? Tokens, AnswerProblem? Problem);
 
 /// <summary>Settings of an evaluation.</summary>
 /// <param name="Samples">N of the sampled answers; 0 leaves them out.</param>
@@ -29,7 +24,6 @@ internal sealed class EvalRun
     private readonly DataSource _source;
     private readonly IReadOnlyList<EvalRow> _rows;
     private readonly Output _ui;
-    private readonly string[] _keys;
     private readonly EvalResult?[] _results;
     private EvalLog? _log;
 
@@ -39,11 +33,10 @@ internal sealed class EvalRun
     {
         (_session, _source, _rows, _ui) = (session, source, rows, ui);
         _results = new EvalResult?[rows.Count];
-        _keys = [.. rows.Select(KeyOf)];
-        AnswerProblem[] problems = [.. rows.Where(row => row.Problem is not null).Select(row => row.Problem!)];
-        if (problems.Length == 0 && !rows.Any(row => row.Tokens is { Targets: > 0 }))
+        EvalRow? longest = rows.Where(row => row.HasProblem).MaxBy(row => row.PromptLength);
+        if (longest is null && !rows.Any(row => row.Targets > 0))
             throw new OllmException($"{source.Path}: nothing to evaluate, expected rows with completions or expected answers");
-        int maxTokens = problems.Length == 0 ? 0 : Answers.MaxTokens(session.Config, problems, settings.MaxTokens);
+        int maxTokens = longest is null ? 0 : Answers.MaxTokens(session.Config, longest.PromptLength, longest.Line, settings.MaxTokens);
         Settings = new AnswerSettings(settings.Samples, maxTokens, settings.Temperature, settings.Seed);
     }
 
@@ -53,18 +46,18 @@ internal sealed class EvalRun
     /// <summary>Rows that an earlier run had graded.</summary>
     public int Kept { get; private set; }
 
-    /// <summary>Rows graded so far, the kept ones too.</summary>
+    /// <summary>Rows graded so far by this process, and the kept ones.</summary>
     public int Done { get; private set; }
 
-    /// <summary>The rows' results, in their order; complete after <see cref="Run"/>.</summary>
+    /// <summary>The rows' results, in their order; complete on the first process after <see cref="Run"/>.</summary>
     public IReadOnlyList<EvalResult> Results => [.. _results.OfType<EvalResult>()];
 
     /// <summary>Results with answers and the rows that they belong to.</summary>
     public IReadOnlyList<(EvalResult Result, DataRow Row)> Problems =>
-        [.. _rows.Zip(_results).Where(pair => pair.Second?.Backbone is not null).Select(pair => (pair.Second!, pair.First.Row))];
+        [.. _rows.Zip(_results).Where(pair => pair.Second?.Backbone is not null).Select(pair => (pair.Second!, pair.First.Row!))];
 
     /// <summary>Follows from the contents of all rows.</summary>
-    public string Identity => string.Concat(_keys);
+    public string Identity => string.Concat(_rows.Select(row => row.Key));
 
     /// <summary>What must agree between runs that share rows.</summary>
     public IReadOnlyDictionary<string, string> RunSettings(string? ollmFolder) => new SortedDictionary<string, string>(StringComparer.Ordinal)
@@ -77,33 +70,34 @@ internal sealed class EvalRun
         ["--seed"] = Settings.Seed.ToString(CultureInfo.InvariantCulture),
     };
 
-    /// <summary>Evaluates what the log does not have; of several processes each does its share, and all have every result.</summary>
-    /// <param name="log">Keeps the results; the first process has it, if any.</param>
+    /// <summary>Evaluates what the log does not have; of several processes each does the rows that it has read, and the first one has every result.</summary>
+    /// <param name="log">Keeps the results, if any.</param>
     /// <param name="group">The processes.</param>
     public void Run(EvalLog? log, ProcessGroup group)
     {
         _log = log;
-        bool withOllm = _session.Ollm is not null;
-        IEnumerable<EvalResult> kept = Enumerable.Range(0, _rows.Count).Select(i => log?.Find(i + 1, _keys[i])).OfType<EvalResult>();
-        foreach (EvalResult result in group.IsDistributed ? EvalShare.Gather(group, kept, withOllm) : kept) _results[result.Row - 1] = result;
-        List<int> pending = [.. Enumerable.Range(0, _rows.Count).Where(i => _results[i] is null)];
-        Kept = Done = _rows.Count - pending.Count;
+        var kept = new byte[_rows.Count];
+        for (int i = 0; group.IsFirst && log is not null && i < kept.Length; i++) kept[i] = TakeKept(log, i) ? (byte)1 : (byte)0;
+        group.Broadcast(kept, 0);
+        Kept = Done = kept.Count(flag => flag != 0);
         if (Kept > 0) _ui.Log($"{Kept} of {_rows.Count} rows are graded already");
-        (int first, int count) = group.ShareOf(pending.Count);
-        if (count > 0) Evaluate(pending.GetRange(first, count));
-        if (group.IsDistributed) TakeOthers(group, pending, first, count, withOllm);
+        List<int> pending = [.. Enumerable.Range(0, _rows.Count).Where(i => _rows[i].IsOwn && kept[i] == 0)];
+        if (pending.Count > 0) Evaluate(pending);
+        if (group.IsDistributed)
+        {
+            foreach (EvalResult result in EvalShare.GatherFirst(group, pending.Select(i => _results[i]!), _session.Ollm is not null)) _results[result.Row - 1] = result;
+        }
         log?.Finish(Results);
     }
 
-    private void TakeOthers(ProcessGroup group, List<int> pending, int first, int count, bool withOllm)
+    private bool TakeKept(EvalLog log, int row)
     {
-        EvalResult[] own = [.. pending.GetRange(first, count).Select(i => _results[i]!)];
-        foreach (EvalResult result in EvalShare.Gather(group, own, withOllm).Where(result => _results[result.Row - 1] is null))
-        {
-            _results[result.Row - 1] = result;
-            _log?.Write(result);
-            Done++;
-        }
+        EvalRow of = _rows[row];
+        if (log.Find(row + 1, of.Key) is not { } result) return false;
+        // A line that says less than it should, or other things: the row is graded again.
+        if (!result.Fits(of.Targets, of.HasProblem, _session.Ollm is not null, Settings.Samples)) return false;
+        _results[row] = result;
+        return true;
     }
 
     private void Evaluate(List<int> pending)
@@ -147,7 +141,7 @@ internal sealed class EvalRun
                 int at = Array.IndexOf(counted, i);
                 _results[i] = new EvalResult
                 {
-                    Row = i + 1, Line = _rows[i].Row.Line, Key = _keys[i], Tokens = at < 0 ? null : hits[at], ExpectedAnswer = _rows[i].Problem?.ExpectedAnswer,
+                    Row = i + 1, Line = _rows[i].Line, Key = _rows[i].Key, Tokens = at < 0 ? null : hits[at], ExpectedAnswer = _rows[i].Problem?.ExpectedAnswer,
                 };
                 if (_rows[i].Problem is null) Complete(_results[i]!, bar);
                 else yield return i;
@@ -162,20 +156,6 @@ internal sealed class EvalRun
         _results[result.Row - 1] = result;
         _log?.Write(result);
         bar.Report(++Done);
-    }
-
-    /// <summary>The beginning of a hash of everything in the row that results depend on.</summary>
-    private static string KeyOf(EvalRow row)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        Span<byte> number = stackalloc byte[4];
-        foreach (int id in (IEnumerable<int>)[.. row.Tokens?.Tokens ?? [], -1, row.Tokens?.PromptLength ?? 0, .. row.Problem?.Prompt ?? []])
-        {
-            BinaryPrimitives.WriteInt32LittleEndian(number, id);
-            hash.AppendData(number);
-        }
-        hash.AppendData(Encoding.UTF8.GetBytes(row.Problem?.ExpectedAnswer ?? ""));
-        return Convert.ToHexStringLower(hash.GetHashAndReset())[..16];
     }
 
     private static string Checksum(string path)

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using OllmNative.Training;
 
 namespace OllmNative.Cli;
@@ -9,24 +8,13 @@ internal sealed class MetricsLog
     /// <summary>Its name in an output folder.</summary>
     public const string FileName = "metrics.jsonl";
 
-    private readonly List<Dictionary<string, double>> _lines = [];
+    private readonly List<Dictionary<string, double>> _lines;
 
-    private MetricsLog()
-    {
-    }
+    private MetricsLog(List<Dictionary<string, double>> lines) => _lines = lines;
 
     /// <summary>Reads a folder's metrics.jsonl; null values become NaN.</summary>
-    public static MetricsLog Read(string folder)
-    {
-        var log = new MetricsLog();
-        foreach (string line in File.ReadLines(Path.Combine(folder, FileName)))
-        {
-            using JsonDocument json = JsonDocument.Parse(line);
-            log._lines.Add(json.RootElement.EnumerateObject().ToDictionary(
-                field => field.Name, field => field.Value.ValueKind == JsonValueKind.Number ? field.Value.GetDouble() : double.NaN));
-        }
-        return log;
-    }
+    /// <exception cref="OllmNative.Model.OllmException">It cannot be read, or a line is no JSON object.</exception>
+    public static MetricsLog Read(string folder) => new([.. JsonLines.Numbers(Path.Combine(folder, FileName))]);
 
     /// <summary>Whether any line has the name.</summary>
     public bool Has(string name) => _lines.Exists(line => line.ContainsKey(name));
@@ -35,10 +23,10 @@ internal sealed class MetricsLog
     public double Last(string name) => _lines.FindLast(line => line.ContainsKey(name)) is { } line ? line[name] : double.NaN;
 
     /// <summary>The mean over all lines.</summary>
-    public double Mean(string name) => _lines.Count == 0 ? double.NaN : _lines.Average(line => line[name]);
+    public double Mean(string name) => _lines.Where(line => line.ContainsKey(name)).Select(line => line[name]).DefaultIfEmpty(double.NaN).Average();
 
     /// <summary>A curve over the steps whose lines have the name.</summary>
-    public ChartSeries Curve(string name) => new(name, [.. _lines.Where(line => line.ContainsKey(name)).Select(line => (line["step"], line[name]))]);
+    public ChartSeries Curve(string name) => new(name, [.. _lines.Where(line => line.ContainsKey(name) && line.ContainsKey("step")).Select(line => (line["step"], line[name]))]);
 
     /// <summary>Several curves over the steps.</summary>
     public ChartSeries[] Curves(params string[] names) => [.. names.Select(Curve)];

@@ -96,7 +96,7 @@ public static class OllmCli
     /// All commands, or only the one that the first argument names: building the rest would be the larger part of the time
     /// that a small command takes.
     /// </summary>
-    private static RootCommand CreateRoot(string[] args, Output ui, Option<bool> json)
+    internal static RootCommand CreateRoot(string[] args, Output ui, Option<bool> json)
     {
         var root = new RootCommand("Options-based language models: training and inference.") { json };
         root.HelpName = "ollm";

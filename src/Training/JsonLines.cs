@@ -48,11 +48,29 @@ public sealed class JsonLines : IDisposable
         _buffer.ResetWrittenCount();
         WriteObject(_buffer, row);
         _buffer.Write("\n"u8);
-        Guard(() =>
+        long before = _file.Position;
+        try
         {
-            _file.Write(_buffer.WrittenSpan);
-            _file.Flush();
-        });
+            Guard(() => _file.Write(_buffer.WrittenSpan));
+        }
+        catch (OllmException)
+        {
+            CutBack(before);
+            throw;
+        }
+    }
+
+    /// <summary>A line that the disk had no room for goes away again as a whole.</summary>
+    private void CutBack(long length)
+    {
+        try
+        {
+            _file.SetLength(length);
+        }
+        catch (IOException)
+        {
+            // The first error is the one to be told; whoever reads the file passes over half a line.
+        }
     }
 
     /// <summary>Makes sure that all lines are on the disk and returns the length of the file in bytes.</summary>
@@ -61,6 +79,38 @@ public sealed class JsonLines : IDisposable
     {
         Guard(() => _file.Flush(flushToDisk: true));
         return _file.Length;
+    }
+
+    /// <summary>The numbers of each line of a file by their names; what is no number becomes NaN. At most one line is in memory.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="skipBroken">Passes over lines that are no JSON objects, as a killed run leaves one at the end.</param>
+    /// <exception cref="OllmException">The file cannot be read, or a line is no JSON object.</exception>
+    public static IEnumerable<Dictionary<string, double>> Numbers(string path, bool skipBroken = false)
+    {
+        using var lines = new LineReader(path);
+        while (lines.MoveNext())
+        {
+            if (lines.IsBlank) continue;
+            if (NumbersOf(lines.Text) is { } numbers) yield return numbers;
+            else if (!skipBroken) throw new OllmException($"{lines.Place}not a line of figures; expected one JSON object, as the run has written it");
+        }
+    }
+
+    private static Dictionary<string, double>? NumbersOf(ReadOnlyMemory<byte> line)
+    {
+        try
+        {
+            using JsonDocument json = JsonDocument.Parse(line);
+            if (json.RootElement.ValueKind != JsonValueKind.Object) return null;
+            var numbers = new Dictionary<string, double>(StringComparer.Ordinal);
+            foreach (JsonProperty field in json.RootElement.EnumerateObject())
+                numbers[field.Name] = field.Value.ValueKind == JsonValueKind.Number ? field.Value.GetDouble() : double.NaN;
+            return numbers;
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException) // The latter for a name that is half a character.
+        {
+            return null;
+        }
     }
 
     /// <summary>Cuts a file back to a length, if it is there and longer; returns the length that it has then.</summary>

@@ -9,9 +9,14 @@ public partial class DeterminismTests
     [InlineData("train", "rows", "--steps", "4", "--batch-size", "3", "--latent", "gumbel", "--seed", "9", "--options", "3", "--latent-width", "8")]
     [InlineData("train", "rows", "--steps", "3", "--batch-size", "3", "--latent", "marginal", "--seed", "9", "--options", "3", "--latent-width", "8")]
     [InlineData("rl", "ollm rows", "--steps", "2", "--batch-size", "3", "--rollouts", "4", "--max-tokens", "6", "--seed", "4")]
+    [InlineData("rl", "ollm rows", "--steps", "2", "--batch-size", "3", "--rollouts", "4", "--max-tokens", "6", "--seed", "4", "--credit", "token")]
     [InlineData("eval", "ollm rows", "--samples", "3", "--max-tokens", "6", "--seed", "4")]
     [InlineData("generate", "ollm", "--prompt", "1 + 2", "--max-tokens", "12", "--temp", "0.9", "--top-p", "0.9", "--seed", "4", "--latent", "sample")]
-    [InlineData("options", "ollm", "--prompt", "1 + 2", "--steps", "4")]
+    [InlineData("generate", "ollm", "--prompt", "1 + 2", "--max-tokens", "12", "--quantize", "int8")]
+    [InlineData("chat", "ollm", "--max-tokens", "8", "--temp", "1", "--seed", "4")]
+    [InlineData("options", "ollm", "--prompt", "1 + 2", "--steps", "4", "--tree", "2")]
+    [InlineData("options-report", "ollm rows")]
+    [InlineData("search", "ollm rows", "--samples", "2", "--max-tokens", "5", "--seed", "4")]
     [InlineData("diagnose", "rows")]
     public void Command_AgainAndWithMoreThreads_GivesTheSameBits(string command, string needs, params string[] flags)
     {
@@ -50,7 +55,12 @@ public partial class DeterminismTests
         {
             Assert.Equal(0, CliRun.Of("data", "tiny", "--rows", "50", "--seed", "3", "--out", Path.Combine(folder, name)).Code);
             Assert.Equal(0, CliRun.Of("data", "tiny", "--rows", "50", "--seed", "4", "--out", Path.Combine(folder, name + "-other")).Code);
+            string model = CliRun.NewModel(); // Its weights are drawn with a seed.
+            Assert.Equal(0, CliRun.Of("init", "--model", model, "--options", "3", "--seed", "5", "--out", Path.Combine(folder, name + "-ollm")).Code);
+            File.Copy(Path.Combine(model, "model.safetensors"), Path.Combine(folder, name + "-model"));
         }
+        foreach (string file in (string[])["-model", "-ollm/ollm.safetensors", "-ollm/ollm.json"])
+            Assert.Equal(File.ReadAllBytes(Path.Combine(folder, "a" + file)), File.ReadAllBytes(Path.Combine(folder, "b" + file)));
         Assert.Equal(File.ReadAllBytes(Path.Combine(folder, "a")), File.ReadAllBytes(Path.Combine(folder, "b")));
         Assert.NotEqual(File.ReadAllBytes(Path.Combine(folder, "a")), File.ReadAllBytes(Path.Combine(folder, "a-other")));
     }
@@ -60,7 +70,7 @@ public partial class DeterminismTests
     {
         string output = model.At(name);
         bool writes = command is "train" or "rl" or "eval";
-        CliRun run = CliRun.Of(writes ? [.. args, "--out", output, "--json"] : [.. args, "--json"]);
+        CliRun run = CliRun.With(command == "chat" ? "1 + 2\nand 3\n" : "", writes ? [.. args, "--out", output, "--json"] : [.. args, "--json"]);
         Assert.True(run.Code == 0, run.Error);
         string text = run.Out;
         string[] files = writes ? Directory.GetFiles(output) : [];

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using OllmNative.Training;
 
 namespace OllmNative.Tests;
 
@@ -58,6 +59,88 @@ public class DiskTests
         Assert.Contains("first checkpoint", resumed.Error, StringComparison.Ordinal);
     }
 
+    [SkippableFact]
+    public void Eval_DiskFillsUp_KeepsWholeRowsAndGoesOnOnceThereIsRoom()
+    {
+        using var disk = SmallDisk.Mount(kilobytes: 12);
+        var model = new CliTextModel();
+        string[] args = ["eval", "--model", model.Folder, "--ollm", model.NewOllm(), "--data", model.WriteRows(60), "--samples", "2", "--max-tokens", "8", "--seed", "4", "--threads", "1"];
+        Assert.Equal(0, CliRun.Of([.. args, "--out", model.At("whole")]).Code);
+        string results = disk.At("out/results.jsonl");
+        CliRun full = CliRun.Of([.. args, "--out", disk.At("out")]);
+        full.AssertRefused("No space left on device", results, "--resume goes on");
+        Assert.EndsWith("}\n", File.ReadAllText(results), StringComparison.Ordinal);
+        int kept = File.ReadAllLines(results).Length;
+        Assert.InRange(kept, 1, 59);
+
+        disk.Grow(kilobytes: 2000);
+        CliRun resumed = CliRun.Of([.. args, "--out", disk.At("out"), "--resume", "--json"]);
+        Assert.True(resumed.Code == 0, resumed.Error);
+        Assert.Equal(kept, resumed.Json.GetProperty("kept_rows").GetInt32());
+        Assert.Equal(File.ReadAllLines(Path.Combine(model.At("whole"), "results.jsonl")), File.ReadAllLines(results));
+    }
+
+    [SkippableFact]
+    public void Rl_DiskFillsUp_KeepsWholeCheckpointsAndGoesOnOnceThereIsRoom()
+    {
+        using var disk = SmallDisk.Mount(kilobytes: 90);
+        var model = new CliTextModel();
+        string[] args =
+        [
+            "rl", "--model", model.Folder, "--ollm", model.NewOllm(), "--data", model.WriteRows(6), "--steps", "12", "--batch-size", "2", "--rollouts", "3", "--max-tokens", "5",
+            "--checkpoint-every", "2", "--threads", "1",
+        ];
+        Assert.Equal(0, CliRun.Of([.. args, "--out", model.At("whole")]).Code);
+        File.WriteAllBytes(disk.At("filler"), new byte[24 << 10]);
+        string folder = disk.At("out");
+        CliRun full = CliRun.Of([.. args, "--out", folder]);
+        full.AssertRefused("No space left on device", folder);
+        Assert.Empty(TrainingRun.Leftovers(folder));
+
+        File.Delete(disk.At("filler"));
+        disk.Grow(kilobytes: 2000);
+        CliRun resumed = CliRun.Of([.. args, "--out", folder, "--resume"]);
+        Assert.True(resumed.Code == 0, resumed.Error);
+        TrainingRun.AssertSame(model.At("whole"), folder);
+    }
+
+    [SkippableFact]
+    public void Report_DiskIsFull_IsRefusedAndLeavesNothing()
+    {
+        using var disk = SmallDisk.Mount(kilobytes: 4);
+        var page = new ReportPage("A page");
+        for (int i = 0; i < 500; i++) page.AddText($"line {i} of more than the disk takes");
+        string error = FormatsFiles.Error(() => page.Save(disk.At("report.html")));
+        Assert.Contains("No space left on device", error, StringComparison.Ordinal);
+        Assert.Contains(disk.At("report.html"), error, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFileSystemEntries(disk.At("")));
+    }
+
+    /// <summary>Room enough when the cache is made, none when it is filled: training goes on without it, to the same end.</summary>
+    [SkippableFact]
+    public void HiddenCache_DiskFillsUp_IsReportedAndTheRunGoesOn()
+    {
+        using var disk = SmallDisk.Mount(kilobytes: 64);
+        using var tiny = new TinyBackbone(threads: 1);
+        TokenRow[] rows = [.. Enumerable.Range(0, 30).Select(i => new TokenRow(tiny.Tokens(20), 1, i + 1))];
+        var log = new List<string>();
+        using HiddenCache cache = HiddenCache.Open(disk.At("cache"), tiny.Model, rows, log.Add);
+        using (FileStream filler = File.Create(disk.At("filler")))
+        {
+            void Fill()
+            {
+                while (true) filler.Write(new byte[4096]);
+            }
+            Assert.ThrowsAny<IOException>(Fill);
+        }
+        bool written = true;
+        for (int row = 0; row < rows.Length && written; row++) written = cache.Write(row, new float[rows[row].Targets * tiny.Model.Config.HiddenSize]);
+        Assert.False(written);
+        Assert.False(cache.IsUsable);
+        Assert.Contains(log, line => line.Contains("cannot be written", StringComparison.Ordinal) && line.Contains("goes on without it", StringComparison.Ordinal));
+        Assert.Empty(Directory.GetFiles(disk.At("cache")));
+    }
+
     /// <summary>A file system of a given size in memory; only root may mount one.</summary>
     private sealed class SmallDisk : IDisposable
     {
@@ -78,6 +161,8 @@ public class DiskTests
         public string At(string name) => Path.Combine(_folder, name);
 
         public void MakeReadOnly() => Skip.IfNot(Do("mount", "-o", "remount,ro", _folder), "remounting is not permitted here");
+
+        public void Grow(int kilobytes) => Skip.IfNot(Do("mount", "-o", $"remount,size={kilobytes}k", _folder), "remounting is not permitted here");
 
         public void Dispose()
         {

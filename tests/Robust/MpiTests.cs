@@ -1,26 +1,24 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Text.Json;
 using OllmNative.Model;
 using OllmNative.Training;
 
 namespace OllmNative.Tests;
 
-/// <summary>Jobs of two processes under mpirun; skipped where there is none.</summary>
+/// <summary>Jobs of several processes under each mpirun that is installed; skipped where there is none.</summary>
 public class MpiTests
 {
-    private static readonly (string, string)[] AsRoot = [("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"), ("OMPI_MCA_rmaps_base_oversubscribe", "1")];
-
     [SkippableTheory]
-    [InlineData("gumbel")]
-    [InlineData("marginal")]
-    public void Train_TwoProcesses_EqualOneWithTwiceTheAccumulation(string latent)
+    [InlineData(MpiLauncher.OpenMpi, "gumbel")]
+    [InlineData(MpiLauncher.OpenMpi, "marginal")]
+    [InlineData(MpiLauncher.Mpich, "gumbel")]
+    public void Train_TwoProcesses_EqualOneWithTwiceTheAccumulation(string mpi, string latent)
     {
-        var run = new TrainingRun(steps: 12, checkpointEvery: 5, "--latent", latent);
+        var run = new TrainingRun(steps: 12, checkpointEvery: 5, "--latent", latent, "--validation-rows", "4", "--validation-every", "6");
         string one = run.At("one"), two = run.At("two");
         CliRun alone = CliRun.Of(run.Arguments(one, "--grad-accum", "2", "--json"));
         Assert.True(alone.Code == 0, alone.Error);
-        CliRun both = Mpirun(2, run.Arguments(two, "--json"));
+        CliRun both = MpiLauncher.Run(mpi, 2, run.Arguments(two, "--json"));
         Assert.True(both.Code == 0, both.Error);
         Assert.Equal(2, both.Json.GetProperty("ranks").GetInt32());
         Assert.InRange(both.Json.GetProperty("scaling_efficiency").GetDouble(), 0.0, 1.0);
@@ -36,31 +34,72 @@ public class MpiTests
     }
 
     [SkippableFact]
-    public void Train_AProcessDies_EndsTheJobAndKeepsTheCheckpoint()
+    public void Train_ThreeProcesses_EqualOneWithTheSameRows()
+    {
+        var run = new TrainingRun(steps: 6, checkpointEvery: 5);
+        string one = run.At("one"), three = run.At("three");
+        Assert.Equal(0, CliRun.Of(run.Arguments(one, "--grad-accum", "3")).Code);
+        CliRun all = MpiLauncher.Run(MpiLauncher.Mpich, 3, run.Arguments(three));
+        Assert.True(all.Code == 0, all.Error);
+        AssertClose(one, three, 1e-4);
+    }
+
+    [SkippableTheory]
+    [InlineData(MpiLauncher.OpenMpi)]
+    [InlineData(MpiLauncher.Mpich)]
+    public void Train_AProcessDies_EndsTheJobAndKeepsTheCheckpoint(string mpi)
     {
         var run = new TrainingRun(steps: 1_000_000, checkpointEvery: 3);
         string output = run.At("out");
-        using OllmProcess job = StartMpirun(2, run.Arguments(output));
+        using OllmProcess job = MpiLauncher.Start(mpi, 2, run.Arguments(output));
         while (!job.HasExited && !Directory.Exists(Path.Combine(output, "checkpoints", "step-00000006"))) Thread.Sleep(5);
         Assert.False(job.HasExited, "the job ended by itself");
-        int second = ProcessOfRank(job.Id, 1);
-        using (Process process = Process.GetProcessById(second)) process.Kill();
+        using (Process process = Process.GetProcessById(MpiLauncher.ProcessOfRank(job.Id, 1))) process.Kill();
         CliRun ended = job.Wait(30);
         Assert.NotEqual(0, ended.Code);
-        Assert.Matches("(?i)(killed|signal 9|died)", ended.Error + ended.Out);
+        Assert.Matches("(?i)(killed|signal:? 9|died)", ended.Error + ended.Out);
         StoredCheckpoint? newest = new CheckpointStore(output).Newest(text => Assert.Fail(text));
         Assert.True(newest!.Step >= 6);
     }
 
-    [SkippableFact]
-    public void Train_BadInput_IsToldOnceWithExitCode2()
+    [SkippableTheory]
+    [InlineData(MpiLauncher.OpenMpi)]
+    [InlineData(MpiLauncher.Mpich)]
+    public void Train_BadInput_IsToldOnceWithExitCode2(string mpi)
     {
         var run = new TrainingRun(steps: 2);
-        CliRun refused = Mpirun(2, run.Arguments(run.At("out"), "--ollm", run.At("none")));
+        CliRun refused = MpiLauncher.Run(mpi, 2, run.Arguments(run.At("out"), "--ollm", run.At("none")));
         Assert.Equal(2, refused.Code);
         Assert.Equal(2, refused.Error.Split("error: ").Length);
         Assert.Contains(run.At("none"), refused.Error, StringComparison.Ordinal);
     }
+
+    /// <summary>The bad row falls to the second process; both must come to know of it, or the first would wait for ever.</summary>
+    [SkippableFact]
+    public void Train_BadRowOfTheSecondProcess_IsToldOnceWithItsPlace()
+    {
+        var run = new TrainingRun(steps: 2);
+        string[] args = run.Arguments(run.At("out"));
+        string data = args[Array.IndexOf(args, "--data") + 1];
+        string[] lines = File.ReadAllLines(data);
+        lines[3] = """{"tokens": [1, 2, 9999], "prompt_length": 1}""";
+        File.WriteAllLines(data, lines);
+        CliRun refused = MpiLauncher.Run(MpiLauncher.OpenMpi, 2, args);
+        Assert.Equal(2, refused.Code);
+        Assert.Equal(2, refused.Error.Split("error: ").Length);
+        Assert.Contains(":4: token id 9999", refused.Error, StringComparison.Ordinal);
+        CliRun skipped = MpiLauncher.Run(MpiLauncher.OpenMpi, 2, [.. args, "--skip-bad-rows", "--json"]);
+        Assert.True(skipped.Code == 0, skipped.Error);
+        Assert.Equal((1, 22), (skipped.Json.GetProperty("skipped_rows").GetInt32(), skipped.Json.GetProperty("rows").GetInt32()));
+    }
+
+    [Theory]
+    [InlineData(true, false, null, "libmpi.so.40 libmpi.so.12 libmpich.so.12 libmpi.so")]
+    [InlineData(false, false, "", "libmpi.so.12 libmpich.so.12 libmpi.so.40 libmpi.so")]
+    [InlineData(false, true, null, "libmpi.12.dylib libmpich.12.dylib libmpi.40.dylib libmpi.dylib")]
+    [InlineData(true, false, "/opt/mpi/libmpi.so", "/opt/mpi/libmpi.so")]
+    public void LibraryNames_OfALauncher_BeginWithItsOwn(bool openMpi, bool mac, string? given, string expected) =>
+        Assert.Equal(expected, string.Join(' ', MpiLibrary.Names(openMpi, mac, given)));
 
     [Theory]
     [InlineData(" 0-3,8\t", new[] { 0, 1, 2, 3, 8 })]
@@ -91,19 +130,6 @@ public class MpiTests
         Assert.Equal(count, next);
     }
 
-    internal static CliRun Mpirun(int processes, string[] args)
-    {
-        using OllmProcess job = StartMpirun(processes, args);
-        return job.Wait();
-    }
-
-    private static OllmProcess StartMpirun(int processes, string[] args)
-    {
-        string[] folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator);
-        Skip.IfNot(folders.Any(folder => File.Exists(Path.Combine(folder, "mpirun"))), "mpirun is not installed");
-        return OllmProcess.StartProgram("mpirun", ["-n", processes.ToString(CultureInfo.InvariantCulture), "dotnet", OllmProcess.Program, .. args], AsRoot);
-    }
-
     /// <summary>Largest difference of weights, relative to the largest of each tensor, and of the metrics, relative to each value.</summary>
     internal static void AssertClose(string expected, string actual, double bound)
     {
@@ -128,25 +154,6 @@ public class MpiTests
                 Assert.True(Math.Abs(x - y) <= bound * Math.Max(1e-2, Math.Abs(x)), $"{value.Name}: {x} and {y}");
             }
         }
-    }
-
-    private static int ProcessOfRank(int mpirun, int rank)
-    {
-        foreach (string folder in Directory.EnumerateDirectories("/proc").Where(path => int.TryParse(Path.GetFileName(path), out _)))
-        {
-            try
-            {
-                string stat = File.ReadAllText(Path.Combine(folder, "stat"));
-                if (int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1], CultureInfo.InvariantCulture) != mpirun) continue;
-                if (File.ReadAllText(Path.Combine(folder, "environ")).Split('\0').Any(entry => entry == $"OMPI_COMM_WORLD_RANK={rank}" || entry == $"PMI_RANK={rank}"))
-                    return int.Parse(Path.GetFileName(folder), CultureInfo.InvariantCulture);
-            }
-            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-            {
-                // The process has ended meanwhile.
-            }
-        }
-        throw new InvalidOperationException($"mpirun has no process of rank {rank}");
     }
 
     private sealed class FakeGroup(int rank, int size) : ProcessGroup

@@ -36,6 +36,9 @@ internal sealed class OllmProcess : IDisposable
     /// <summary>SIGKILL: nothing of the process runs any more.</summary>
     public void Kill() => _process.Kill();
 
+    /// <summary>SIGKILL for a launcher and everything that it has started.</summary>
+    public void KillTree() => _process.Kill(entireProcessTree: true);
+
     /// <summary>Waits for the end.</summary>
     public CliRun Wait(int seconds = 60)
     {

@@ -5,27 +5,62 @@ public class SharedCommandsTests
 {
     private readonly CliTextModel _model = new();
 
-    [SkippableFact]
-    public void Rl_TwoProcesses_EqualOne()
+    [SkippableTheory]
+    [InlineData(MpiLauncher.OpenMpi, 2)]
+    [InlineData(MpiLauncher.Mpich, 3)]
+    public void Rl_SeveralProcesses_EqualOne(string mpi, int processes)
     {
-        string[] args = RlArguments(_model.NewOllm(), "--steps", "4", "--batch-size", "6", "--rollouts", "4");
+        string[] args = RlArguments(_model.NewOllm(), "--steps", "4", "--batch-size", "6", "--rollouts", "4", "--validation", _model.WriteRows(5, "validation.jsonl"), "--eval-every", "2");
         CliRun alone = CliRun.Of([.. args, "--out", _model.At("one")]);
         Assert.True(alone.Code == 0, alone.Error);
-        CliRun both = MpiTests.Mpirun(2, [.. args, "--out", _model.At("two")]);
+        CliRun both = MpiLauncher.Run(mpi, processes, [.. args, "--out", _model.At("two")]);
         Assert.True(both.Code == 0, both.Error);
         MpiTests.AssertClose(_model.At("one"), _model.At("two"), 1e-4);
+        Assert.Equal(File.ReadAllLines(Path.Combine(_model.At("one"), "evals.jsonl")), File.ReadAllLines(Path.Combine(_model.At("two"), "evals.jsonl")));
     }
 
-    [SkippableFact]
-    public void Eval_TwoProcesses_GiveTheResultsOfOne()
+    [SkippableTheory]
+    [InlineData(MpiLauncher.OpenMpi, 2)]
+    [InlineData(MpiLauncher.Mpich, 3)]
+    public void Eval_SeveralProcesses_GiveTheResultsOfOne(string mpi, int processes)
     {
         string[] args = EvalArguments(_model.NewOllm());
         CliRun alone = CliRun.Of([.. args, "--out", _model.At("one"), "--json"]);
         Assert.True(alone.Code == 0, alone.Error);
-        CliRun both = MpiTests.Mpirun(2, [.. args, "--out", _model.At("two"), "--json"]);
+        CliRun both = MpiLauncher.Run(mpi, processes, [.. args, "--out", _model.At("two"), "--json"]);
         Assert.True(both.Code == 0, both.Error);
         Assert.Equal(File.ReadAllLines(Path.Combine(_model.At("one"), "results.jsonl")), File.ReadAllLines(Path.Combine(_model.At("two"), "results.jsonl")));
     }
+
+    /// <summary>Rows of every process survive a killed job, whoever goes on: one process, or another number of them.</summary>
+    [SkippableTheory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void Eval_KilledJobOfTwo_GoesOnFromTheRowsOfBoth(int processes)
+    {
+        string whole = _model.At("whole"), parts = _model.At("parts");
+        string[] args = EvalArguments(_model.NewOllm(), rows: 400);
+        Assert.Equal(0, CliRun.Of([.. args, "--out", whole]).Code);
+        string first = Path.Combine(parts, "results.jsonl"), second = Path.Combine(parts, "results.rank-0001.jsonl");
+        using (OllmProcess job = MpiLauncher.Start(MpiLauncher.OpenMpi, 2, [.. args, "--out", parts]))
+        {
+            while (!job.HasExited && !(HasLine(first) && HasLine(second))) Thread.Sleep(1);
+            Assert.False(job.HasExited, "the job ended before it could be killed");
+            job.KillTree();
+            job.Wait();
+        }
+        int kept = File.ReadAllText(first).Count(c => c == '\n') + File.ReadAllText(second).Count(c => c == '\n');
+        CliRun refused = CliRun.Of([.. args, "--out", parts]);
+        refused.AssertRefused("results.jsonl", "--resume");
+        string[] resume = [.. args, "--out", parts, "--resume", "--json"];
+        CliRun last = processes == 1 ? CliRun.Of(resume) : MpiLauncher.Run(MpiLauncher.OpenMpi, processes, resume);
+        Assert.True(last.Code == 0, last.Error);
+        Assert.Equal(kept, last.Json.GetProperty("kept_rows").GetInt32());
+        Assert.Equal(File.ReadAllLines(Path.Combine(whole, "results.jsonl")), File.ReadAllLines(first));
+        Assert.Equal(["eval.json", "report.html", "results.jsonl"], Directory.GetFiles(parts).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    }
+
+    private static bool HasLine(string file) => File.Exists(file) && new FileInfo(file).Length > 0;
 
     [Theory]
     [InlineData("rl", "metrics.jsonl")]

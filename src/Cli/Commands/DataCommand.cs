@@ -44,16 +44,13 @@ internal static class DataCommand
         Files.PrepareFile("--out", path);
         try
         {
-            using var file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read, 1 << 16);
-            return (TinyWorld.WriteJsonl(file, data), conflicts);
+            int written = 0;
+            DurableFiles.Write(path, file => written = TinyWorld.WriteJsonl(file, data));
+            return (written, conflicts);
         }
         catch (InvalidOperationException error) when (distinct)
         {
             throw new OllmException($"--distinct with --rows {rows}: {error.Message}; expected fewer rows", error);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new OllmException($"cannot write {path}: {error.Message}", error);
         }
     }
 }

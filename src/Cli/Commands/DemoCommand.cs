@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using OllmNative.Model;
 using OllmNative.Training;
 
 namespace OllmNative.Cli.Commands;
@@ -48,7 +49,7 @@ internal static class DemoCommand
             + $"encoder's option {DemoReport.Percent(t.Encoder)}, any option {DemoReport.Percent(t.Oracle)}");
         ui.Line(string.Create(CultureInfo.InvariantCulture, $"report: {page}   ({result.Seconds:F0} s)"));
         string json = JsonOutput.Serialize(DemoReport.Json(result, options.Samples));
-        File.WriteAllText(Path.Combine(folder, "result.json"), json + "\n");
+        DurableFiles.WriteText(Path.Combine(folder, "result.json"), json + "\n");
         if (ui.Json) ui.Result(DemoReport.Json(result, options.Samples));
         else ui.Line(json);
     }

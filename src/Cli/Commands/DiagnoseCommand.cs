@@ -34,7 +34,7 @@ internal static class DiagnoseCommand
             if (parsed.GetValue(output) is { } folder)
             {
                 report.Save(Path.Combine(folder, "report.html"), parsed);
-                File.WriteAllText(Path.Combine(folder, "diagnosis.json"), JsonOutput.Serialize(result) + "\n");
+                DurableFiles.WriteText(Path.Combine(folder, "diagnosis.json"), JsonOutput.Serialize(result) + "\n");
             }
             report.Print(ui, parsed.GetValue(output));
             ui.Result(result);

@@ -39,8 +39,7 @@ internal sealed class EvalCommand
             if (group.IsFirst) options.CheckOutputs(parsed);
             using ModelSession session = model.Open(parsed, group);
             DataSource source = data.Open(parsed, session, ui);
-            List<EvalRow> rows = source.Read(row => new EvalRow(
-                row, row.Completion is null && row.Tokens is null ? null : source.Encoder.Encode(row, source.Path), Answers.Problem(row, source)));
+            List<EvalRow> rows = EvalRow.Read(source, group);
             var settings = new EvalSettings(parsed.GetValue(options._samples), parsed.GetValue(options._maxTokens), parsed.GetValue(options._temperature), parsed.GetValue(options._seed));
             var run = new EvalRun(session, source, rows, settings, ui);
             options.Run(parsed, run, session.Ollm is null ? null : model.OllmFolder(parsed), rows.Count, group, ui);
@@ -56,7 +55,7 @@ internal sealed class EvalCommand
         if (resume && force) throw new OllmException("--resume and --force exclude each other");
         if (parsed.GetValue(_output) is { } folder)
         {
-            if (!resume && !force && File.Exists(Path.Combine(folder, EvalLog.ResultsFile)))
+            if (!resume && !force && EvalLog.HasRows(folder))
                 throw new OllmException($"--out {folder}: holds {EvalLog.ResultsFile} already; --resume keeps its rows, --force replaces it");
             Files.PrepareFolder("--out", folder);
         }
@@ -72,18 +71,24 @@ internal sealed class EvalCommand
 
     private void Run(ParseResult parsed, EvalRun run, string? ollmFolder, int rows, ProcessGroup group, Output ui)
     {
-        string? folder = group.IsFirst ? parsed.GetValue(_output) : null;
+        string? folder = parsed.GetValue(_output);
         group.RequireSame("their rows or options", string.Join(' ', run.RunSettings(ollmFolder)) + run.Identity);
-        using EvalLog? log = folder is null ? null : EvalLog.Open(folder, run.RunSettings(ollmFolder), ollmFolder is not null, parsed.GetValue(_resume));
+        using EvalLog? log = folder is null ? null : EvalLog.Open(folder, run.RunSettings(ollmFolder), ollmFolder is not null, parsed.GetValue(_resume), group);
         try
         {
             run.Run(log, group);
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (folder is not null)
         {
-            if (folder is not null) ui.Log($"{run.Done} of {rows} rows are graded and kept in {folder}; --resume goes on");
+            ui.Log(Kept());
             throw;
         }
+        catch (OllmException error) when (folder is not null && run.Done > run.Kept)
+        {
+            throw new OllmException($"{error.Message}; {Kept()}", error);
+        }
+
+        string Kept() => $"{run.Done} of {rows} rows are graded and kept in {folder}{(group.IsDistributed ? ", and those of the other processes" : "")}; --resume goes on";
     }
 
     private void Report(ParseResult parsed, EvalRun run, bool withOllm, int skipped, Output ui)

@@ -64,7 +64,7 @@ internal static class InitBackboneCommand
         json.Remove("dtype");
         json["torch_dtype"] = dtype switch { DType.F32 => "float32", DType.F16 => "float16", _ => "bfloat16" };
         string path = Path.Combine(folder, "config.json");
-        File.WriteAllText(path, json.ToJsonString(Indented) + "\n");
+        DurableFiles.WriteText(path, json.ToJsonString(Indented) + "\n");
         try
         {
             return ModelConfig.Load(folder);
@@ -80,7 +80,7 @@ internal static class InitBackboneCommand
     {
         if (!File.Exists(Path.Combine(source, TokenizerFiles[0]))) throw new OllmException($"--tokenizer {source}: holds no tokenizer.json");
         foreach (string name in TokenizerFiles.Where(name => File.Exists(Path.Combine(source, name))))
-            File.WriteAllBytes(Path.Combine(folder, name), File.ReadAllBytes(Path.Combine(source, name))); // A copy would keep a read-only mark.
+            DurableFiles.Write(Path.Combine(folder, name), stream => stream.Write(File.ReadAllBytes(Path.Combine(source, name)))); // A copy would keep a read-only mark.
     }
 
     private static long WriteWeights(ModelConfig config, DType dtype, ulong seed, int shards, string folder, Output ui)
@@ -121,6 +121,6 @@ internal static class InitBackboneCommand
             SafetensorsWriter.Write(Path.Combine(folder, name), part);
         }
         var index = new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = total }, ["weight_map"] = map };
-        File.WriteAllText(Path.Combine(folder, "model.safetensors.index.json"), index.ToJsonString(Indented) + "\n");
+        DurableFiles.WriteText(Path.Combine(folder, "model.safetensors.index.json"), index.ToJsonString(Indented) + "\n");
     }
 }

@@ -23,7 +23,7 @@ internal static class ProfileCommand
     private static int Run(Output ui, string[] words, string? trace)
     {
         if (words[0] == "profile") throw new OllmException("profile: 'profile' is no command that can be profiled");
-        using FileStream? file = trace is null ? null : File.Create(trace);
+        if (trace is not null) Files.PrepareFile("--trace", trace);
         using LaunchProfiler launches = LaunchProfiler.Start();
         using OperationProfile operations = OperationProfile.Start();
         // With --json stdout carries the profile; the command's own results go where people still see them.
@@ -36,9 +36,9 @@ internal static class ProfileCommand
         ui.Line();
         Show(ui, "operation", "time of the calling thread; launches on a GPU only start there", operationShares);
         Show(ui, "kernel", "time of the device", kernelShares);
-        if (file is not null)
+        if (trace is not null)
         {
-            WriteTrace(file, host, device);
+            DurableFiles.Write(trace, file => WriteTrace(file, host, device));
             ui.Log($"trace written to {trace}");
         }
         ui.Result(new { exit_code = code, operations = operationShares, kernels = kernelShares, trace });

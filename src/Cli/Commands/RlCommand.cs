@@ -28,7 +28,7 @@ internal static class RlCommand
             bool resumed = CheckFolder(folder, parsed.GetValue(resume), parsed.GetValue(force), group, ui);
             using ModelSession session = model.Open(parsed, group);
             DataSource source = data.Open(parsed, session, ui);
-            List<AnswerProblem> problems = Problems(source);
+            List<AnswerProblem> problems = Problems(source, group);
             string? file = parsed.GetValue(validation);
             IReadOnlyList<AnswerProblem>? checks = file is null ? null : AnswerProblem.Read(file, source.Encoder);
             int maxTokens = Answers.MaxTokens(session.Config, [.. problems, .. checks ?? []], parsed.GetValue(flags.MaxTokens));
@@ -66,9 +66,9 @@ internal static class RlCommand
         return false;
     }
 
-    private static List<AnswerProblem> Problems(DataSource source)
+    private static List<AnswerProblem> Problems(DataSource source, ProcessGroup group)
     {
-        List<AnswerProblem> problems = source.Read(row => Answers.Problem(row, source));
+        List<AnswerProblem> problems = source.ReadProblems(group);
         return problems.Count > 0 ? problems : throw new OllmException($"{source.Path}: no row has an expected answer; expected expected_answer, answer or a GSM8K solution");
     }
 

@@ -25,7 +25,7 @@ internal static class SearchCommand
         {
             using ModelSession session = model.Open(parsed);
             DataSource source = data.Open(parsed, session, ui);
-            List<AnswerProblem> problems = source.Read(row => Answers.Problem(row, source));
+            List<AnswerProblem> problems = source.ReadProblems(ProcessGroup.Single);
             if (problems.Count == 0) throw new OllmException($"{source.Path}: no row has an expected answer; expected expected_answer, answer or a GSM8K solution");
             int limit = Answers.MaxTokens(session.Config, problems, parsed.GetValue(maxTokens));
             using var stages = new Stages(ui);

@@ -31,7 +31,7 @@ internal static class TrainCommand
             using ModelSession session = model.Open(parsed, group);
             using OllmModel ollm = OpenOllm(parsed, session, checkpoint, options, width, settings.Seed);
             DataSource source = data.Open(parsed, session, ui);
-            using TokenRowStore rows = source.ReadTokenRows();
+            using TokenRowStore rows = source.ReadTokenRows(group);
             (ITokenRows training, ITokenRows validation) = RowSplit.Of(rows, flags.ValidationRows(parsed), settings.Seed);
             if (settings.CacheHidden is { } cache) Files.PrepareFolder("--cache-hidden", cache);
             using var trainer = new Trainer(session.Backbone, ollm, training, settings, validation, group, group.IsFirst ? ui.Log : null);

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using System.Text.RegularExpressions;
 
 namespace OllmNative.Model;
@@ -35,6 +36,10 @@ public static partial class DurableFiles
             throw;
         }
     }
+
+    /// <summary>Writes a text file as UTF-8, replacing an older one in one step.</summary>
+    /// <exception cref="OllmException">The file cannot be written; an older one is as it was.</exception>
+    public static void WriteText(string path, string text) => Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 
     /// <summary>
     /// Whether the file system has refused to write: no room, no permission, a failing disk. .NET reports a file beyond the

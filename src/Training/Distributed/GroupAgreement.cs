@@ -7,6 +7,9 @@ namespace OllmNative.Training;
 /// <summary>What all processes of a group must have in common, checked so that a mix-up ends with a message instead of a hang or a wrong sum.</summary>
 public static class GroupAgreement
 {
+    // What passes through the hands of a process that does not keep it goes in pieces of this size.
+    private const int PieceBytes = 1 << 20;
+
     /// <summary>True on every process when it is true on any: a signal that reached one of them stops all after the same step.</summary>
     public static bool Any(this ProcessGroup group, bool flag)
     {
@@ -21,18 +24,32 @@ public static class GroupAgreement
     public static void Barrier(this ProcessGroup group) => _ = group.Any(false);
 
     /// <summary>The bytes that each process gives, by rank, on every process.</summary>
-    public static byte[][] Gather(this ProcessGroup group, byte[] own)
+    public static byte[][] Gather(this ProcessGroup group, byte[] own) => Exchange(group, own, keeps: true);
+
+    /// <summary>The bytes that each process gives, by rank, on the first process; the others get none, and need no memory for them.</summary>
+    public static byte[][] GatherFirst(this ProcessGroup group, byte[] own)
+    {
+        ArgumentNullException.ThrowIfNull(group);
+        return Exchange(group, own, group.IsFirst);
+    }
+
+    private static byte[][] Exchange(ProcessGroup group, byte[] own, bool keeps)
     {
         ArgumentNullException.ThrowIfNull(group);
         ArgumentNullException.ThrowIfNull(own);
+        if (!group.IsDistributed) return [own];
         Span<double> lengths = new double[group.Size];
         lengths[group.Rank] = own.Length;
         group.Sum(lengths);
-        var all = new byte[group.Size][];
-        for (int rank = 0; rank < all.Length; rank++)
+        var all = new byte[keeps ? group.Size : 0][];
+        byte[] passing = keeps ? [] : new byte[PieceBytes];
+        for (int rank = 0; rank < group.Size; rank++)
         {
-            all[rank] = rank == group.Rank ? own : new byte[(int)lengths[rank]];
-            group.Broadcast(all[rank], rank);
+            int length = (int)lengths[rank];
+            byte[] bytes = rank == group.Rank ? own : keeps ? new byte[length] : passing;
+            if (keeps) all[rank] = bytes;
+            for (int at = 0; at < length; at += PieceBytes)
+                group.Broadcast(bytes.AsSpan(ReferenceEquals(bytes, passing) ? 0 : at, Math.Min(PieceBytes, length - at)), rank);
         }
         return all;
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using OllmNative.Model;
 
 namespace OllmNative.Training;
@@ -20,6 +21,12 @@ public sealed unsafe class MpiGroup : ProcessGroup
         Check(mpi.CommRank(mpi.World, &rank), "MPI_Comm_rank");
         Check(mpi.CommSize(mpi.World, &size), "MPI_Comm_size");
         (Rank, Size) = (rank, size);
+        // With the library of another MPI than the launcher's every process is a job of its own, and all would write the same files.
+        if (LaunchedSize is { } launched && launched != size.ToString(CultureInfo.InvariantCulture))
+        {
+            throw new OllmException(
+                $"mpirun has started {launched} processes, but {mpi.Name} knows of {size}: it belongs to another MPI. Give the library of this mpirun in {MpiLibrary.OverrideVariable}");
+        }
         nint local = 0;
         Check(mpi.CommSplitType(mpi.World, mpi.SharedMemory, 0, mpi.NoInfo, &local), "MPI_Comm_split_type");
         Check(mpi.CommRank(local, &rank), "MPI_Comm_rank");
@@ -47,18 +54,16 @@ public sealed unsafe class MpiGroup : ProcessGroup
     /// The group of this process: that of the <c>mpirun</c> that has started it, told by the environment that Open MPI,
     /// MPICH's Hydra and PMIx launchers set, else <see cref="ProcessGroup.Single"/>.
     /// </summary>
-    /// <exception cref="OllmException">Started by mpirun, but no MPI library is installed.</exception>
-    public static ProcessGroup Join() => IsLaunched ? new MpiGroup(MpiLibrary.Load()) : Single;
+    /// <exception cref="OllmException">Started by mpirun, but its MPI library is not installed.</exception>
+    public static ProcessGroup Join() => IsLaunched ? new MpiGroup(MpiLibrary.Load(IsOpenMpi || LaunchedSize is null)) : Single;
 
     /// <summary>Whether this process is one of several that mpirun has started, as far as the environment says.</summary>
-    public static bool IsLaunched
-    {
-        get
-        {
-            string? size = Environment.GetEnvironmentVariable("OMPI_COMM_WORLD_SIZE") ?? Environment.GetEnvironmentVariable("PMI_SIZE");
-            return size is not null ? size != "1" : Environment.GetEnvironmentVariable("PMIX_RANK") is not null;
-        }
-    }
+    public static bool IsLaunched => LaunchedSize is { } size ? size != "1" : Environment.GetEnvironmentVariable("PMIX_RANK") is not null;
+
+    private static bool IsOpenMpi => Environment.GetEnvironmentVariable("OMPI_COMM_WORLD_SIZE") is not null;
+
+    /// <summary>How many processes the launcher says that it has started; null when it says nothing.</summary>
+    private static string? LaunchedSize => Environment.GetEnvironmentVariable("OMPI_COMM_WORLD_SIZE") ?? Environment.GetEnvironmentVariable("PMI_SIZE");
 
     /// <inheritdoc/>
     public override void Sum(Span<float> values)

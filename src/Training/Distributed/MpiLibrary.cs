@@ -5,15 +5,15 @@ namespace OllmNative.Training;
 
 /// <summary>
 /// The MPI library of the machine, found when a job starts: Open MPI 4 or 5 (libmpi.so.40) or MPICH and its relatives
-/// (libmpi.so.12). Their binary interfaces differ: Open MPI's handles are addresses of exported objects, MPICH's are 32-bit
+/// (libmpi.so.12; libmpich.so.12 on Debian). A process belongs to the job only through the library of the launcher that has started it,
+/// so that one is tried first. Their binary interfaces differ: Open MPI's handles are addresses of exported objects, MPICH's are 32-bit
 /// numbers fixed by its header. Both travel in a native integer here: where a C function takes an int, it reads the lower
 /// half of the register, and a handle written as an int into a zeroed native integer is that int (little endian).
 /// </summary>
 internal sealed unsafe class MpiLibrary
 {
-    private static readonly string[] Names = OperatingSystem.IsMacOS()
-        ? ["libmpi.40.dylib", "libmpi.12.dylib", "libmpi.dylib"]
-        : ["libmpi.so.40", "libmpi.so.12", "libmpi.so"];
+    /// <summary>Names a library to load instead of those that are looked for.</summary>
+    public const string OverrideVariable = "OLLM_MPI_LIBRARY";
 
     private readonly nint _library;
 
@@ -83,11 +83,24 @@ internal sealed unsafe class MpiLibrary
 
     public delegate* unmanaged[Cdecl]<int> Complete { get; }
 
-    /// <summary>Loads the library.</summary>
-    /// <exception cref="OllmException">There is none, or it is too old.</exception>
-    public static MpiLibrary Load()
+    /// <summary>The names to try, in order.</summary>
+    /// <param name="openMpi">Open MPI's mpirun has started this process; otherwise it was MPICH's or a launcher that says nothing.</param>
+    /// <param name="mac">Libraries are named as on macOS.</param>
+    /// <param name="given">The value of <see cref="OverrideVariable"/>.</param>
+    internal static string[] Names(bool openMpi, bool mac, string? given)
     {
-        foreach (string name in Names)
+        if (!string.IsNullOrEmpty(given)) return [given];
+        string[] open = mac ? ["libmpi.40.dylib"] : ["libmpi.so.40"], mpich = mac ? ["libmpi.12.dylib", "libmpich.12.dylib"] : ["libmpi.so.12", "libmpich.so.12"];
+        return [.. openMpi ? open : mpich, .. openMpi ? mpich : open, mac ? "libmpi.dylib" : "libmpi.so"];
+    }
+
+    /// <summary>Loads the library of the launcher.</summary>
+    /// <param name="openMpi">Open MPI's mpirun has started this process.</param>
+    /// <exception cref="OllmException">There is none, or it is too old.</exception>
+    public static MpiLibrary Load(bool openMpi)
+    {
+        string[] names = Names(openMpi, OperatingSystem.IsMacOS(), Environment.GetEnvironmentVariable(OverrideVariable));
+        foreach (string name in names)
         {
             if (!NativeLibrary.TryLoad(name, out nint library)) continue;
             try
@@ -99,7 +112,7 @@ internal sealed unsafe class MpiLibrary
                 throw new OllmException($"{name}: {error.Message}; expected Open MPI 4 or 5, or MPICH 3 or later", error);
             }
         }
-        throw new OllmException($"started by mpirun, but no MPI library was found (tried {string.Join(", ", Names)}); install Open MPI or MPICH, or start without mpirun");
+        throw new OllmException($"started by mpirun, but no MPI library was found (tried {string.Join(", ", names)}); install Open MPI or MPICH, name the file in {OverrideVariable}, or start without mpirun");
     }
 
     private nint Handle(string openMpi, nint mpich) => IsOpenMpi ? NativeLibrary.GetExport(_library, openMpi) : mpich;

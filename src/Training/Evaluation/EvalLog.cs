@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using OllmNative.Model;
 
@@ -5,51 +6,64 @@ namespace OllmNative.Training;
 
 /// <summary>
 /// The folder of an evaluation: <c>results.jsonl</c>, to which every row is appended as one whole line when it is graded, and
-/// <c>eval.json</c>, the settings that the rows were graded with. A run that was stopped in any way, killed too, goes on from the
-/// rows that are there; half a line at the end is dropped.
+/// <c>eval.json</c>, the settings that the rows were graded with. Of several processes each appends to a file of its own
+/// (<c>results.rank-0001.jsonl</c> and so on; the first one to results.jsonl), which the next run, of however many processes, or the end of
+/// this one brings together. A run that was stopped in any way, killed too, goes on from the rows that are there; half a line at the end is dropped.
 /// </summary>
 public sealed class EvalLog : IDisposable
 {
     /// <summary>Its files in the folder.</summary>
     public const string ResultsFile = "results.jsonl", SettingsFile = "eval.json";
 
+    private const string PartPrefix = "results.rank-", PartExtension = ".jsonl";
+
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    private readonly string _path;
+    private readonly string _folder, _path;
     private readonly bool _withOllm;
-    private readonly Dictionary<int, EvalResult> _kept;
+    private readonly ProcessGroup _group;
+    private readonly SortedDictionary<int, EvalResult> _kept;
     private JsonLines? _lines;
 
-    private EvalLog(string path, bool withOllm, Dictionary<int, EvalResult> kept)
+    private EvalLog(string folder, bool withOllm, ProcessGroup group, SortedDictionary<int, EvalResult> kept)
     {
-        (_path, _withOllm, _kept) = (path, withOllm, kept);
-        _lines = new JsonLines(path);
+        (_folder, _path, _withOllm, _group, _kept) = (folder, Path.Combine(folder, ResultsFile), withOllm, group, kept);
+        // Rows of parts are in results.jsonl before the parts go.
+        if (group.IsFirst && (Parts(folder).Length > 0 || (group.IsDistributed && kept.Count > 0))) Replace(kept.Values);
+        group.Barrier();
+        if (group.LocalRank == 0) DeleteParts(folder);
+        group.Barrier();
+        _lines = new JsonLines(group.IsFirst ? _path : Path.Combine(folder, FormattableString.Invariant($"{PartPrefix}{group.Rank:D4}{PartExtension}")));
     }
 
-    /// <summary>Rows of an earlier run by their numbers.</summary>
+    /// <summary>Rows of an earlier run by their numbers; the first process has them.</summary>
     public IReadOnlyDictionary<int, EvalResult> Kept => _kept;
 
-    /// <summary>Opens a folder, which exists.</summary>
+    /// <summary>Whether a folder has rows of an earlier run.</summary>
+    public static bool HasRows(string folder) => File.Exists(Path.Combine(folder, ResultsFile)) || Parts(folder).Length > 0;
+
+    /// <summary>Opens a folder, which exists; all processes of the group together.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="settings">What must agree between runs that share their rows.</param>
     /// <param name="withOllm">Whether rows have the policy's, encoder's and oracle's counts.</param>
     /// <param name="resume">Keeps the rows that are there; otherwise they are deleted.</param>
-    /// <exception cref="OllmException">The rows were graded with other settings, or a line is malformed.</exception>
-    public static EvalLog Open(string folder, IReadOnlyDictionary<string, string> settings, bool withOllm, bool resume)
+    /// <param name="group">The processes; this one alone by default.</param>
+    /// <exception cref="OllmException">The rows were graded with other settings, a line is malformed, or the folder cannot be written.</exception>
+    public static EvalLog Open(string folder, IReadOnlyDictionary<string, string> settings, bool withOllm, bool resume, ProcessGroup? group = null)
     {
-        string results = Path.Combine(folder, ResultsFile), settingsFile = Path.Combine(folder, SettingsFile);
-        Dictionary<int, EvalResult> kept = [];
-        if (resume && File.Exists(results))
+        group ??= ProcessGroup.Single;
+        var kept = new SortedDictionary<int, EvalResult>();
+        // The folder may be shared by all machines, or each may have its own: one process of each looks.
+        if (group.LocalRank == 0) Guard(folder, () => Take(folder, settings, resume, kept));
+        if (group.IsDistributed)
         {
-            CheckSettings(settingsFile, settings);
-            kept = ReadRows(results);
+            IEnumerable<EvalResult> all = EvalShare.GatherFirst(group, kept.Values, withOllm);
+            kept = [];
+            foreach (EvalResult result in all) kept[result.Row] = result;
         }
-        else
-        {
-            File.Delete(results);
-            WriteSettings(settingsFile, settings);
-        }
-        return new EvalLog(results, withOllm, kept);
+        EvalLog? log = null;
+        Guard(folder, () => log = new EvalLog(folder, withOllm, group, kept));
+        return log!;
     }
 
     /// <summary>The kept result of a row; null when there is none.</summary>
@@ -68,23 +82,65 @@ public sealed class EvalLog : IDisposable
         (_lines ?? throw new InvalidOperationException("the log is finished")).Write(result.Fields(_withOllm));
     }
 
-    /// <summary>Brings the rows into their order, kept rows beyond a smaller --limit too; the file is replaced as a whole.</summary>
+    /// <summary>
+    /// Brings the rows into their order, kept rows beyond a smaller --limit too; the file is replaced as a whole. All processes call it,
+    /// the first one with the results of all.
+    /// </summary>
+    /// <exception cref="OllmException">The file cannot be written; what is there stays.</exception>
     public void Finish(IEnumerable<EvalResult> results)
     {
         ArgumentNullException.ThrowIfNull(results);
         _lines?.Dispose();
         _lines = null;
-        string temporary = _path + ".tmp";
-        File.Delete(temporary);
-        using (var lines = new JsonLines(temporary))
-        {
-            foreach (EvalResult result in results.UnionBy(_kept.Values, result => result.Row).OrderBy(result => result.Row)) lines.Write(result.Fields(_withOllm));
-        }
-        File.Move(temporary, _path, overwrite: true);
+        if (_group.IsFirst) Replace(results.UnionBy(_kept.Values, result => result.Row).OrderBy(result => result.Row));
+        _group.Barrier();
+        if (_group.LocalRank == 0) Guard(_folder, () => DeleteParts(_folder));
     }
 
     /// <inheritdoc/>
     public void Dispose() => _lines?.Dispose();
+
+    private void Replace(IEnumerable<EvalResult> results) => DurableFiles.Write(_path, stream =>
+    {
+        foreach (EvalResult result in results) stream.Write(JsonLines.Text([result.Fields(_withOllm)]));
+    });
+
+    private static string[] Parts(string folder) =>
+        Directory.Exists(folder) ? [.. Directory.EnumerateFiles(folder, $"{PartPrefix}*{PartExtension}").Order(StringComparer.Ordinal)] : [];
+
+    private static void DeleteParts(string folder)
+    {
+        foreach (string part in Parts(folder)) File.Delete(part);
+    }
+
+    /// <summary>Reads the rows of a run that goes on, or clears the folder for a new one.</summary>
+    private static void Take(string folder, IReadOnlyDictionary<string, string> settings, bool resume, SortedDictionary<int, EvalResult> kept)
+    {
+        string settingsFile = Path.Combine(folder, SettingsFile), results = Path.Combine(folder, ResultsFile);
+        Directory.CreateDirectory(folder);
+        DurableFiles.Sweep(folder);
+        if (resume && HasRows(folder))
+        {
+            CheckSettings(settingsFile, settings);
+            foreach (string file in Parts(folder).Append(results).Where(File.Exists)) ReadRows(file, kept);
+            return;
+        }
+        File.Delete(results);
+        DeleteParts(folder);
+        DurableFiles.Write(settingsFile, stream => stream.Write(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(settings, Indented) + "\n")));
+    }
+
+    private static void Guard(string folder, Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new OllmException($"{folder}: the results of the evaluation cannot be read or written there: {error.Message}", error);
+        }
+    }
 
     private static void CheckSettings(string path, IReadOnlyDictionary<string, string> settings)
     {
@@ -97,17 +153,9 @@ public sealed class EvalLog : IDisposable
         }
     }
 
-    private static void WriteSettings(string path, IReadOnlyDictionary<string, string> settings)
-    {
-        string temporary = path + ".tmp";
-        File.WriteAllText(temporary, JsonSerializer.Serialize(settings, Indented) + "\n");
-        File.Move(temporary, path, overwrite: true);
-    }
-
-    private static Dictionary<int, EvalResult> ReadRows(string path)
+    private static void ReadRows(string path, SortedDictionary<int, EvalResult> rows)
     {
         DropBrokenEnd(path);
-        var rows = new Dictionary<int, EvalResult>();
         using var lines = new LineReader(path);
         while (lines.MoveNext())
         {
@@ -123,20 +171,23 @@ public sealed class EvalLog : IDisposable
                 throw new OllmException($"{lines.Place}not a row of an evaluation ({error.Message}); expected what an earlier run wrote. --force starts over", error);
             }
         }
-        return rows;
     }
 
     /// <summary>Cuts what follows the last line end: a line that was being written when the run was killed.</summary>
     private static void DropBrokenEnd(string path)
     {
         using FileStream file = File.Open(path, FileMode.Open, FileAccess.ReadWrite);
+        var block = new byte[1 << 16];
         long end = file.Length;
         while (end > 0)
         {
-            file.Position = end - 1;
-            if (file.ReadByte() == '\n') break;
-            end--;
+            Span<byte> last = block.AsSpan(0, (int)Math.Min(block.Length, end));
+            file.Position = end - last.Length;
+            file.ReadExactly(last);
+            int at = last.LastIndexOf((byte)'\n');
+            end -= at < 0 ? last.Length : last.Length - at - 1;
+            if (at >= 0) break;
         }
-        file.SetLength(end);
+        if (end < file.Length) file.SetLength(end);
     }
 }

@@ -57,7 +57,7 @@ public sealed record EvalResult
         {
             return new EvalResult
             {
-                Row = line.GetProperty("row").GetInt32(),
+                Row = line.GetProperty("row").GetInt32() is > 0 and var row ? row : throw new FormatException("row is not positive"),
                 Line = line.GetProperty("line").GetInt32(),
                 Key = line.GetProperty("key").GetString()!,
                 Tokens = line.TryGetProperty("targets", out JsonElement targets)
@@ -72,6 +72,23 @@ public sealed record EvalResult
         {
             throw new FormatException(error.Message, error);
         }
+    }
+
+    /// <summary>Whether the line has all that this row's evaluation finds out, and nothing else; a file can say what it likes.</summary>
+    /// <param name="targets">Targets of the row; 0 when it has no completion.</param>
+    /// <param name="problem">Whether it has an expected answer.</param>
+    /// <param name="withOllm">Whether the policy's answers belong to it.</param>
+    /// <param name="samples">Sampled answers of each method.</param>
+    public bool Fits(int targets, bool problem, bool withOllm, int samples)
+    {
+        bool tokensFit = targets == 0 ? Tokens is null : Tokens is { } hits && hits.Targets == targets
+            && Math.Min(Math.Min(hits.Backbone, hits.Policy), Math.Min(hits.Encoder, hits.Oracle)) >= 0
+            && Math.Max(Math.Max(hits.Backbone, hits.Policy), Math.Max(hits.Encoder, hits.Oracle)) <= targets;
+        return tokensFit && problem == ExpectedAnswer is not null && AnswersFit(Backbone, problem) && AnswersFit(Policy, problem && withOllm);
+
+        bool AnswersFit(MethodAnswers? answers, bool wanted) => answers is null ? !wanted
+            : wanted && answers.Samples.Count == samples && answers.SamplesRight.Count == samples && answers.Malformed >= 0 && answers.Malformed <= samples + 1
+              && answers.Greedy is not null && answers.Samples.All(text => text is not null);
     }
 
     private static int Count(JsonElement line, string name) => line.TryGetProperty(name + "_tokens_right", out JsonElement value) ? value.GetInt32() : 0;

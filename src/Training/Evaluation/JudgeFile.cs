@@ -53,19 +53,20 @@ public static class JudgeFile
     public static int Export(string path, IEnumerable<(EvalResult Result, DataRow Row)> problems, string? template)
     {
         ArgumentNullException.ThrowIfNull(problems);
-        File.Delete(path);
-        using var lines = new JsonLines(path);
         int written = 0;
-        foreach ((EvalResult result, DataRow row) in problems)
+        DurableFiles.Write(path, stream =>
         {
-            var seen = new HashSet<string>();
-            foreach ((string model, string text) in Outputs(result))
+            foreach ((EvalResult result, DataRow row) in problems)
             {
-                if (!seen.Add(text)) continue;
-                lines.Write(Line(result, row, model, text, template));
-                written++;
+                var seen = new HashSet<string>();
+                foreach ((string model, string text) in Outputs(result))
+                {
+                    if (!seen.Add(text)) continue;
+                    stream.Write(JsonLines.Text([Line(result, row, model, text, template)]));
+                    written++;
+                }
             }
-        }
+        });
         return written;
     }
 

@@ -149,9 +149,9 @@ public sealed class ReportPage
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-            File.WriteAllText(path, ToHtml());
+            DurableFiles.WriteText(path, ToHtml());
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) // Its folder cannot be made.
         {
             throw new OllmException($"{path}: cannot be written ({e.Message}); expected a path of a writable file", e);
         }

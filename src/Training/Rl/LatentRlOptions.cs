@@ -60,6 +60,9 @@ public sealed record LatentRlOptions
     /// <summary>Updates between evaluations on validation problems, where there are some.</summary>
     public int EvaluateEvery { get; init; } = 20;
 
+    /// <summary>Rollouts of an update, all of whose tokens are in memory: 1,048,576.</summary>
+    public const int MostRollouts = 1 << 20;
+
     /// <summary>Checks the ranges.</summary>
     /// <exception cref="OllmException">A value is out of range.</exception>
     public void Validate()
@@ -67,6 +70,7 @@ public sealed record LatentRlOptions
         if (Steps < 1) throw new OllmException($"--steps {Steps}: expected at least 1");
         if (Problems < 1) throw new OllmException($"--batch-size {Problems}: expected at least 1 problem");
         if (Rollouts < 2) throw new OllmException($"--rollouts {Rollouts}: expected at least 2, because advantages compare rollouts of one problem");
+        if ((long)Problems * Rollouts > MostRollouts) throw new OllmException($"--batch-size {Problems} x --rollouts {Rollouts}: expected at most {MostRollouts} rollouts in an update");
         if (MaxTokens < 1) throw new OllmException($"--max-tokens {MaxTokens}: expected at least 1");
         if (Epochs < 1) throw new OllmException($"--rl-epochs {Epochs}: expected at least 1");
         if (!(LearningRate >= 0 && FinalLearningRate >= 0 && double.IsFinite(LearningRate + FinalLearningRate)))

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using OllmNative.Model;
 
 namespace OllmNative.Training;
@@ -101,42 +100,32 @@ public sealed class RlRun
         Save(metrics);
     }
 
-    /// <summary>The metrics in a run's folder.</summary>
+    /// <summary>The metrics in a run's folder; figures that a line lacks are NaN, or 0 where they are counts.</summary>
+    /// <exception cref="OllmException">The file cannot be read, or a line is no JSON object.</exception>
     public static IEnumerable<RlMetrics> ReadMetrics(string folder)
     {
-        foreach (string line in File.ReadLines(Path.Combine(folder, MetricsFile)))
+        foreach (Dictionary<string, double> at in JsonLines.Numbers(Path.Combine(folder, MetricsFile)))
         {
-            using JsonDocument json = JsonDocument.Parse(line);
-            JsonElement at = json.RootElement;
-            double Number(string name) => at.GetProperty(name) is { ValueKind: JsonValueKind.Number } value ? value.GetDouble() : double.NaN;
+            double Number(string name) => at.GetValueOrDefault(name, double.NaN);
             yield return new RlMetrics(
-                at.GetProperty("step").GetInt32(), Number("reward"), Number("active_groups"), Number("malformed"), Number("entropy"), Number("loss"), Number("grad_norm"),
-                Number("lr"), at.GetProperty("rollouts").GetInt64(), Number("tokens_per_second"));
+                Count(at, "step"), Number("reward"), Number("active_groups"), Number("malformed"), Number("entropy"), Number("loss"), Number("grad_norm"),
+                Number("lr"), Count(at, "rollouts"), Number("tokens_per_second"));
         }
     }
 
-    /// <summary>The evaluations in a run's folder.</summary>
+    /// <summary>The evaluations in a run's folder. Half a line of a run that was killed is passed over; the evaluation is made again.</summary>
     public static IReadOnlyList<RlEvaluation> ReadEvaluations(string folder)
     {
         string path = Path.Combine(folder, EvaluationsFile);
-        if (!File.Exists(path)) return [];
-        var lines = new List<RlEvaluation>();
-        foreach (string line in File.ReadLines(path))
-        {
-            try
-            {
-                using JsonDocument json = JsonDocument.Parse(line);
-                JsonElement at = json.RootElement;
-                lines.Add(new RlEvaluation(
-                    at.GetProperty("step").GetInt32(), at.GetProperty("rollouts").GetInt64(), at.GetProperty("greedy").GetDouble(), at.GetProperty("malformed").GetDouble()));
-            }
-            catch (JsonException)
-            {
-                // Half a line of a run that was killed; the evaluation is made again.
-            }
-        }
-        return lines;
+        string[] names = ["step", "rollouts", "greedy", "malformed"];
+        return !File.Exists(path) ? [] :
+        [
+            .. JsonLines.Numbers(path, skipBroken: true).Where(at => names.All(name => at.TryGetValue(name, out double value) && double.IsFinite(value)))
+                .Select(at => new RlEvaluation(Count(at, "step"), Count(at, "rollouts"), at["greedy"], at["malformed"])),
+        ];
     }
+
+    private static int Count(Dictionary<string, double> line, string name) => (int)Math.Clamp(line.GetValueOrDefault(name), 0, int.MaxValue);
 
     private void Save(JsonLines? metrics)
     {
@@ -152,10 +141,13 @@ public sealed class RlRun
         bool due = step % _rl.Options.EvaluateEvery == 0 || step == _rl.Options.Steps;
         if (_sampler is null || !due || _evaluations.Exists(evaluation => evaluation.Step == step)) return;
         AnswerDraw draw = _rl is LatentRl ? AnswerDraw.Options : AnswerDraw.PolicyTokens;
-        IReadOnlyList<DrawnAnswer> answers = _sampler.Greedy(_validation, draw, cancellation: cancellation);
+        (int first, int count) = _rl.Group.ShareOf(_validation.Count);
+        AnswerProblem[] own = [.. _validation.Skip(first).Take(count)];
+        IReadOnlyList<DrawnAnswer> answers = _sampler.Greedy(own, draw, cancellation: cancellation);
+        Span<double> counts = [answers.Count(answer => answer.Right), answers.Zip(own).Count(pair => _rl.IsMalformed(pair.Second, pair.First.Text, pair.First.Answer))];
+        _rl.Group.Sum(counts);
         var evaluation = new RlEvaluation(
-            step, (long)step * _rl.Options.Problems * _rl.Options.Rollouts, answers.Average(answer => answer.Right ? 1.0 : 0),
-            answers.Zip(_validation).Average(pair => _rl.IsMalformed(pair.Second, pair.First.Text, pair.First.Answer) ? 1.0 : 0));
+            step, (long)step * _rl.Options.Problems * _rl.Options.Rollouts, counts[0] / _validation.Count, counts[1] / _validation.Count);
         bool best = Best is not { } before || evaluation.Greedy > before.Greedy;
         _evaluations.Add(evaluation);
         if (best && _rl.Group.IsFirst) _rl.Ollm.Save(Path.Combine(_folder, BestFolder));

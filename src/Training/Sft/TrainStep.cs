@@ -53,12 +53,15 @@ public sealed class TrainStep : IDisposable
     /// <param name="totalTargets">Targets of the whole step, the denominator of the means.</param>
     /// <param name="stepKey">Random key of the step.</param>
     /// <param name="numbers">Numbers of the rows in the cache; empty without one.</param>
+    /// <param name="cancellation">Stops between two passes; what is in the gradients then is of no use.</param>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public LossSums Accumulate(
-        IReadOnlyList<TokenRow> rows, int firstRow, double beta, long totalTargets, ulong stepKey, ReadOnlySpan<int> numbers = default)
+        IReadOnlyList<TokenRow> rows, int firstRow, double beta, long totalTargets, ulong stepKey, ReadOnlySpan<int> numbers = default,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(rows);
         LossSums.Begin(_own.View, beta);
-        Add(rows, firstRow, totalTargets, stepKey, numbers, _own.View);
+        Add(rows, firstRow, totalTargets, stepKey, numbers, _own.View, cancellation);
         FinishWriting();
         long targets = 0;
         for (int r = 0; r < rows.Count; r++) targets += rows[r].Targets;
@@ -72,19 +75,24 @@ public sealed class TrainStep : IDisposable
     /// <param name="stepKey">Random key of the step.</param>
     /// <param name="numbers">Numbers of the rows in the cache; empty without one.</param>
     /// <param name="state">Gives beta; its totals are added to.</param>
-    public void Add(IReadOnlyList<TokenRow> rows, int firstRow, long totalTargets, ulong stepKey, ReadOnlySpan<int> numbers, DeviceView<double> state)
+    /// <param name="cancellation">Stops between two passes; what is in the gradients and the totals then is of no use.</param>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public void Add(
+        IReadOnlyList<TokenRow> rows, int firstRow, long totalTargets, ulong stepKey, ReadOnlySpan<int> numbers, DeviceView<double> state,
+        CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        if (!numbers.IsEmpty && _cached is { IsUsable: true }) FromCache(rows, numbers, firstRow, 1f / totalTargets, stepKey, state);
-        else FromBackbone(rows, firstRow, 1f / totalTargets, stepKey, state);
+        if (!numbers.IsEmpty && _cached is { IsUsable: true }) FromCache(rows, numbers, firstRow, 1f / totalTargets, stepKey, state, cancellation);
+        else FromBackbone(rows, firstRow, 1f / totalTargets, stepKey, state, cancellation);
     }
 
     /// <summary>Writes the rows that the cache lacks, without a gradient: what an earlier part of the run would have left there.</summary>
-    public void Fill(IReadOnlyList<TokenRow> rows, ReadOnlySpan<int> numbers)
+    public void Fill(IReadOnlyList<TokenRow> rows, ReadOnlySpan<int> numbers, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(rows);
         for (int r = 0; r < rows.Count && _cached is { IsUsable: true };)
         {
+            cancellation.ThrowIfCancellationRequested();
             int end = GroupEnd(rows, r);
             _cached.Fill(rows, numbers, r, end);
             r = end;
@@ -111,10 +119,12 @@ public sealed class TrainStep : IDisposable
         _own.Dispose();
     }
 
-    private void FromBackbone(IReadOnlyList<TokenRow> rows, int firstRow, float scale, ulong stepKey, DeviceView<double> state)
+    private void FromBackbone(
+        IReadOnlyList<TokenRow> rows, int firstRow, float scale, ulong stepKey, DeviceView<double> state, CancellationToken cancellation)
     {
         for (int r = 0; r < rows.Count;)
         {
+            cancellation.ThrowIfCancellationRequested();
             _states.Clear();
             _count = 0;
             for (; r < rows.Count && _states.Takes(rows[r]); r++)
@@ -129,17 +139,20 @@ public sealed class TrainStep : IDisposable
         }
     }
 
-    private void FromCache(IReadOnlyList<TokenRow> rows, ReadOnlySpan<int> numbers, int firstRow, float scale, ulong stepKey, DeviceView<double> state)
+    private void FromCache(
+        IReadOnlyList<TokenRow> rows, ReadOnlySpan<int> numbers, int firstRow, float scale, ulong stepKey, DeviceView<double> state,
+        CancellationToken cancellation)
     {
         for (int r = 0; r < rows.Count;)
         {
+            cancellation.ThrowIfCancellationRequested();
             int first = r, end = GroupEnd(rows, r);
             _count = 0;
             for (; r < end; r++) AddTargets(rows[r], Counter.Key(stepKey, (ulong)(firstRow + r)));
             if (!_cached!.IsUsable)
             {
                 // The disk has failed within the step.
-                FromBackbone([.. rows.Skip(first)], firstRow + first, scale, stepKey, state);
+                FromBackbone([.. rows.Skip(first)], firstRow + first, scale, stepKey, state, cancellation);
                 return;
             }
             DeviceView<float> states = _cached.Group(rows, numbers, first, end);

@@ -70,7 +70,7 @@ public sealed class Trainer : IDisposable
         LossSums.Begin(_state.View, _kl.Beta);
         int longest = Math.Max(_rows.Longest, validation?.Longest ?? 0);
         _step = new TrainStep(backbone, ollm.Parameters, _gradients, options.Latent, longest, _cache, options.RoundsHidden);
-        _validation = validation is { Count: > 0 } ? new Validation(_step, validation, Counter.Key(options.Seed, 3)) : null;
+        _validation = validation is { Count: > 0 } ? new Validation(_step, validation, Counter.Key(options.Seed, 3), Group) : null;
         _score = new CheckpointScore(_validation is not null);
         _order = new RowOrder(_rows.Count, options.Shuffle ? Counter.Key(options.Seed, 1) : null);
         TotalSteps = options.TotalSteps(_rows.Count);
@@ -129,41 +129,53 @@ public sealed class Trainer : IDisposable
     {
         using JsonLines? metrics = Group.IsFirst ? JsonLines.OfRun(Path.Combine(folder, MetricsFile), _done) : null;
         RefillCache(cancellation);
-        while (_done < TotalSteps)
+        try
         {
-            if (Group.Any(cancellation.IsCancellationRequested))
-            {
-                while (_launched.Count > 0) Report();
-                Save(folder, metrics);
-                Group.Barrier(); // The process that writes must not be ended by another one's leaving.
-                throw new OperationCanceledException(cancellation);
-            }
-            if (Asked < TotalSteps) Launch();
-            // On a device that runs ahead the report on a step is read while the next one runs, but where the run has to stand still.
-            int ahead = !_backbone.Device.RunsAhead || Group.IsDistributed || Asked == TotalSteps || StopsAfter(Asked) ? 0 : 1;
-            while (_launched.Count > ahead) Report();
+            RunSteps(folder, metrics, onStep, cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            while (_launched.Count > 0) Report(folder, metrics, onStep, cancellation);
+            Save(folder, metrics);
+            Group.Barrier(); // The process that writes must not be ended by another one's leaving.
+            throw;
         }
         Save(folder, metrics);
         if (Group.IsFirst) _ollm.Save(folder);
+    }
 
-        void Report()
+    private void RunSteps(string folder, JsonLines? metrics, Action<TrainMetrics>? onStep, CancellationToken cancellation)
+    {
+        while (_done < TotalSteps)
         {
-            TrainMetrics line = Finish();
-            // One process speaks for all; the others wait for it at the next step.
-            if (_validation is not null && Group.IsFirst && (_done == TotalSteps || IsDue(_options.ValidationEvery, _done)))
-                line = line with { Validation = _validation.Measure(_kl.Beta, cancellation) };
-            metrics?.Write(line.Fields());
-            _score.Add(line);
-            onStep?.Invoke(line);
-            if (IsDue(_options.CheckpointEvery, _done) && _done < TotalSteps) Save(folder, metrics);
+            if (Group.Any(cancellation.IsCancellationRequested)) throw new OperationCanceledException(cancellation);
+            // Several processes stop after the same step; one alone may stop within it, and makes it again when it goes on.
+            if (Asked < TotalSteps) Launch(Group.IsDistributed ? default : cancellation);
+            // On a device that runs ahead the report on a step is read while the next one runs, but where the run has to stand still.
+            int ahead = !_backbone.Device.RunsAhead || Group.IsDistributed || Asked == TotalSteps || StopsAfter(Asked) ? 0 : 1;
+            while (_launched.Count > ahead) Report(folder, metrics, onStep, cancellation);
         }
     }
 
-    /// <summary>One optimizer step, waited for.</summary>
-    /// <exception cref="OllmException">The loss or the gradient is not a number; parameters are as before.</exception>
-    public TrainMetrics Step()
+    /// <summary>Reads the report on a step and does what is due after it.</summary>
+    private void Report(string folder, JsonLines? metrics, Action<TrainMetrics>? onStep, CancellationToken cancellation)
     {
-        Launch();
+        TrainMetrics line = Finish();
+        if (_validation is not null && (_done == TotalSteps || IsDue(_options.ValidationEvery, _done)))
+            line = line with { Validation = _validation.Measure(_kl.Beta, cancellation) };
+        metrics?.Write(line.Fields());
+        _score.Add(line);
+        onStep?.Invoke(line);
+        if (IsDue(_options.CheckpointEvery, _done) && _done < TotalSteps) Save(folder, metrics);
+    }
+
+    /// <summary>One optimizer step, waited for.</summary>
+    /// <param name="cancellation">Stops within the step.</param>
+    /// <exception cref="OllmException">The loss or the gradient is not a number; parameters are as before.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; parameters are as before.</exception>
+    public TrainMetrics Step(CancellationToken cancellation = default)
+    {
+        Launch(cancellation);
         _step.FinishWriting();
         return Finish();
     }
@@ -175,7 +187,7 @@ public sealed class Trainer : IDisposable
     /// <exception cref="OllmException">The loss or the gradient is not a number; parameters stay as they were.</exception>
     public TrainMetrics? Advance()
     {
-        Launch();
+        Launch(default);
         return _launched.Count > (_backbone.Device.RunsAhead ? 1 : 0) ? Finish() : null;
     }
 
@@ -206,7 +218,7 @@ public sealed class Trainer : IDisposable
     /// Asks for the next optimizer step. Nothing in here waits for the device: losses, norm, clipping factor and beta stay on it, and what
     /// it has to say of the step is copied behind.
     /// </summary>
-    private void Launch()
+    private void Launch(CancellationToken cancellation)
     {
         long start = Stopwatch.GetTimestamp();
         int step = Asked + 1;
@@ -218,7 +230,15 @@ public sealed class Trainer : IDisposable
         _reports.Settle();
         device.Clear(_gradients.All);
         ulong key = Counter.Key(Counter.Key(_options.Seed, 2), (ulong)step);
-        _step.Add(_ownRows, _firstOwn, targets, key, OwnNumbers, _state.View);
+        try
+        {
+            _step.Add(_ownRows, _firstOwn, targets, key, OwnNumbers, _state.View, cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            _state.View.Slice(0, StepState.Totals).Upload(new double[StepState.Totals]); // The sums of a part of a step.
+            throw;
+        }
         _reducer.Reduce(_state.View);
         device.SquaredNorm(_gradients.All, _state.View.Slice(StepState.SquaredNormAt, 1));
         device.EndStep(_state.View, new StepRule(targets, _options.Clip, _kl.Target, (int)_kl.Rule));
@@ -296,7 +316,7 @@ public sealed class Trainer : IDisposable
             // Ctrl-C here leaves the checkpoint that is there already.
             cancellation.ThrowIfCancellationRequested();
             TakeRows(done);
-            _step.Fill(_ownRows, OwnNumbers);
+            _step.Fill(_ownRows, OwnNumbers, cancellation);
         }
     }
 

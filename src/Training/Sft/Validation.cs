@@ -17,21 +17,25 @@ public sealed record ValidationMetrics(double Loss, double Ce, double Kl, double
 /// <param name="step">The forward and backward pass of the run.</param>
 /// <param name="rows">Validation rows.</param>
 /// <param name="key">Random key of z.</param>
-internal sealed class Validation(TrainStep step, ITokenRows rows, ulong key)
+/// <param name="group">The processes that share the rows.</param>
+internal sealed class Validation(TrainStep step, ITokenRows rows, ulong key, ProcessGroup group)
 {
     private const int RowsAtATime = 64;
 
-    /// <summary>The means; null when cancelled.</summary>
+    /// <summary>The means, on every process; null when one process alone was cancelled. Several end what they have begun, or sums would not match.</summary>
     public ValidationMetrics? Measure(double beta, CancellationToken cancellation)
     {
-        LossSums sums = default;
-        for (int first = 0; first < rows.Count; first += RowsAtATime)
+        LossSums own = default;
+        (int begin, int count) = group.ShareOf(rows.Count);
+        for (int first = begin; first < begin + count; first += RowsAtATime)
         {
-            if (cancellation.IsCancellationRequested) return null; // The caller saves a checkpoint and stops.
-            TokenRow[] part = [.. Enumerable.Range(first, Math.Min(RowsAtATime, rows.Count - first)).Select(i => rows[i])];
-            sums += step.Accumulate(part, first, beta, 1, key);
+            if (cancellation.IsCancellationRequested && !group.IsDistributed) return null; // The caller saves a checkpoint and stops.
+            TokenRow[] part = [.. Enumerable.Range(first, Math.Min(RowsAtATime, begin + count - first)).Select(i => rows[i])];
+            own += step.Accumulate(part, first, beta, 1, key, cancellation: CancellationToken.None); // The step before it is made and must get its line.
         }
-        double n = sums.Targets;
-        return new ValidationMetrics((sums.Ce + beta * sums.Kl + sums.Policy) / n, sums.Ce / n, sums.Kl / n, sums.Policy / n, sums.Hits / n);
+        Span<double> sums = [own.Ce, own.Kl, own.Policy, own.Hits, own.Targets];
+        group.Sum(sums);
+        double ce = sums[0], kl = sums[1], policy = sums[2], n = sums[4];
+        return new ValidationMetrics((ce + beta * kl + policy) / n, ce / n, kl / n, policy / n, sums[3] / n);
     }
 }

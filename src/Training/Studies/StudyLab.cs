@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using OllmNative.Model;
 
 namespace OllmNative.Training;
@@ -142,12 +141,7 @@ public sealed class StudyLab(QwenBackbone backbone, Tokenizer tokenizer, StudyOp
     private static void TrainingFigures(string place, Dictionary<string, double> figures, out double[][] ce)
     {
         const int points = 50;
-        var lines = new List<Dictionary<string, double>>();
-        foreach (string line in File.ReadLines(Path.Combine(place, "metrics.jsonl")))
-        {
-            using JsonDocument json = JsonDocument.Parse(line);
-            lines.Add(json.RootElement.EnumerateObject().Where(field => field.Value.ValueKind == JsonValueKind.Number).ToDictionary(field => field.Name, field => field.Value.GetDouble()));
-        }
+        List<Dictionary<string, double>> lines = [.. JsonLines.Numbers(Path.Combine(place, "metrics.jsonl"))];
         int last = Math.Max(1, lines.Count / 10), run = Math.Max(1, lines.Count / points);
         foreach (string name in (string[])["ce", "kl", "beta", "policy_ce"]) figures["train_" + name] = lines.TakeLast(last).Average(line => line[name]);
         ce = [.. lines.Chunk(run).Select(part => (double[])[part[^1]["step"], part.Average(line => line["ce"])])];

@@ -22,12 +22,8 @@ public sealed record StudyResult
     public IReadOnlyDictionary<string, double[][]> Curves { get; init; } = new Dictionary<string, double[][]>();
 
     /// <summary>Writes the file; it is complete or absent.</summary>
-    public void Save(string path)
-    {
-        string temporary = path + ".tmp";
-        File.WriteAllText(temporary, JsonSerializer.Serialize(this, Json) + "\n");
-        File.Move(temporary, path, overwrite: true);
-    }
+    /// <exception cref="OllmException">It cannot be written.</exception>
+    public void Save(string path) => DurableFiles.WriteText(path, JsonSerializer.Serialize(this, Json) + "\n");
 
     /// <summary>The result of a run that was done before; null when there is none.</summary>
     /// <exception cref="OllmException">The file is damaged, or was made with other settings: the message names the first that differs.</exception>

@@ -74,8 +74,7 @@ public sealed class TinyLab
 
     private string Write(string path, int count, ulong stream, TinySplit split, bool distinct)
     {
-        using FileStream file = File.Create(path);
-        TinyWorld.WriteJsonl(file, TinyWorld.Generate(count, Counter.Key(Seed, stream), split, distinct));
+        DurableFiles.Write(path, file => TinyWorld.WriteJsonl(file, TinyWorld.Generate(count, Counter.Key(Seed, stream), split, distinct)));
         return path;
     }
 

@@ -52,7 +52,9 @@ public sealed class FuzzFileTests : IDisposable
     [Fact]
     public void TokenizerJson_Mutated_NeverCrashes()
     {
-        FuzzRun.Of("tokenizer", [Of("tokenizer.json"), Text(TokenizerSamples.SmallFile().ToJsonString())], bytes =>
+        JsonObject pairs = TokenizerSamples.SmallFile();
+        pairs["model"]!["merges"] = TokenizerSamples.AsPairs(pairs["model"]!["merges"]!.AsArray());
+        FuzzRun.Of("tokenizer", [Of("tokenizer.json"), Text(TokenizerSamples.SmallFile().ToJsonString()), Text(pairs.ToJsonString())], bytes =>
         {
             Write("tok/tokenizer.json", bytes);
             Tokenizer tokenizer = Tokenizer.Load(Path.Combine(_folder, "tok"));
@@ -67,7 +69,8 @@ public sealed class FuzzFileTests : IDisposable
         byte[] good = Text("""{"chat_template": "{{<|im_start|>system\\nYou are good.<|im_end|>}}", "bos_token": {"content": "<s>"}, "eos_token": "<|end|>", "add_bos_token": true}""");
         byte[] list = Text("""{"chat_template": [{"name": "default", "template": "<｜Assistant｜><think>"}], "bos_token": null}""");
         Write("chat/tokenizer.json", Of("tokenizer.json"));
-        FuzzRun.Of("tokenizer-config", [good, list], bytes =>
+        byte[] deep = Text("""{"chat_template": "{% for m in messages %}{% if m.role == 'user' %}<｜User｜>{{ m.content }}<｜Assistant｜>{% endif %}{% endfor %}<think>\n", "bos_token": "<｜begin▁of▁sentence｜>", "added_tokens_decoder": {"1": {"content": "x"}}}""");
+        FuzzRun.Of("tokenizer-config", [good, list, deep], bytes =>
         {
             Write("chat/tokenizer_config.json", bytes);
             ChatFormat.Detect(Path.Combine(_folder, "chat")).Render([new ChatMessage("user", "hi")], addGenerationPrompt: true);

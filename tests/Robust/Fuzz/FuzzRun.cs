@@ -13,10 +13,15 @@ namespace OllmNative.Tests;
 internal static class FuzzRun
 {
     /// <summary>Readers that share the time.</summary>
-    public const int Readers = 12;
+    public const int Readers = 19;
 
     private const double SlowSeconds = 20;
 
+    /// <summary>The time of one reader.</summary>
+    public static double Seconds => double.Parse(Environment.GetEnvironmentVariable("OLLM_FUZZ_SECONDS") ?? "20", CultureInfo.InvariantCulture) / Readers;
+
+    /// <summary>Names the stream of inputs.</summary>
+    public static int Seed => int.Parse(Environment.GetEnvironmentVariable("OLLM_FUZZ_SEED") ?? "1", CultureInfo.InvariantCulture);
 
     /// <summary>Bytes that a reader may allocate for an input: a fixed amount, and a multiple of its size.</summary>
     private static long AllocationLimit(byte[] input) => (256L << 20) + 200L * input.Length;
@@ -28,10 +33,8 @@ internal static class FuzzRun
     /// <param name="refuses">Whether there is anything that it refuses.</param>
     public static void Of(string name, IReadOnlyList<byte[]> corpus, Action<byte[]> read, bool refuses = true)
     {
-
-        double seconds = double.Parse(Environment.GetEnvironmentVariable("OLLM_FUZZ_SECONDS") ?? "20", CultureInfo.InvariantCulture) / Readers;
-        int seed = int.Parse(Environment.GetEnvironmentVariable("OLLM_FUZZ_SEED") ?? "1", CultureInfo.InvariantCulture);
-        var mutator = new Mutator(new Random(seed + name.Length));
+        double seconds = Seconds;
+        var mutator = new Mutator(new Random(Seed + name.Length));
         foreach (byte[] good in corpus) read(good); // What is good must be accepted, or the rest would prove nothing.
         long start = Stopwatch.GetTimestamp(), inputs = 0, refused = 0;
         for (; Stopwatch.GetElapsedTime(start).TotalSeconds < seconds; inputs++)

@@ -16,6 +16,9 @@ public class FuzzServerTests
         [
             Encoding.UTF8.GetBytes("""{"prompt": "1 + 2", "max_tokens": 2, "temperature": 0.5, "top_p": 0.9, "n": 1, "stop": ["\n"], "seed": 5, "logprobs": 2}"""),
             Encoding.UTF8.GetBytes("""{"prompt": [1, 2, 3], "max_tokens": 1, "ollm": {"latent": "force:1", "options_prefix": [0, 1], "return_options": true}}"""),
+            Encoding.UTF8.GetBytes("""{"prompt": ["1", "2"], "max_tokens": 2, "n": 2, "ignore_eos": true, "min_p": 0.1, "top_k": 3, "repetition_penalty": 1.1, "ollm": {"latent": "force", "option": 2}}"""),
+            Encoding.UTF8.GetBytes("""{"prompt": "", "max_tokens": 1, "stream": true, "stream_options": {"include_usage": true}, "ollm": {"prompt_tokens": [4, 5], "latent": "sample", "return_options": true}}"""),
+            Encoding.UTF8.GetBytes("""{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}], "max_completion_tokens": 2, "ollm": {"latent": "policy", "options_prefix": [3]}}"""),
             Encoding.UTF8.GetBytes("""{"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}], "max_tokens": 2, "stream": false, "logprobs": true, "top_logprobs": 1}"""),
         ];
         FuzzRun.Of("http", corpus, bytes =>
