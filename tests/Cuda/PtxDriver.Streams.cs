@@ -133,6 +133,7 @@ internal sealed unsafe partial class PtxDriver
         {
             if (Enter() is var bad && bad != 0) return bad;
             if (Get<Event>(@event) is not { } e || Get<Stream>(stream) is not { } s) return CuResult.InvalidHandle;
+            if (IgnoresLaunches) return CuResult.Success;
             e.Stream = s;
             int number = ++e.Recorded;
             return Give(s, new Work("event", null, () => (e.Reached, e.Time) = (number, Stopwatch.GetTimestamp())));
@@ -239,6 +240,7 @@ internal sealed unsafe partial class PtxDriver
         {
             if (Enter() is var bad && bad != 0) return bad;
             if (Get<GraphExec>(executable) is not { } e || Get<Stream>(stream) is not { } s) return CuResult.InvalidHandle;
+            if (IgnoresLaunches) return CuResult.Success;
             foreach (Work work in e.Work) Give(s, work);
             return CuResult.Success;
         }

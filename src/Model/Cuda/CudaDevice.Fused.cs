@@ -10,6 +10,8 @@ public sealed partial class CudaDevice
 {
     private const int MostRecordings = 64;
 
+    private bool _repeating;
+
     private readonly Dictionary<(RepeatKey Key, int Keys), KernelGraph?> _recordings = [];
     private Action<Queue, Launch, Floats, Floats, Words, Words, Words, Floats, Floats, Floats, Floats, Floats, Floats, NormProductsShape>? _normOne, _normFour, _normEight;
     private Action<Queue, Launch, Floats, Floats, Words, Words, Floats, NormProductsShape>? _gateOne, _gateFour, _gateEight;
@@ -61,11 +63,25 @@ public sealed partial class CudaDevice
     public override void Repeat(in RepeatKey key, ReadOnlySpan<SequenceSpan> sequences, Action work)
     {
         ArgumentNullException.ThrowIfNull(work);
-        if (!_options.Graphs || sequences.Length > ProductTable.MostFewRows || LaunchProfiler.Active is not null)
+        // What is repeated within repeated work is a part of it.
+        if (_repeating || !_options.Graphs || sequences.Length > ProductTable.MostFewRows || LaunchProfiler.Active is not null)
         {
             work();
             return;
         }
+        _repeating = true;
+        try
+        {
+            RunOrReplay(key, sequences, work);
+        }
+        finally
+        {
+            _repeating = false;
+        }
+    }
+
+    private void RunOrReplay(in RepeatKey key, ReadOnlySpan<SequenceSpan> sequences, Action work)
+    {
         int keys = 0;
         foreach (SequenceSpan sequence in sequences) keys = Math.Max(keys, sequence.Past + sequence.Count);
         (RepeatKey, int) place = (key, KeyBucket(keys));

@@ -23,6 +23,10 @@ public sealed partial class CudaDevice
 
     private static void ForgetRecordings() { }
 
+    /// <inheritdoc/>
+    public override void SampleTokens(DeviceView<float> logits, DeviceView<int> rows, DeviceView<float> knobs, DeviceView<int> seen, DeviceView<int> picked, int columns) =>
+        throw new NotSupportedException("the ILGPU build samples on the host");
+
     private static NotSupportedException NoTensorCores() => new("the ILGPU build has no tensor-core kernels");
 }
 #endif

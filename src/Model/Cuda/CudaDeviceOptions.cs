@@ -24,6 +24,9 @@ public sealed record CudaDeviceOptions
     /// <summary>Repeated work (<see cref="ComputeDevice.Repeat"/>) is recorded once and then started as one.</summary>
     public bool Graphs { get; init; }
 
+    /// <summary>Decoding steps that need nothing of the host run from token to token on the device.</summary>
+    public bool StepsAlone { get; init; }
+
     /// <summary>Logits of the fused head and loss that exist at one time; the vocabulary goes by in chunks of at least 128.</summary>
     public long HeadWorkspace { get; init; } = 8L << 20;
 
@@ -32,6 +35,6 @@ public sealed record CudaDeviceOptions
     {
         ArgumentNullException.ThrowIfNull(accelerator);
         bool gpu = accelerator.AcceleratorType == AcceleratorType.Cuda;
-        return new CudaDeviceOptions { Plain = !gpu, TensorCores = gpu, Bf16Parameters = gpu, Graphs = gpu };
+        return new CudaDeviceOptions { Plain = !gpu, TensorCores = gpu, Bf16Parameters = gpu, Graphs = gpu, StepsAlone = gpu };
     }
 }

@@ -15,7 +15,7 @@ public readonly record struct SequenceSpan(int FirstRow, int Count, int Past, in
 /// <para>The gradient rule, stated once: gradients of parameters are added to (<c>+=</c>), gradients of activations are
 /// written (<c>=</c>).</para>
 /// </summary>
-public abstract class ComputeDevice : IDisposable
+public abstract partial class ComputeDevice : IDisposable
 {
     /// <summary>What the device is, for reports: <c>cpu (2 threads, AVX-512)</c>.</summary>
     public abstract string Description { get; }

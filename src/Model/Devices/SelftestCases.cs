@@ -1,3 +1,5 @@
+using OllmNative.Kernels;
+
 namespace OllmNative.Model;
 
 /// <summary>The cases of <see cref="DeviceSelftest"/>, but for products and attention.</summary>
@@ -116,6 +118,57 @@ internal static partial class SelftestCases
                 c.Floats(n * k, 2), c.Ints(n, k), c.Floats(n), c.Floats(n, 2), 0.2f, 0.02f, c.Result(n), c.Result(n), c.Result(n * k), k, 0.3f);
             return $"N {n}, K {k}";
         });
+    }
+
+    /// <summary>What lets a device decode alone: rows are laid out as DecodeRow says.</summary>
+    public static IEnumerable<SelftestCase> Steps()
+    {
+        yield return new("ChooseOptions", Float, c =>
+        {
+            (int n, int k) = (c.Between(1, 9), c.Between(1, 20));
+            c.Device.ChooseOptions(c.Floats(n * k, 3), DecodeRows(c, n, k, 5), c.Result(n * k), c.Result(n * k), c.Upload(new int[2 * n]), k);
+            return $"N {n}, K {k}";
+        });
+        yield return new("AddChosen", Float, c =>
+        {
+            (int n, int d) = (c.Between(1, 9), c.Between(1, 300));
+            c.Device.AddChosen(c.Result(n * d), c.Floats(n * d), c.Upload([.. Enumerable.Range(0, 2 * n).Select(i => i % 4 == 0 ? -1 : 2)]), d);
+            return $"N {n}, D {d}";
+        });
+        foreach ((string name, float temperature, int topK, float topP, float minP, float penalty) in
+            ((string, float, int, float, float, float)[])[("likeliest, penalty", 0, 0, 1, 0, 1.7f), ("temperature", 0.8f, 0, 1, 0, 1), ("top-k", 1.1f, 7, 1, 0, 1.3f), ("top-p", 1, 0, 0.7f, 0, 1), ("all cuts", 1.3f, 12, 0.9f, 0.05f, 1.2f)])
+        {
+            yield return new($"SampleTokens, {name}", 0, c =>
+            {
+                (int n, int v) = (c.Between(1, 4), c.Between(1, 1500));
+                float[] knobs = [.. Enumerable.Range(0, n).SelectMany(_ => (float[])[temperature, topP, minP, penalty])];
+                int words = (v + 31) / 32;
+                c.Device.SampleTokens(c.Floats(n * v, 4), DecodeRows(c, n, 1, topK), c.Upload<float>(knobs), c.Upload([.. Enumerable.Range(0, n * words).Select(_ => c.Between(0, int.MaxValue - 1))]), c.Indices(n), v);
+                return $"N {n}, V {v}";
+            });
+        }
+        yield return new("AdvanceRows", 0, c =>
+        {
+            (int n, int v) = (c.Between(1, 6), c.Between(40, 90));
+            int words = (v + 31) / 32;
+            DeviceView<int> rows = c.Indices(n * DecodeRow.Ints), seen = c.Indices(n * words), batch = c.Indices(3 * n);
+            rows.Upload([.. Enumerable.Range(0, n * DecodeRow.Ints).Select(i => i % DecodeRow.Ints == DecodeRow.Stops ? 2 : c.Between(0, v - 1))]);
+            seen.Upload([.. Enumerable.Range(0, n * words).Select(i => i)]);
+            c.Device.AdvanceRows(c.Ints(n, v), c.Ints(2 * n, 5), batch, rows, seen, c.Indices(2 * n * DecodeRow.Results));
+            return $"N {n}";
+        });
+    }
+
+    private static DeviceView<int> DecodeRows(SelftestContext c, int count, int options, int topK)
+    {
+        var rows = new int[count * DecodeRow.Ints];
+        for (int n = 0; n < count; n++)
+        {
+            Span<int> row = rows.AsSpan(n * DecodeRow.Ints, DecodeRow.Ints);
+            (row[DecodeRow.Count], row[DecodeRow.SeedLow], row[DecodeRow.SeedHigh]) = (c.Between(0, 99), c.Between(int.MinValue, int.MaxValue - 1), c.Between(0, 9));
+            (row[DecodeRow.TopK], row[DecodeRow.Latent], row[DecodeRow.Option]) = (topK, n % 4, c.Between(0, options - 1));
+        }
+        return c.Upload(rows);
     }
 
     private static IEnumerable<SelftestCase> Elementwise()

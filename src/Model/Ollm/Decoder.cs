@@ -26,12 +26,25 @@ public sealed class Decoder : IDisposable
     /// <summary>bent [N, D] = h + b from hidden [N, D] and z [N, K].</summary>
     public void Forward(DeviceView<float> hidden, DeviceView<float> z, DeviceView<float> bent)
     {
+        Bend(hidden, z, bent);
+        _device.Add(bent, hidden, bent);
+    }
+
+    /// <summary>The same where some rows have no option and stay as they are (<see cref="ComputeDevice.ChooseOptions"/>): chosen [N, 2].</summary>
+    public void Forward(DeviceView<float> hidden, DeviceView<float> z, DeviceView<int> chosen, DeviceView<float> bent)
+    {
+        Bend(hidden, z, bent);
+        _device.AddChosen(bent, hidden, chosen, _shape.HiddenSize);
+    }
+
+    /// <summary>b [N, D].</summary>
+    private void Bend(DeviceView<float> hidden, DeviceView<float> z, DeviceView<float> b)
+    {
         long n = hidden.Length / _shape.HiddenSize;
         _device.RmsNorm(hidden, _norm, _layers.Input(n), _shape.Epsilon);
         DeviceView<float> pre = _layers.Hidden(n);
         _device.MatMulBackwardInput(z, _options, pre, accumulate: true);     // + C z: z [N, K] times the table [K, M]
-        _layers.Output(n, bent);
-        _device.Add(bent, hidden, bent);
+        _layers.Output(n, b);
     }
 
     /// <summary>
