@@ -129,11 +129,11 @@ internal sealed unsafe partial class PtxDriver
 
     public CuResult EventRecord(nint @event, nint stream)
     {
+        if (IgnoresLaunches) return Enter();
         lock (_gate)
         {
             if (Enter() is var bad && bad != 0) return bad;
             if (Get<Event>(@event) is not { } e || Get<Stream>(stream) is not { } s) return CuResult.InvalidHandle;
-            if (IgnoresLaunches) return CuResult.Success;
             e.Stream = s;
             int number = ++e.Recorded;
             return Give(s, new Work("event", null, () => (e.Reached, e.Time) = (number, Stopwatch.GetTimestamp())));

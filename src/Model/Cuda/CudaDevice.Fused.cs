@@ -19,6 +19,7 @@ public sealed partial class CudaDevice
     /// <inheritdoc/>
     public override void NormMatMulEach(DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, params ReadOnlySpan<Projection> projections)
     {
+        if (TensorNormProducts(x, gain, eps, projections)) return;
         if (projections.Length is < 1 or > 3 || !Fusible(x, gain, projections))
         {
             base.NormMatMulEach(x, gain, eps, normed, projections);
@@ -42,6 +43,7 @@ public sealed partial class CudaDevice
     {
         ArgumentNullException.ThrowIfNull(gate);
         ArgumentNullException.ThrowIfNull(up);
+        if (TensorGateUp(x, gain, eps, (CudaMatrix)gate, (CudaMatrix)up, output)) return;
         if (!Fusible(x, gain, [new Projection(gate, default, output), new Projection(up, default, upOutput)]))
         {
             base.NormGateUp(x, gain, eps, normed, gate, up, output, upOutput);
@@ -64,7 +66,7 @@ public sealed partial class CudaDevice
     {
         ArgumentNullException.ThrowIfNull(work);
         // What is repeated within repeated work is a part of it.
-        if (_repeating || !_options.Graphs || sequences.Length > ProductTable.MostFewRows || LaunchProfiler.Active is not null)
+        if (_repeating || !_options.Graphs || sequences.Length > MostFewRows || LaunchProfiler.Active is not null)
         {
             work();
             return;
@@ -112,7 +114,7 @@ public sealed partial class CudaDevice
         foreach (Projection projection in projections)
         {
             var m = (CudaMatrix)projection.W;
-            fits = fits && m.Columns == gain.Length && (m.IsFloat ? _options.Bf16Parameters : m.DType == DType.BF16);
+            fits = fits && m.Columns == gain.Length && !m.IsBytes && (m.IsFloat ? _options.Bf16Parameters : m.DType == DType.BF16);
         }
         return fits;
     }

@@ -23,6 +23,8 @@ public sealed partial class CudaDevice
 
     private static void ForgetRecordings() { }
 
+    private static bool TensorFewRows(DeviceView<float> x, CudaMatrix m, Floats bias, Floats output, int rows, bool accumulate) => false;
+
     /// <inheritdoc/>
     public override void SampleTokens(DeviceView<float> logits, DeviceView<int> rows, DeviceView<float> knobs, DeviceView<int> seen, DeviceView<int> picked, int columns) =>
         throw new NotSupportedException("the ILGPU build samples on the host");

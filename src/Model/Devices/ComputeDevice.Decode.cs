@@ -20,6 +20,20 @@ public abstract partial class ComputeDevice
     /// <param name="columns">K.</param>
     public abstract void ChooseOptions(DeviceView<float> logits, DeviceView<int> rows, DeviceView<float> pi, DeviceView<float> hot, DeviceView<int> chosen, int columns);
 
+    /// <summary>
+    /// The second half of a module for a few rows, where the device does it in one go; otherwise does nothing and returns false:
+    /// output = W silu(pre + table[z]) + bias, and with a residual output = residual plus that, where the row has an option.
+    /// </summary>
+    /// <param name="pre">[N, M].</param>
+    /// <param name="w">[O, M].</param>
+    /// <param name="bias">[O].</param>
+    /// <param name="table">What an option adds to pre, [K, M]; or the default view.</param>
+    /// <param name="chosen">[N, 2], with a table.</param>
+    /// <param name="residual">[N, O], or the default view.</param>
+    /// <param name="output">[N, O].</param>
+    public virtual bool AdapterOutput(
+        DeviceView<float> pre, DeviceMatrix w, DeviceView<float> bias, DeviceView<float> table, DeviceView<int> chosen, DeviceView<float> residual, DeviceView<float> output) => false;
+
     /// <summary>b[n] = hidden[n], plus what b[n] held where row n has an option.</summary>
     /// <param name="b">[N, D], in place.</param>
     /// <param name="hidden">[N, D].</param>

@@ -51,6 +51,14 @@ public sealed class ProfiledDevice : ComputeDevice
     }
 
     /// <inheritdoc/>
+    public override bool AdapterOutput(
+        DeviceView<float> pre, DeviceMatrix w, DeviceView<float> bias, DeviceView<float> table, DeviceView<int> chosen, DeviceView<float> residual, DeviceView<float> output)
+    {
+        using var timer = new Timer(_profile, nameof(AdapterOutput));
+        return _device.AdapterOutput(pre, w, bias, table, chosen, residual, output);
+    }
+
+    /// <inheritdoc/>
     public override void AddChosen(DeviceView<float> b, DeviceView<float> hidden, DeviceView<int> chosen, int columns)
     {
         using var timer = new Timer(_profile, nameof(AddChosen));

@@ -129,6 +129,10 @@ internal static partial class SelftestCases
             c.Device.ChooseOptions(c.Floats(n * k, 3), DecodeRows(c, n, k, 5), c.Result(n * k), c.Result(n * k), c.Upload(new int[2 * n]), k);
             return $"N {n}, K {k}";
         });
+        foreach (bool bends in (bool[])[true, false])
+        {
+            yield return new(bends ? "AdapterOutput of a decoder" : "AdapterOutput of a policy", 1e-2, c => Adapter(c, bends));
+        }
         yield return new("AddChosen", Float, c =>
         {
             (int n, int d) = (c.Between(1, 9), c.Between(1, 300));
@@ -157,6 +161,32 @@ internal static partial class SelftestCases
             c.Device.AdvanceRows(c.Ints(n, v), c.Ints(2 * n, 5), batch, rows, seen, c.Indices(2 * n * DecodeRow.Results));
             return $"N {n}";
         });
+    }
+
+    /// <summary>A device that does it in one go, or the same on the host.</summary>
+    private static string Adapter(SelftestContext c, bool bends)
+    {
+        (int n, int m, int k, int d) = (c.Between(1, 8), 8 * c.Between(1, 40), c.Between(1, 6), c.Between(1, 70));
+        int[] z = [.. Enumerable.Range(0, n).Select(i => bends ? i % (k + 1) - 1 : -1)];
+        DeviceView<float> pre = c.Floats(n * m, 3), bias = c.Floats(d), table = c.Floats(k * m), residual = c.Floats(n * d), output = c.Result(n * d);
+        DeviceView<int> chosen = c.Upload([.. z.SelectMany(option => (int[])[option, 0])]);
+        (DeviceMatrix w, DeviceView<float> weights) = c.Parameters(d, m, result: false);
+        string shape = $"N {n}, M {m}, K {k}, outputs {d}";
+        if (c.Device.AdapterOutput(pre, w, bias, bends ? table : default, bends ? chosen : default, bends ? residual : default, output)) return shape;
+        float[] x = pre.ToArray(), add = table.ToArray(), rows = weights.ToArray(), b = bias.ToArray(), h = residual.ToArray(), result = new float[n * d];
+        for (int i = 0; i < n * d; i++)
+        {
+            (int row, int o) = (i / d, i % d);
+            double sum = b[o];
+            for (int j = 0; j < m; j++)
+            {
+                double value = x[row * m + j] + (z[row] < 0 ? 0 : add[z[row] * m + j]);
+                sum += value / (1 + Math.Exp(-value)) * rows[o * m + j];
+            }
+            result[i] = !bends ? (float)sum : z[row] < 0 ? h[i] : (float)(h[i] + sum);
+        }
+        output.Upload(result);
+        return shape;
     }
 
     private static DeviceView<int> DecodeRows(SelftestContext c, int count, int options, int topK)

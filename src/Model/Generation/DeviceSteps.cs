@@ -10,7 +10,7 @@ namespace OllmNative.Model;
 internal sealed class DeviceSteps : IDisposable
 {
     /// <summary>More sequences than this are stepped by the host.</summary>
-    public const int MostRows = 8;
+    public const int MostRows = 16;
 
     private readonly QwenBackbone _backbone;
     private readonly ComputeDevice _device;
@@ -195,7 +195,7 @@ internal sealed class DeviceSteps : IDisposable
         {
             DeviceView<float> logits = _policyLogits.First((long)n * _k), hot = _hot.First((long)n * _k), bent = _bent.First((long)n * _d);
             chosen = _chosen.First(2 * n);
-            _policy!.Forward(hidden, logits);                                                    //      [N, K]
+            _policy!.Decide(hidden, logits);                                                     //      [N, K]
             _device.ChooseOptions(logits, rows, _pi.First((long)n * _k), hot, chosen, _k);       // z    [N]
             _decoder!.Forward(hidden, hot, chosen, bent);                                        // h'   [N, D]
             hidden = bent;

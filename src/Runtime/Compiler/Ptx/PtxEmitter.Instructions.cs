@@ -163,5 +163,5 @@ internal sealed partial class PtxEmitter
 
     private static string Bits(IrType type) => type switch { IrType.I32 or IrType.F32 => "b32", _ => "b64" };
 
-    private static string Offset(long bytes) => bytes == 0 ? "" : bytes.ToString("+0;-0", CultureInfo.InvariantCulture);
+    private static string Offset(long bytes) => bytes == 0 ? "" : bytes.ToString("+0;+-0", CultureInfo.InvariantCulture);
 }
