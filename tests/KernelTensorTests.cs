@@ -36,6 +36,8 @@ public sealed class KernelTensorTests
     [InlineData("MatMulTensorWeight1")]
     [InlineData("AttentionTensor64")]
     [InlineData("AttentionTensor128")]
+    [InlineData("AttentionDecode64")]
+    [InlineData("AttentionDecode128")]
     [InlineData("Attention2")]
     [InlineData("MatMulFewBf16Rows1")]
     [InlineData("MatMulFewBf16Rows3")]

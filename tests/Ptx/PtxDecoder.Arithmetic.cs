@@ -113,6 +113,7 @@ internal sealed partial class PtxDecoder
         "sqrt.rn.f32" => (a, _, _) => F(MathF.Sqrt(F(a))),
         "rsqrt.approx.f32" => (a, _, _) => F((float)(1 / Math.Sqrt(F(a)))),
         "rcp.approx.f32" => (a, _, _) => F(1 / F(a)),
+        "ex2.approx.ftz.f32" => (a, _, _) => F((float)Math.Pow(2, F(a)) is var power && power < 1.17549435e-38f ? 0f : power),
         "ex2.approx.f32" => (a, _, _) => F((float)Math.Pow(2, F(a))),
         "sin.approx.f32" => (a, _, _) => F((float)Math.Sin(F(a))),
         "cos.approx.f32" => (a, _, _) => F((float)Math.Cos(F(a))),

@@ -33,6 +33,7 @@ internal static partial class KernelTrials
         new("MatMulBf16", 1e-5, new(2048, Intermediate, Hidden), MatMulBf16),
         new("MatMulWgmma", 1e-5, new(2048, Intermediate, Hidden), MatMulWgmma) { NeedsHopper = true },
         .. Decoding,
+        .. AttentionPlans(),
     ];
 
     private static double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));

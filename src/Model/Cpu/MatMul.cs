@@ -23,6 +23,13 @@ public sealed unsafe partial class CpuDevice
             Dots(x, body);
             return;
         }
+        if (OnAmx(m))
+        {
+            var body = new AmxBody(rows);
+            body.Add(0, new Projection(w, bias, output), accumulate);
+            AmxProducts(rows, m.Columns, P(x), body);
+            return;
+        }
         Product(rows, m.Rows, m.Columns, P(x), m.Columns, 1, Operand.Transposed(m.Data, m.DType, m.Columns, m.Scales), P(output), P(bias), accumulate);
     }
 

@@ -16,8 +16,12 @@ public sealed partial class CudaDevice
 
     private static bool FewRowsOfWords(DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate) => false;
 
-    private static bool PrefillOnTensorCores(
-        DeviceView<float> q, DeviceView<float> keys, DeviceView<float> values, ReadOnlySpan<SequenceSpan> sequences, DeviceView<float> output, in Kernels.AttentionShape shape) => false;
+    private static void RopeToCacheBf16(
+        DeviceView<float> q, DeviceView<float> k, DeviceView<float> v, DeviceView<int> positions, DeviceView<float> cosSin, DeviceView<int> cacheRows,
+        CacheView keys, CacheView values, in Kernels.RopeToCacheShape shape) => throw NoTensorCores();
+
+    private static void AttentionBf16(
+        DeviceView<float> q, CacheView keys, CacheView values, ReadOnlySpan<SequenceSpan> sequences, DeviceView<float> output, Kernels.AttentionShape shape) => throw NoTensorCores();
 
     private static Words ShadowOf(CudaMatrix m) => throw NoTensorCores();
 

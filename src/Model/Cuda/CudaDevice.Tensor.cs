@@ -14,7 +14,6 @@ public sealed partial class CudaDevice
     private Action<Queue, Launch, ArrayView<Bf16>, ArrayView<Bf16>, Floats, Floats, Floats, int, int, int, int>? _forward64, _forward128, _input64, _input128, _weight64, _weight128;
     private Action<Queue, Launch, Floats, Words, Floats, Floats, int, int, int, int>? _bf16One, _bf16Four, _bf16Eight, _f16Eight;
     private Action<Queue, Launch, Floats, ArrayView<Bf16>, int>? _toBf16, _toBf16Single;
-    private Action<Queue, Launch, Floats, Floats, Floats, Floats, Ints, AttentionShape>? _attention64, _attention128;
 
     /// <summary>A bf16 copy of a view, and what it was made from.</summary>
     private sealed class Bf16Copy
@@ -67,22 +66,6 @@ public sealed partial class CudaDevice
 
     private Action<Queue, Launch, Floats, Words, Floats, Floats, int, int, int, int> LoadWords(
         Action<Floats, Words, Floats, Floats, int, int, int, int> kernel) => _accelerator.LoadKernel(kernel);
-
-    /// <summary>Prompts: blocks of 64 queries of one head. False for decoding, and where heads or memory are not laid out for it.</summary>
-    private bool PrefillOnTensorCores(
-        DeviceView<float> q, DeviceView<float> keys, DeviceView<float> values, ReadOnlySpan<SequenceSpan> sequences, DeviceView<float> output, in AttentionShape shape)
-    {
-        bool prompts = q.Length > 2L * sequences.Length * shape.Heads * shape.HeadSize;
-        if (!_options.TensorCores || !prompts || shape.HeadSize is not (64 or 128) || keys.Offset % 4 != 0 || values.Offset % 4 != 0) return false;
-        Ints items = Items(sequences, AttentionTensor.Queries);
-        Action<Queue, Launch, Floats, Floats, Floats, Floats, Ints, AttentionShape> launch = shape.HeadSize == 64
-            ? _attention64 ??= _accelerator.LoadKernel<Floats, Floats, Floats, Floats, Ints, AttentionShape>(AttentionTensor.Head64)
-            : _attention128 ??= _accelerator.LoadKernel<Floats, Floats, Floats, Floats, Ints, AttentionShape>(AttentionTensor.Head128);
-        launch(
-            _queue, new Launch(new Index3D(_blockCount, shape.Heads, 1), new Index3D(AttentionTensor.Threads, 1, 1)),
-            In(q), In(keys), In(values), Out(output), items, shape);
-        return true;
-    }
 
     /// <summary>
     /// A view rounded to bf16. The last few copies are kept: what goes into the products of q, k and v, or of gate and up, is

@@ -84,7 +84,7 @@ public abstract partial class ComputeDevice : IDisposable
     /// to the query's own. q and output [N, H * Dh]; keys and values [cache rows, Hkv * Dh].
     /// </summary>
     public abstract void Attention(
-        DeviceView<float> q, DeviceView<float> keys, DeviceView<float> values, ReadOnlySpan<SequenceSpan> sequences,
+        DeviceView<float> q, CacheView keys, CacheView values, ReadOnlySpan<SequenceSpan> sequences,
         DeviceView<float> output, int heads, int kvHeads, int headSize);
 
     /// <summary>output = silu(gate) * up, elementwise. May be in place.</summary>
@@ -214,15 +214,21 @@ public abstract partial class ComputeDevice : IDisposable
     /// <param name="headSize">Dh.</param>
     public virtual void RopeToCache(
         DeviceView<float> q, DeviceView<float> k, DeviceView<float> v, DeviceView<int> positions, DeviceView<float> cosSin, DeviceView<int> cacheRows,
-        DeviceView<float> keys, DeviceView<float> values, int headSize)
+        CacheView keys, CacheView values, int headSize)
     {
         if (positions.Length == 0) return;
         int columns = checked((int)(k.Length / positions.Length));
         Rope(q, positions, cosSin, headSize);
         Rope(k, positions, cosSin, headSize);
-        ScatterRows(k, cacheRows, keys, columns);
-        ScatterRows(v, cacheRows, values, columns);
+        ScatterRows(k, cacheRows, keys.Floats, columns);
+        ScatterRows(v, cacheRows, values.Floats, columns);
     }
+
+    /// <summary>How the device keeps keys and values of heads of this size: F32, or BF16 where half the memory is half the time.</summary>
+    public virtual DType CacheType(int headSize) => DType.F32;
+
+    /// <summary>destination = source: rows of a cache, from one sequence to another or to another place.</summary>
+    public virtual void CopyCache(CacheView source, CacheView destination) => Copy(source.Floats, destination.Floats);
 
     /// <summary>
     /// Runs work that for an equal key always asks for the same operations on the same memory, with sequences that differ in their

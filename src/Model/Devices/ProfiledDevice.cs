@@ -144,7 +144,7 @@ public sealed class ProfiledDevice : ComputeDevice
 
     /// <inheritdoc/>
     public override void Attention(
-        DeviceView<float> q, DeviceView<float> keys, DeviceView<float> values, ReadOnlySpan<SequenceSpan> sequences,
+        DeviceView<float> q, CacheView keys, CacheView values, ReadOnlySpan<SequenceSpan> sequences,
         DeviceView<float> output, int heads, int kvHeads, int headSize)
     {
         using var timer = new Timer(_profile, nameof(Attention));
@@ -323,9 +323,19 @@ public sealed class ProfiledDevice : ComputeDevice
     }
 
     /// <inheritdoc/>
+    public override DType CacheType(int headSize) => _device.CacheType(headSize);
+
+    /// <inheritdoc/>
+    public override void CopyCache(CacheView source, CacheView destination)
+    {
+        using var timer = new Timer(_profile, nameof(CopyCache));
+        _device.CopyCache(source, destination);
+    }
+
+    /// <inheritdoc/>
     public override void RopeToCache(
         DeviceView<float> q, DeviceView<float> k, DeviceView<float> v, DeviceView<int> positions, DeviceView<float> cosSin,
-        DeviceView<int> cacheRows, DeviceView<float> keys, DeviceView<float> values, int headSize)
+        DeviceView<int> cacheRows, CacheView keys, CacheView values, int headSize)
     {
         using var timer = new Timer(_profile, nameof(RopeToCache));
         _device.RopeToCache(q, k, v, positions, cosSin, cacheRows, keys, values, headSize);

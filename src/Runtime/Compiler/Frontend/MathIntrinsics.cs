@@ -36,6 +36,7 @@ internal static class MathIntrinsics
         Real(table, "ReciprocalSqrtEstimate", (b, x) => b.Emit(Op.Rsqrt, IrType.F32, x));
         Real(table, "ReciprocalEstimate", (b, x) => b.Emit(Op.Rcp, IrType.F32, x));
         table["XMath.Rsqrt"] = call => Float(call, (b, x) => b.Emit(Op.Rsqrt, IrType.F32, x));
+        table["FastMath.Exp2"] = call => call.Result(call.B.EmitSub(Op.Exp2, 1, IrType.F32, call.Arg(0)));
         table["XMath.Exp2"] = call => Float(call, (b, x) => b.Emit(Op.Exp2, IrType.F32, x));
         AddBits(table);
     }

@@ -76,7 +76,7 @@ internal sealed partial class PtxEmitter
             Op.Sqrt => $"sqrt.rn.{s}",
             Op.Rsqrt => "rsqrt.approx.f32",
             Op.Rcp => "rcp.approx.f32",
-            Op.Exp2 => "ex2.approx.f32",
+            Op.Exp2 => value.Sub == 0 ? "ex2.approx.f32" : "ex2.approx.ftz.f32",
             Op.Sin => "sin.approx.f32",
             Op.Cos => "cos.approx.f32",
             Op.Floor => $"cvt.rmi.{s}.{s}",
