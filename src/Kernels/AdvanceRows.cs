@@ -18,11 +18,15 @@ public static class AdvanceRows
         bytes 12ND, flops ND
         """;
 
+#if !ILGPU
+    [Runtime.Extensions.OverlapsPredecessor]
+#endif
     [Kernel("AdvanceRows", Contract)]
     public static void Forward(
         ArrayView<int> picked, ArrayView<int> chosen, ArrayView<int> batch, ArrayView<int> items, ArrayView<int> rows, ArrayView<int> seen,
         ArrayView<int> results, int count, int words)
     {
+        Overlap.Begin();
         int n = Grid.GlobalIndex.X;
         if (n >= count) return;
         int token = picked[n], row = n * DecodeRow.Ints, step = rows[row + DecodeRow.Count];

@@ -39,11 +39,14 @@ public static class DecodeProducts
 
         """ + Layout + "\nbytes 2OI + 4NI + 8NO, flops 2NOI";
 
+    /// <summary>Threads of a group.</summary>
+    public const int Threads = DecodeTiles.Threads;
+
     /// <summary>The layout for so many outputs; gate and up make two of each.</summary>
-    public static KernelConfig Config(int outputs0, int outputs1 = 0, int outputs2 = 0) => new(Tiles(outputs0) + Tiles(outputs1) + Tiles(outputs2), DecodeTiles.Threads);
+    public static KernelConfig Config(int outputs0, int outputs1 = 0, int outputs2 = 0) => new(Tiles(outputs0) + Tiles(outputs1) + Tiles(outputs2), Threads);
 
     /// <summary>The layout of gate and up.</summary>
-    public static KernelConfig GateConfig(int outputs) => new((outputs + DecodeTiles.Rows / 2 - 1) / (DecodeTiles.Rows / 2), DecodeTiles.Threads);
+    public static KernelConfig GateConfig(int outputs) => new((outputs + DecodeTiles.Rows / 2 - 1) / (DecodeTiles.Rows / 2), Threads);
 
     private static int Tiles(int outputs) => (outputs + DecodeTiles.Rows - 1) / DecodeTiles.Rows;
 

@@ -35,7 +35,7 @@ public struct DecodeShape
 /// long as x has the same, so a lane takes 16 bytes where they lie. Several blocks a warp are under way at any time, the first ones since
 /// before the kernel ahead has ended. x is split into two bf16, together 16 bits of its mantissa, so that nothing is rounded to 8.
 /// </summary>
-public static class DecodeTiles
+internal static class DecodeTiles
 {
     /// <summary>Threads of a group, and rows of weights that it takes.</summary>
     public const int Threads = 256, Rows = 16;

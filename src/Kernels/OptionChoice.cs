@@ -10,10 +10,14 @@ public static class OptionChoice
         bytes 20NK, flops 8NK
         """;
 
+#if !ILGPU
+    [Runtime.Extensions.OverlapsPredecessor]
+#endif
     [Kernel("OptionChoice", Contract)]
     public static void Forward(
         ArrayView<float> logits, ArrayView<int> rows, ArrayView<float> pi, ArrayView<float> hot, ArrayView<int> chosen, int count, int options)
     {
+        Overlap.Begin();
         int n = Grid.GlobalIndex.X;
         if (n >= count) return;
         int row = n * options, kind = rows[n * DecodeRow.Ints + DecodeRow.Latent];

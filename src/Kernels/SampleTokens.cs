@@ -48,9 +48,10 @@ public static class SampleTokens
         public ArrayView<long> Masses, Found;
     }
 
-    [Kernel("SampleTokens", Contract)]
+    [Kernel("SampleTokens", Contract), Runtime.Extensions.OverlapsPredecessor]
     public static void Forward(ArrayView<float> logits, ArrayView<int> rows, ArrayView<float> knobs, ArrayView<int> seen, ArrayView<int> picked, int columns)
     {
+        Overlap.Begin();
         Histogram histogram = default;
         histogram.Counts = SharedMemory.Allocate<int>(Bins);
         histogram.Masses = SharedMemory.Allocate<long>(Bins);

@@ -22,7 +22,7 @@ public sealed class DeviceStepTests
         var sampler = new SamplerOptions { Temperature = temperature, TopK = topK, TopP = topP, MinP = minP, RepetitionPenalty = penalty };
         GenerationRequest New(int[] prompt, int tokens, ulong seed) =>
             new() { Prompt = prompt, MaxTokens = tokens, Latent = latent, ForcedOption = 2, Sampler = sampler, Seed = seed, StopTokens = [7, 11] };
-        using var model = new Model();
+        using var model = new Files();
         // More sequences than slots: they end and begin at different times.
         int[][] prompts = [model.Tiny.Tokens(4), model.Tiny.Tokens(3), model.Tiny.Tokens(5)];
         GenerationRequest[] Run(bool alone)
@@ -52,7 +52,7 @@ public sealed class DeviceStepTests
     [InlineData(LatentChoice.Sample, 1f)]
     public void Step_Recorded_IsOneStartOneMarkAndOneWait(LatentChoice latent, float temperature)
     {
-        using var model = new Model();
+        using var model = new Files();
         using CudaDevice device = model.NewDevice(true, out PtxGpu gpu);
         using QwenBackbone backbone = QwenBackbone.Load(device, model.Tiny.Folder);
         using OllmModel ollm = OllmModel.Load(backbone, model.Folder);
@@ -73,7 +73,7 @@ public sealed class DeviceStepTests
     [Fact]
     public void Step_Recorded_AllocatesNothing()
     {
-        using var model = new Model();
+        using var model = new Files();
         using CudaDevice device = model.NewDevice(true, out PtxGpu gpu);
         using QwenBackbone backbone = QwenBackbone.Load(device, model.Tiny.Folder);
         using OllmModel ollm = OllmModel.Load(backbone, model.Folder);
@@ -90,11 +90,11 @@ public sealed class DeviceStepTests
     }
 
     /// <summary>A tiny model with modules, as files.</summary>
-    private sealed class Model : IDisposable
+    private sealed class Files : IDisposable
     {
         private readonly List<IDisposable> _gpus = [];
 
-        public Model()
+        public Files()
         {
             using OllmModel ollm = Tiny.NewOllm(options: 5, width: 24);
             ollm.Save(Folder);

@@ -13,7 +13,7 @@ public sealed partial class CudaDevice
     private Action<Queue, Launch, Floats, DecodeMatrix, Floats, Ints, Floats, DecodeShape>? _decodeAdapter;
 
     // One group's registers hold 48 KB of weights on their way; while it adds up, the other one's are.
-    private static readonly KernelSpecialization TwoGroups = new(DecodeTiles.Threads, 2);
+    private static readonly KernelSpecialization TwoGroups = new(DecodeProducts.Threads, 2);
 
     /// <summary>Most rows that decoding's kernels take.</summary>
     private int MostFewRows => _options.TensorCores ? ProductTable.MostTensorRows : ProductTable.MostFewRows;
