@@ -47,6 +47,13 @@ public sealed class KernelTensorTests
     [InlineData("NormGateUp3")]
     [InlineData("HeadLogits")]
     [InlineData("HeadGradient")]
+    [InlineData("DecodeNormProducts1")]
+    [InlineData("DecodeNormProducts4")]
+    [InlineData("DecodeGateUp2")]
+    [InlineData("DecodeGateUp3")]
+    [InlineData("DecodeMatMul1")]
+    [InlineData("DecodeMatMul4")]
+    [InlineData("DecodeAdapter")]
     public void Compile_HotKernel_KeepsItsSumsInRegisters(string name)
     {
         string ptx = KernelCompiler.Compile(KernelCatalog.Get(name)!.Method, new KernelCompileOptions { Target = PtxTarget.Sm80 }).Ptx;

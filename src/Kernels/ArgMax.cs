@@ -31,9 +31,13 @@ public static class ArgMax
         if (Group.IdxX == 0) index[Grid.IdxX] = at == int.MaxValue ? 0 : at;
     }
 
+#if !ILGPU
+    [Runtime.Extensions.OverlapsPredecessor]
+#endif
     [Kernel("ArgMaxParts", PartsContract)]
     public static void Parts(ArrayView<float> x, ArrayView<float> values, ArrayView<int> indices, int columns, int width)
     {
+        Overlap.Begin();
         long row = (long)Grid.IdxX * columns;
         int first = Grid.IdxY * width, at = FirstMax(x, row, first, XMath.Min(first + width, columns));
         if (Group.IdxX != 0) return;
@@ -42,9 +46,13 @@ public static class ArgMax
         indices[part] = at;
     }
 
+#if !ILGPU
+    [Runtime.Extensions.OverlapsPredecessor]
+#endif
     [Kernel("ArgMaxCombine", CombineContract)]
     public static void Combine(ArrayView<float> values, ArrayView<int> indices, ArrayView<int> index, int parts)
     {
+        Overlap.Begin();
         int row = Grid.IdxX * parts, at = int.MaxValue;
         float best = float.NegativeInfinity;
         for (int part = Group.IdxX; part < parts; part += Group.DimX)

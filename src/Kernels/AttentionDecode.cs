@@ -34,13 +34,13 @@ public static class AttentionDecode
         new Index3D(blocks, shape.Heads / shape.Packed, shape.Splits), new Index3D(Threads, 1, 1),
         SharedMemoryConfig.RequestDynamic<float>(Warps * rows * (shape.HeadSize + Spare)));
 
-    [Kernel("AttentionDecode64", Contract)]
+    [Kernel("AttentionDecode64", Contract), OverlapsPredecessor]
     public static void Head64(
         ArrayView<float> q, ArrayView<Bf16> keys, ArrayView<Bf16> values, ArrayView<float> output, ArrayView<int> items,
         ArrayView<float> partial, ArrayView<float> stats, ArrayView<int> tickets, AttentionShape shape) =>
         Run(q, keys, values, output, items, partial, stats, tickets, shape, 64);
 
-    [Kernel("AttentionDecode128", Contract)]
+    [Kernel("AttentionDecode128", Contract), OverlapsPredecessor]
     public static void Head128(
         ArrayView<float> q, ArrayView<Bf16> keys, ArrayView<Bf16> values, ArrayView<float> output, ArrayView<int> items,
         ArrayView<float> partial, ArrayView<float> stats, ArrayView<int> tickets, AttentionShape shape) =>
@@ -50,6 +50,8 @@ public static class AttentionDecode
         ArrayView<float> q, ArrayView<Bf16> keys, ArrayView<Bf16> values, ArrayView<float> output, ArrayView<int> items,
         ArrayView<float> partial, ArrayView<float> stats, ArrayView<int> tickets, AttentionShape shape, int size)
     {
+        GridDependency.LaunchDependents();
+        GridDependency.Wait();
         ArrayView<float> pieces = SharedMemory.GetDynamic<float>();
         ArrayView<float> peaks = SharedMemory.Allocate<float>(Warps * Rows), totals = SharedMemory.Allocate<float>(Warps * Rows);
         ArrayView<int> ticket = SharedMemory.Allocate<int>(1);

@@ -9,9 +9,13 @@ public static class EmbeddingWords
         bytes 6TD + 4T, flops 0
         """;
 
+#if !ILGPU
+    [Runtime.Extensions.OverlapsPredecessor]
+#endif
     [Kernel("EmbeddingWords", Contract)]
     public static void Forward(ArrayView<int> tokens, ArrayView<ushort> table, ArrayView<float> output, int width, int type)
     {
+        Overlap.Begin();
         long source = (long)tokens[Grid.IdxX] * width;
         long target = (long)Grid.IdxX * width;
         for (int d = Group.IdxX; d < width; d += Group.DimX) output[target + d] = Weights16.Value(table[source + d], type);

@@ -39,7 +39,10 @@ public static class GumbelSoftmax
     public static float Noise(ulong key, ulong index) => -KernelMath.Log(-KernelMath.Log(Uniform(key, index)));
 
     /// <summary>A float in (0, 1), never at either end.</summary>
-    public static float Uniform(ulong key, ulong index) => ((float)(int)(Mix(key ^ Mix(index * Golden)) >> 41) + 0.5f) * (1f / (1 << 23));
+    public static float Uniform(ulong key, ulong index) => ((float)(int)(Key(key, index) >> 41) + 0.5f) * (1f / (1 << 23));
+
+    /// <summary>The key of a stream of numbers within a stream.</summary>
+    public static ulong Key(ulong key, ulong index) => Mix(key ^ Mix(index * Golden));
 
     private static ulong Mix(ulong x)
     {

@@ -31,9 +31,13 @@ public static class RmsNormRows
         bytes 8TD, flops 3TD
         """;
 
+#if !ILGPU
+    [Runtime.Extensions.OverlapsPredecessor]
+#endif
     [Kernel("RmsNormRows", ForwardContract)]
     public static void Forward(ArrayView<float> input, ArrayView<float> gain, ArrayView<float> output, int width, int stride, float epsilon)
     {
+        Overlap.Begin();
         long row = (long)Grid.IdxX * width, target = (long)Grid.IdxX * stride;
         float scale = InverseOf(input, row, width, epsilon);
         for (int d = Group.IdxX; d < width; d += Group.DimX) output[target + d] = gain[d] * (input[row + d] * scale);

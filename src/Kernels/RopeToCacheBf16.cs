@@ -16,11 +16,13 @@ public static class RopeToCacheBf16
     /// <summary>Pairs of a thread.</summary>
     public const int Pairs = 8;
 
-    [Kernel("RopeToCacheBf16", Contract)]
+    [Kernel("RopeToCacheBf16", Contract), OverlapsPredecessor]
     public static void Forward(
         ArrayView<float> q, ArrayView<float> k, ArrayView<float> v, ArrayView<int> positions, ArrayView<float> cosSin, ArrayView<int> cacheRows,
         ArrayView<Bf16> keys, ArrayView<Bf16> values, RopeToCacheShape shape)
     {
+        GridDependency.LaunchDependents();
+        GridDependency.Wait();
         int size = shape.HeadSize, half = size / 2, pieces = half / Pairs, all = shape.Heads + 2 * shape.KvHeads;
         int index = Grid.GlobalIndex.X;
         if (index >= shape.Tokens * all * pieces) return;

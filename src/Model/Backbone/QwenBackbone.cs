@@ -153,6 +153,12 @@ public sealed class QwenBackbone : IDisposable
             RunPass();
     }
 
+    /// <summary>Makes the rotary table long enough for a batch, before work that only reads it is recorded or started.</summary>
+    internal void PrepareForward(TokenBatch batch) => RopeTable(batch.Positions);
+
+    /// <summary>The memory of the rotary table, which grows with the positions.</summary>
+    internal object RopeMemory => _rope!;
+
     /// <summary>The forward pass, top to bottom.</summary>
     private void RunPass()
     {

@@ -50,6 +50,16 @@ public sealed class TokenBatch : IDisposable
     /// <summary>Cache row of each row [N] on the device.</summary>
     public DeviceView<int> CacheRows => _device.View.Slice(2L * Rows, Rows);
 
+    /// <summary>Tokens, positions and cache rows on the device, [3, N].</summary>
+    public DeviceView<int> Packed => _device.View.Slice(0, 3L * Rows);
+
+    /// <summary>Follows what <see cref="ComputeDevice.AdvanceRows"/> does on the device to sequences of one row each; the tokens stay the device's.</summary>
+    public void Advance()
+    {
+        for (int i = 0; i < Count; i++) _spans[i] = _spans[i] with { Past = _spans[i].Past + 1 };
+        Positions++;
+    }
+
     /// <summary>Starts over.</summary>
     public void Clear() => Rows = Count = Positions = 0;
 

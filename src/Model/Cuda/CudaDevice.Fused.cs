@@ -10,6 +10,8 @@ public sealed partial class CudaDevice
 {
     private const int MostRecordings = 64;
 
+    private bool _repeating;
+
     private readonly Dictionary<(RepeatKey Key, int Keys), KernelGraph?> _recordings = [];
     private Action<Queue, Launch, Floats, Floats, Words, Words, Words, Floats, Floats, Floats, Floats, Floats, Floats, NormProductsShape>? _normOne, _normFour, _normEight;
     private Action<Queue, Launch, Floats, Floats, Words, Words, Floats, NormProductsShape>? _gateOne, _gateFour, _gateEight;
@@ -17,6 +19,7 @@ public sealed partial class CudaDevice
     /// <inheritdoc/>
     public override void NormMatMulEach(DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, params ReadOnlySpan<Projection> projections)
     {
+        if (TensorNormProducts(x, gain, eps, projections)) return;
         if (projections.Length is < 1 or > 3 || !Fusible(x, gain, projections))
         {
             if (!LargeNormEach(x, gain, eps, normed, projections)) base.NormMatMulEach(x, gain, eps, normed, projections);
@@ -40,6 +43,7 @@ public sealed partial class CudaDevice
     {
         ArgumentNullException.ThrowIfNull(gate);
         ArgumentNullException.ThrowIfNull(up);
+        if (TensorGateUp(x, gain, eps, (CudaMatrix)gate, (CudaMatrix)up, output)) return;
         if (!Fusible(x, gain, [new Projection(gate, default, output), new Projection(up, default, upOutput)]))
         {
             if (!LargeGateUp(x, gain, eps, normed, gate, up, output)) base.NormGateUp(x, gain, eps, normed, gate, up, output, upOutput);
@@ -61,11 +65,25 @@ public sealed partial class CudaDevice
     public override void Repeat(in RepeatKey key, ReadOnlySpan<SequenceSpan> sequences, Action work)
     {
         ArgumentNullException.ThrowIfNull(work);
-        if (!_options.Graphs || sequences.Length > ProductTable.MostFewRows || LaunchProfiler.Active is not null)
+        // What is repeated within repeated work is a part of it.
+        if (_repeating || !_options.Graphs || sequences.Length > MostFewRows || LaunchProfiler.Active is not null)
         {
             work();
             return;
         }
+        _repeating = true;
+        try
+        {
+            RunOrReplay(key, sequences, work);
+        }
+        finally
+        {
+            _repeating = false;
+        }
+    }
+
+    private void RunOrReplay(in RepeatKey key, ReadOnlySpan<SequenceSpan> sequences, Action work)
+    {
         int keys = 0;
         foreach (SequenceSpan sequence in sequences) keys = Math.Max(keys, sequence.Past + sequence.Count);
         (RepeatKey, int) place = (key, KeyBucket(keys));
@@ -96,7 +114,7 @@ public sealed partial class CudaDevice
         foreach (Projection projection in projections)
         {
             var m = (CudaMatrix)projection.W;
-            fits = fits && m.Columns == gain.Length && (m.IsFloat ? _options.Bf16Parameters : m.DType == DType.BF16);
+            fits = fits && m.Columns == gain.Length && !m.IsBytes && (m.IsFloat ? _options.Bf16Parameters : m.DType == DType.BF16);
         }
         return fits;
     }

@@ -20,7 +20,8 @@ public sealed partial class CudaDevice
         int rows = checked((int)(x.Length / m.Columns));
         Expect(x.Length == (long)rows * m.Columns && output.Length == (long)rows * m.Rows, "MatMul: x [N, columns], output [N, rows]");
         Expect(bias.IsEmpty || bias.Length == m.Rows, "MatMul: bias [rows]");
-        if (rows > 0 && m.Rows > 0) ForwardProduct(x, WeightsOf(m), In(bias), Out(output), rows, accumulate);
+        if (rows == 0 || m.Rows == 0 || TensorFewRows(x, m, In(bias), Out(output), rows, accumulate)) return;
+        ForwardProduct(x, WeightsOf(m), In(bias), Out(output), rows, accumulate);
     }
 
     /// <inheritdoc/>
@@ -61,6 +62,7 @@ public sealed partial class CudaDevice
     /// <summary>The weights; those in f32 as a bf16 copy where products take that.</summary>
     private Weights WeightsOf(CudaMatrix m)
     {
+        if (m.IsBytes) return Unpacked(m);
         if (!m.IsFloat) return new(default, m.Words, false, m.WordType, m.Rows, m.Columns);
         return _options.Bf16Parameters && m.Columns % 8 == 0
             ? new(default, ShadowOf(m), false, Weights16.Bf16, m.Rows, m.Columns)

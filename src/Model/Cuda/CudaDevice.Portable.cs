@@ -36,6 +36,12 @@ public sealed partial class CudaDevice
 
     private static void CloseTransfers() { }
 
+    private static bool TensorFewRows(DeviceView<float> x, CudaMatrix m, Floats bias, Floats output, int rows, bool accumulate) => false;
+
+    /// <inheritdoc/>
+    public override void SampleTokens(DeviceView<float> logits, DeviceView<int> rows, DeviceView<float> knobs, DeviceView<int> seen, DeviceView<int> picked, int columns) =>
+        throw new NotSupportedException("the ILGPU build samples on the host");
+
     private static NotSupportedException NoTensorCores() => new("the ILGPU build has no tensor-core kernels");
 }
 #endif

@@ -11,6 +11,7 @@ public sealed partial class CudaDevice
     // The last one is the MLP's: its product leaves it behind.
     private readonly Bf16Copy[] _copies = [new(), new(), new(), new(), new()];
     private int _nextCopy;
+    private CudaBuffer<int>? _fill;
     private Action<Queue, Launch, ArrayView<Bf16>, ArrayView<Bf16>, Floats, Floats, Floats, int, int, int, int>? _forward64, _forward128, _input64, _input128, _weight64, _weight128;
     private Action<Queue, Launch, Floats, Words, Floats, Floats, int, int, int, int>? _bf16One, _bf16Four, _bf16Eight, _f16Eight;
     private Action<Queue, Launch, Floats, ArrayView<Bf16>, int>? _toBf16, _toBf16Single;
@@ -62,7 +63,7 @@ public sealed partial class CudaDevice
 
     private bool FewRowsOfWords(DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate)
     {
-        if (w.Columns % 8 != 0 || x.Offset % 4 != 0) return false;
+        if (w.Columns % 8 != 0 || x.Offset % 4 != 0 || rows > ProductTable.MostFewRows) return false;
         Action<Queue, Launch, Floats, Words, Floats, Floats, int, int, int, int> launch =
             w.Type == Weights16.F16 ? _f16Eight ??= LoadWords(MatMulDotWords.F16Eight)
             : rows == 1 ? _bf16One ??= LoadWords(MatMulDotWords.Bf16One)
@@ -111,6 +112,8 @@ public sealed partial class CudaDevice
         if (m.ShadowVersion != m.Version)
         {
             Round(m.Floats, m.Offset, m.Shadow.Write(0, count).Cast<Bf16>(), checked((int)count));
+            // A kernel that starts ahead of its predecessor's end reads weights before it waits, but never passes a fill.
+            Scratch(ref _fill, 1).Write(0, 1).MemSetToZero(_queue);
             m.ShadowVersion = m.Version;
         }
         return m.Shadow.Read(0, count);

@@ -39,6 +39,9 @@ public sealed record CudaDeviceOptions
     /// <summary>Work goes on beside the host: uploads through page-locked memory, copies on a second stream, reports read a step later.</summary>
     public bool RunsAhead { get; init; }
 
+    /// <summary>Decoding steps that need nothing of the host run from token to token on the device.</summary>
+    public bool StepsAlone { get; init; }
+
     /// <summary>Logits of the fused head and loss that exist at one time; the vocabulary goes by in chunks of at least 128.</summary>
     public long HeadWorkspace { get; init; } = 8L << 20;
 
@@ -52,6 +55,6 @@ public sealed record CudaDeviceOptions
 #else
         bool hopper = accelerator is Runtime.Cuda.CudaAccelerator { Architecture: { Major: 9, Minor: 0 }, DriverVersion.Major: >= 12 };
 #endif
-        return new CudaDeviceOptions { Plain = !gpu, TensorCores = gpu, Bf16Parameters = gpu, Graphs = gpu, Hopper = hopper, MeasureProducts = gpu, RunsAhead = gpu };
+        return new CudaDeviceOptions { Plain = !gpu, TensorCores = gpu, Bf16Parameters = gpu, Graphs = gpu, Hopper = hopper, MeasureProducts = gpu, RunsAhead = gpu, StepsAlone = gpu };
     }
 }

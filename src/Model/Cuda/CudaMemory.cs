@@ -69,12 +69,21 @@ internal sealed class CudaBuffer<T> : DeviceBuffer<T> where T : unmanaged
 /// <summary>A weight matrix on the device: f32, a part of a parameter buffer or its own, or 16-bit in its own memory.</summary>
 internal sealed class CudaMatrix : DeviceMatrix
 {
-    private readonly CudaBuffer<float>? _floats;
+    private readonly CudaBuffer<float>? _floats, _scales;
     private readonly CudaBuffer<ushort>? _words;
 
     public CudaMatrix(CudaBuffer<float> floats, long offset, int rows, int columns) : base(DType.F32, rows, columns) => (_floats, Offset) = (floats, offset);
 
     public CudaMatrix(CudaBuffer<ushort> words, DType type, int rows, int columns) : base(type, rows, columns) => _words = words;
+
+    /// <summary>Bytes, two to a word, with a scale for each row.</summary>
+    public CudaMatrix(CudaBuffer<ushort> bytes, CudaBuffer<float> scales, int rows, int columns) : base(DType.I8, rows, columns) => (_words, _scales) = (bytes, scales);
+
+    /// <summary>Whether the elements are bytes.</summary>
+    public bool IsBytes => _scales is not null;
+
+    /// <summary>Scales of the rows of a matrix of bytes.</summary>
+    public Floats Scales => _scales!.Read(0, Rows);
 
     /// <summary>Whether the elements are f32.</summary>
     public bool IsFloat => _floats is not null;
@@ -88,8 +97,8 @@ internal sealed class CudaMatrix : DeviceMatrix
     /// <summary>The elements of an f32 matrix, to write.</summary>
     public Floats WritableFloats => _floats!.Write(Offset, (long)Rows * Columns);
 
-    /// <summary>The elements of a 16-bit matrix.</summary>
-    public Words Words => _words!.Read(0, (long)Rows * Columns);
+    /// <summary>The elements of a 16-bit matrix, or pairs of bytes.</summary>
+    public Words Words => _words!.Read(0, (long)Rows * Columns / (IsBytes ? 2 : 1));
 
     /// <summary>How the kernels read the words.</summary>
     public int WordType => DType == DType.F16 ? Kernels.Weights16.F16 : Kernels.Weights16.Bf16;
@@ -98,7 +107,9 @@ internal sealed class CudaMatrix : DeviceMatrix
     public long Version => _floats?.Version ?? 0;
 
     /// <summary>The same memory with fewer rows.</summary>
-    public CudaMatrix FirstRows(int rows) => _floats is not null ? new(_floats, Offset, rows, Columns) : new(_words!, DType, rows, Columns);
+    public CudaMatrix FirstRows(int rows) => _floats is not null ? new(_floats, Offset, rows, Columns)
+        : _scales is not null ? new(_words!, _scales, rows, Columns)
+        : new(_words!, DType, rows, Columns);
 
     /// <summary>A bf16 copy of an f32 matrix for the tensor cores, kept while the matrix stays as it is.</summary>
     public CudaBuffer<ushort>? Shadow { get; set; }

@@ -25,13 +25,16 @@ internal static class ProductTable
     /// <summary>Most rows of <see cref="ProductKernel.FewRows"/>.</summary>
     public const int MostFewRows = 8;
 
+    /// <summary>The same with tensor cores.</summary>
+    public const int MostTensorRows = 16;
+
     /// <summary>Tiles of 128 x 128 that keep every multiprocessor of a large chip busy; with fewer, smaller tiles are quicker.</summary>
     private const long ManyTiles = 96;
 
     /// <summary>output = x Wᵀ: M rows, N outputs.</summary>
     public static ProductKernel Forward(int m, int n, CudaDeviceOptions options, bool tensor) =>
         options.Plain && !tensor ? ProductKernel.Plain
-        : m <= MostFewRows && !options.Plain ? ProductKernel.FewRows
+        : m <= (tensor ? MostTensorRows : MostFewRows) && !options.Plain ? ProductKernel.FewRows
         : tensor ? Tensor(m, n)
         : ProductKernel.Registers;
 

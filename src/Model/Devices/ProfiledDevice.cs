@@ -41,6 +41,51 @@ public sealed partial class ProfiledDevice : ComputeDevice
     }
 
     /// <inheritdoc/>
+    public override bool StepsAlone => _device.StepsAlone;
+
+    /// <inheritdoc/>
+    public override void ChooseOptions(DeviceView<float> logits, DeviceView<int> rows, DeviceView<float> pi, DeviceView<float> hot, DeviceView<int> chosen, int columns)
+    {
+        using var timer = new Timer(_profile, nameof(ChooseOptions));
+        _device.ChooseOptions(logits, rows, pi, hot, chosen, columns);
+    }
+
+    /// <inheritdoc/>
+    public override bool AdapterOutput(
+        DeviceView<float> pre, DeviceMatrix w, DeviceView<float> bias, DeviceView<float> table, DeviceView<int> chosen, DeviceView<float> residual, DeviceView<float> output)
+    {
+        using var timer = new Timer(_profile, nameof(AdapterOutput));
+        return _device.AdapterOutput(pre, w, bias, table, chosen, residual, output);
+    }
+
+    /// <inheritdoc/>
+    public override void AddChosen(DeviceView<float> b, DeviceView<float> hidden, DeviceView<int> chosen, int columns)
+    {
+        using var timer = new Timer(_profile, nameof(AddChosen));
+        _device.AddChosen(b, hidden, chosen, columns);
+    }
+
+    /// <inheritdoc/>
+    public override void SampleTokens(DeviceView<float> logits, DeviceView<int> rows, DeviceView<float> knobs, DeviceView<int> seen, DeviceView<int> picked, int columns)
+    {
+        using var timer = new Timer(_profile, nameof(SampleTokens));
+        _device.SampleTokens(logits, rows, knobs, seen, picked, columns);
+    }
+
+    /// <inheritdoc/>
+    public override void AdvanceRows(DeviceView<int> picked, DeviceView<int> chosen, DeviceView<int> batch, DeviceView<int> rows, DeviceView<int> seen, DeviceView<int> results)
+    {
+        using var timer = new Timer(_profile, nameof(AdvanceRows));
+        _device.AdvanceRows(picked, chosen, batch, rows, seen, results);
+    }
+
+    /// <inheritdoc/>
+    public override void SequencesAdvanced() => _device.SequencesAdvanced();
+
+    /// <inheritdoc/>
+    public override DeviceReadback Readback(DeviceBuffer<int> source) => _device.Readback(source);
+
+    /// <inheritdoc/>
     public override void GatherRows(DeviceView<float> input, DeviceView<int> rows, DeviceView<float> output, int columns)
     {
         using var timer = new Timer(_profile, nameof(GatherRows));

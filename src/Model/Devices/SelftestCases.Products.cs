@@ -30,10 +30,34 @@ internal static partial class SelftestCases
             });
         }
         yield return new("MatMul after AdamW", Bf16, ChangedParameters);
-        foreach ((int least, int most) in ((int, int)[])[(1, 1), (2, 4), (5, 8), (9, 20)])
+        foreach ((int least, int most) in ((int, int)[])[(1, 1), (2, 4), (5, 8), (9, 16), (17, 20)])
         {
             yield return new($"NormMatMulEach, {least}-{most} rows", Bf16, c => NormMatMulEach(c, least, most));
             yield return new($"NormGateUp, {least}-{most} rows", Bf16, c => NormGateUp(c, least, most));
+        }
+    }
+
+    public static IEnumerable<SelftestCase> Bytes()
+    {
+        foreach ((int least, int most) in ((int, int)[])[(1, 1), (2, 8), (9, 16), (17, 40)])
+        {
+            foreach (DType type in (DType[])[DType.F32, DType.BF16, DType.F16])
+            {
+                yield return new($"MatMul int8 of {type.Name()}, {least}-{most} rows", Bf16, c =>
+                {
+                    (int n, int outputs, int inputs) = (c.Between(least, most), c.Between(1, 100), (type == DType.F16 ? 2 : 16) * c.Between(1, 20));
+                    c.Device.MatMul(c.Floats(n * inputs), c.Device.Quantize(c.Weights(type, outputs, inputs)), c.Floats(outputs), c.Result(n * outputs), n % 2 == 0);
+                    return $"N {n}, outputs {outputs}, inputs {inputs}";
+                });
+            }
+            yield return new($"NormMatMulEach and NormGateUp int8, {least}-{most} rows", Bf16, c =>
+            {
+                (int n, int d, int q, int f) = (c.Between(least, most), 16 * c.Between(1, 20), c.Between(1, 60), c.Between(1, 60));
+                DeviceMatrix first = c.Device.Quantize(c.Weights(DType.BF16, q, d)), second = c.Device.Quantize(c.Weights(DType.BF16, f, d, 0.2)), third = c.Device.Quantize(c.Weights(DType.BF16, f, d));
+                c.Device.NormMatMulEach(c.Floats(n * d, 3), c.Floats(d), 1e-6f, c.Floats(n * d), new Projection(first, c.Floats(q), c.Result(n * q)));
+                c.Device.NormGateUp(c.Floats(n * d, 3), c.Floats(d), 1e-6f, c.Floats(n * d), second, third, c.Result(n * f), c.Floats(n * f));
+                return $"N {n}, D {d}, outputs {q}, F {f}";
+            });
         }
     }
 

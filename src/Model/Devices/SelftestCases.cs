@@ -1,3 +1,5 @@
+using OllmNative.Kernels;
+
 namespace OllmNative.Model;
 
 /// <summary>The cases of <see cref="DeviceSelftest"/>, but for products and attention.</summary>
@@ -116,6 +118,87 @@ internal static partial class SelftestCases
                 c.Floats(n * k, 2), c.Ints(n, k), c.Floats(n), c.Floats(n, 2), 0.2f, 0.02f, c.Result(n), c.Result(n), c.Result(n * k), k, 0.3f);
             return $"N {n}, K {k}";
         });
+    }
+
+    /// <summary>What lets a device decode alone: rows are laid out as DecodeRow says.</summary>
+    public static IEnumerable<SelftestCase> Steps()
+    {
+        yield return new("ChooseOptions", Float, c =>
+        {
+            (int n, int k) = (c.Between(1, 9), c.Between(1, 20));
+            c.Device.ChooseOptions(c.Floats(n * k, 3), DecodeRows(c, n, k, 5), c.Result(n * k), c.Result(n * k), c.Upload(new int[2 * n]), k);
+            return $"N {n}, K {k}";
+        });
+        foreach (bool bends in (bool[])[true, false])
+        {
+            yield return new(bends ? "AdapterOutput of a decoder" : "AdapterOutput of a policy", 1e-2, c => Adapter(c, bends));
+        }
+        yield return new("AddChosen", Float, c =>
+        {
+            (int n, int d) = (c.Between(1, 9), c.Between(1, 300));
+            c.Device.AddChosen(c.Result(n * d), c.Floats(n * d), c.Upload([.. Enumerable.Range(0, 2 * n).Select(i => i % 4 == 0 ? -1 : 2)]), d);
+            return $"N {n}, D {d}";
+        });
+        foreach ((string name, float temperature, int topK, float topP, float minP, float penalty) in
+            ((string, float, int, float, float, float)[])[("likeliest, penalty", 0, 0, 1, 0, 1.7f), ("temperature", 0.8f, 0, 1, 0, 1), ("top-k", 1.1f, 7, 1, 0, 1.3f), ("top-p", 1, 0, 0.7f, 0, 1), ("all cuts", 1.3f, 12, 0.9f, 0.05f, 1.2f)])
+        {
+            yield return new($"SampleTokens, {name}", 0, c =>
+            {
+                (int n, int v) = (c.Between(1, 4), c.Between(1, 1500));
+                float[] knobs = [.. Enumerable.Range(0, n).SelectMany(_ => (float[])[temperature, topP, minP, penalty])];
+                int words = (v + 31) / 32;
+                c.Device.SampleTokens(c.Floats(n * v, 4), DecodeRows(c, n, 1, topK), c.Upload<float>(knobs), c.Upload([.. Enumerable.Range(0, n * words).Select(_ => c.Between(0, int.MaxValue - 1))]), c.Indices(n), v);
+                return $"N {n}, V {v}";
+            });
+        }
+        yield return new("AdvanceRows", 0, c =>
+        {
+            (int n, int v) = (c.Between(1, 6), c.Between(40, 90));
+            int words = (v + 31) / 32;
+            DeviceView<int> rows = c.Indices(n * DecodeRow.Ints), seen = c.Indices(n * words), batch = c.Indices(3 * n);
+            rows.Upload([.. Enumerable.Range(0, n * DecodeRow.Ints).Select(i => i % DecodeRow.Ints == DecodeRow.Stops ? 2 : c.Between(0, v - 1))]);
+            seen.Upload([.. Enumerable.Range(0, n * words).Select(i => i)]);
+            c.Device.AdvanceRows(c.Ints(n, v), c.Ints(2 * n, 5), batch, rows, seen, c.Indices(2 * n * DecodeRow.Results));
+            return $"N {n}";
+        });
+    }
+
+    /// <summary>A device that does it in one go, or the same on the host.</summary>
+    private static string Adapter(SelftestContext c, bool bends)
+    {
+        (int n, int m, int k, int d) = (c.Between(1, 8), 8 * c.Between(1, 40), c.Between(1, 6), c.Between(1, 70));
+        int[] z = [.. Enumerable.Range(0, n).Select(i => bends ? i % (k + 1) - 1 : -1)];
+        DeviceView<float> pre = c.Floats(n * m, 3), bias = c.Floats(d), table = c.Floats(k * m), residual = c.Floats(n * d), output = c.Result(n * d);
+        DeviceView<int> chosen = c.Upload([.. z.SelectMany(option => (int[])[option, 0])]);
+        (DeviceMatrix w, DeviceView<float> weights) = c.Parameters(d, m, result: false);
+        string shape = $"N {n}, M {m}, K {k}, outputs {d}";
+        if (c.Device.AdapterOutput(pre, w, bias, bends ? table : default, bends ? chosen : default, bends ? residual : default, output)) return shape;
+        float[] x = pre.ToArray(), add = table.ToArray(), rows = weights.ToArray(), b = bias.ToArray(), h = residual.ToArray(), result = new float[n * d];
+        for (int i = 0; i < n * d; i++)
+        {
+            (int row, int o) = (i / d, i % d);
+            double sum = b[o];
+            for (int j = 0; j < m; j++)
+            {
+                double value = x[row * m + j] + (z[row] < 0 ? 0 : add[z[row] * m + j]);
+                sum += value / (1 + Math.Exp(-value)) * rows[o * m + j];
+            }
+            result[i] = !bends ? (float)sum : z[row] < 0 ? h[i] : (float)(h[i] + sum);
+        }
+        output.Upload(result);
+        return shape;
+    }
+
+    private static DeviceView<int> DecodeRows(SelftestContext c, int count, int options, int topK)
+    {
+        var rows = new int[count * DecodeRow.Ints];
+        for (int n = 0; n < count; n++)
+        {
+            Span<int> row = rows.AsSpan(n * DecodeRow.Ints, DecodeRow.Ints);
+            (row[DecodeRow.Count], row[DecodeRow.SeedLow], row[DecodeRow.SeedHigh]) = (c.Between(0, 99), c.Between(int.MinValue, int.MaxValue - 1), c.Between(0, 9));
+            (row[DecodeRow.TopK], row[DecodeRow.Latent], row[DecodeRow.Option]) = (topK, n % 4, c.Between(0, options - 1));
+        }
+        return c.Upload(rows);
     }
 
     private static IEnumerable<SelftestCase> Elementwise()

@@ -65,7 +65,7 @@ public sealed class DecodeEngine : IDisposable
         // A prompt longer than the batch is read in pieces.
         int rows = Math.Max(options.Slots, (int)Math.Min(512, (long)options.Capacity * options.Slots));
         _cache = new KvCache(backbone.Device, backbone.Config, checked(options.Slots * options.Capacity));
-        _whole = new DecodeLane(backbone, ollm, _cache, rows, options.Slots, options.ExplainSlots, options.Vocabulary);
+        _whole = new DecodeLane(backbone, ollm, _cache, rows, options.Slots, options.ExplainSlots, options.Vocabulary, options.Capacity);
         _parts = new DecodeLanes(backbone, ollm, _cache, options);
         _endingSpans = new int[options.Slots];
         _slots = [.. Enumerable.Range(0, options.Slots).Select(i => new DecodeSlot(i * options.Capacity, options.Capacity))];

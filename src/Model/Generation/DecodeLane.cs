@@ -11,6 +11,7 @@ internal sealed class DecodeLane : IDisposable
     private readonly ForwardBuffers _buffers;
     private readonly DeviceBuffer<float> _hidden;
     private readonly DecodeHead _head;
+    private readonly DeviceSteps? _alone;
     private readonly List<DecodeSlot> _slots = [];
     private readonly DeviceBuffer<int> _lastRows;
     private readonly DeviceBuffer<float> _last;
@@ -24,13 +25,15 @@ internal sealed class DecodeLane : IDisposable
     /// <param name="sequences">Most sequences of a step.</param>
     /// <param name="explain">Most of them that explain themselves.</param>
     /// <param name="vocabulary">Ids that may be generated: those below this number.</param>
-    public DecodeLane(QwenBackbone backbone, OllmModel? ollm, KvCache cache, int rows, int sequences, int explain, int vocabulary)
+    /// <param name="capacity">Cache rows of a sequence.</param>
+    public DecodeLane(QwenBackbone backbone, OllmModel? ollm, KvCache cache, int rows, int sequences, int explain, int vocabulary, int capacity)
     {
         (_backbone, _cache) = (backbone, cache);
         Batch = new TokenBatch(backbone.Device, rows);
         _buffers = new ForwardBuffers(backbone.Device, backbone.Config, rows);
         _hidden = backbone.Device.Allocate<float>((long)rows * backbone.Config.HiddenSize);
         _head = new DecodeHead(backbone, ollm, sequences, explain, vocabulary);
+        if (backbone.Device.StepsAlone) _alone = new DeviceSteps(backbone, ollm, cache, _buffers, sequences, capacity, vocabulary);
         _lastRows = backbone.Device.Allocate<int>(sequences);
         _last = backbone.Device.Allocate<float>((long)sequences * backbone.Config.HiddenSize);
         _hostLastRows = new int[sequences];
@@ -49,6 +52,7 @@ internal sealed class DecodeLane : IDisposable
     /// <summary>Picks the next token of each of the slots; what is told to others about it is the caller's business.</summary>
     public void Step(ReadOnlySpan<DecodeSlot> slots)
     {
+        if (_alone is not null && _alone.TryStep(slots)) return;
         Batch.Clear();
         _slots.Clear();
         foreach (DecodeSlot slot in slots)
@@ -84,6 +88,7 @@ internal sealed class DecodeLane : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _alone?.Dispose();
         _lastRows.Dispose();
         _last.Dispose();
         Batch.Dispose();

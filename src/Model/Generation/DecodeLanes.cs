@@ -33,7 +33,7 @@ internal sealed class DecodeLanes : IDisposable
         // Where there are fewer sequences than fill all lanes, a part has less than twice the least.
         int most = count == 0 ? 0 : Math.Max(2 * LeastEach - 1, (sequences + count - 1) / count);
         int explain = Math.Min(options.ExplainSlots, most);
-        _lanes = [.. _backbones.Select(b => new DecodeLane(b, ollm, cache, most, most, explain, options.Vocabulary))];
+        _lanes = [.. _backbones.Select(b => new DecodeLane(b, ollm, cache, most, most, explain, options.Vocabulary, options.Capacity))];
     }
 
     /// <summary>Gives each of the slots a token if that many are best decoded in parts; otherwise does nothing and returns false.</summary>

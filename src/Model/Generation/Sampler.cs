@@ -36,8 +36,7 @@ public sealed record SamplerOptions
 /// <summary>Picks tokens on the host. Memory is reused between calls; one instance serves one thread.</summary>
 public sealed class Sampler
 {
-    private float[] _probabilities = [];
-    private int[] _order = [];
+    private float[] _weights = [];
     private readonly HashSet<int> _seen = [];
 
     /// <summary>
@@ -53,60 +52,23 @@ public sealed class Sampler
             Penalize(logits, prompt, options.RepetitionPenalty);
             Penalize(logits, generated, options.RepetitionPenalty);
         }
-        if (options.Temperature <= 0) return LogitMath.IndexOfMax(logits);
-        if (_order.Length < logits.Length) (_order, _probabilities) = (new int[logits.Length], new float[logits.Length]);
-        int count = Candidates(logits, options);
-        return Draw(count, Counter.Uniform(key, 0));
+        if (_weights.Length < logits.Length) _weights = new float[logits.Length];
+        return Pick(logits, options, key, _weights);
     }
+
+    /// <summary>The same of logits that have been penalised; <paramref name="weights"/> is room for as many floats.</summary>
+    internal static int Pick(ReadOnlySpan<float> logits, SamplerOptions options, ulong key, Span<float> weights) =>
+        options.Temperature <= 0 ? LogitMath.IndexOfMax(logits) : TokenDraw.Pick(logits, options, (int)(Counter.Key(key, 0) >> 41), weights);
+
+    /// <summary>The logit of a token that was seen before.</summary>
+    internal static float Penalized(float logit, float penalty) => logit > 0 ? logit / penalty : logit * penalty;
 
     /// <summary>A token that occurs twice is penalised once.</summary>
     private void Penalize(Span<float> logits, ReadOnlySpan<int> tokens, float penalty)
     {
         foreach (int token in tokens)
         {
-            if (token < logits.Length && _seen.Add(token)) logits[token] = logits[token] > 0 ? logits[token] / penalty : logits[token] * penalty;
+            if (token < logits.Length && _seen.Add(token)) logits[token] = Penalized(logits[token], penalty);
         }
-    }
-
-    /// <summary>Fills order and unnormalised probabilities of the tokens that remain, likeliest first where a cut needs it.</summary>
-    private int Candidates(ReadOnlySpan<float> logits, SamplerOptions options)
-    {
-        float max = float.NegativeInfinity;
-        foreach (float logit in logits) max = MathF.Max(max, logit);
-        int count = 0;
-        float least = options.MinP > 0 ? max + options.Temperature * MathF.Log(options.MinP) : float.NegativeInfinity;
-        for (int i = 0; i < logits.Length; i++)
-        {
-            if (logits[i] < least) continue;
-            _order[count] = i;
-            _probabilities[count++] = MathF.Exp((logits[i] - max) / options.Temperature);
-        }
-        if (options.TopK == 0 && options.TopP >= 1) return count;
-        Array.Sort(_probabilities, _order, 0, count, Descending);
-        if (options.TopK > 0) count = Math.Min(count, options.TopK);
-        if (options.TopP >= 1) return count;
-        double total = 0, reached = 0;
-        for (int i = 0; i < count; i++) total += _probabilities[i];
-        for (int i = 0; i < count; i++)
-        {
-            reached += _probabilities[i];
-            if (reached >= options.TopP * total) return i + 1;
-        }
-        return count;
-    }
-
-    private static readonly IComparer<float> Descending = Comparer<float>.Create((a, b) => b.CompareTo(a));
-
-    private int Draw(int count, float uniform)
-    {
-        double total = 0;
-        for (int i = 0; i < count; i++) total += _probabilities[i];
-        double left = uniform * total;
-        for (int i = 0; i < count; i++)
-        {
-            left -= _probabilities[i];
-            if (left < 0) return _order[i];
-        }
-        return _order[count - 1];
     }
 }

@@ -43,6 +43,18 @@ internal sealed class AdapterLayers : IDisposable
         return pre;
     }
 
+    /// <summary>Input norm and first layer in one pass where the device gains by it: Wi rms(x; gain) + bi, [N, M].</summary>
+    public DeviceView<float> NormHidden(long rows, DeviceView<float> x, DeviceView<float> gain, float epsilon)
+    {
+        DeviceView<float> pre = _pre.First(rows * _width);
+        _device.NormMatMulEach(x, gain, epsilon, Input(rows), new Projection(_in, _inBias, pre));
+        return pre;
+    }
+
+    /// <summary>output = Wo silu(hidden) + bo in one pass, with an option's part in hidden and a residual (<see cref="ComputeDevice.AdapterOutput"/>); false leaves it to others.</summary>
+    public bool TryOutput(long rows, DeviceView<float> table, DeviceView<int> chosen, DeviceView<float> residual, DeviceView<float> output) =>
+        _device.AdapterOutput(_pre.First(rows * _width), _out, _outBias, table, chosen, residual, output);
+
     /// <summary>output = Wo silu(hidden) + bo.</summary>
     public void Output(long rows, DeviceView<float> output)
     {

@@ -9,7 +9,7 @@ public sealed class Decoder : IDisposable
     private readonly ComputeDevice _device;
     private readonly OllmShape _shape;
     private readonly AdapterLayers _layers;
-    private readonly DeviceView<float> _norm, _dNorm;
+    private readonly DeviceView<float> _norm, _dNorm, _table;
     private readonly DeviceMatrix _options;
     private readonly DeviceMatrix? _dOptions;
 
@@ -19,7 +19,7 @@ public sealed class Decoder : IDisposable
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(parameters);
         (_device, _shape, _layers) = (device, parameters.Shape, new AdapterLayers(device, parameters, gradients, "decoder", maxRows));
-        (_norm, _options) = (parameters["decoder.norm.weight"], parameters.Matrix("decoder.options.weight"));
+        (_norm, _options, _table) = (parameters["decoder.norm.weight"], parameters.Matrix("decoder.options.weight"), parameters["decoder.options.weight"]);
         if (gradients is not null) (_dNorm, _dOptions) = (gradients["decoder.norm.weight"], gradients.Matrix("decoder.options.weight"));
     }
 
@@ -32,6 +32,20 @@ public sealed class Decoder : IDisposable
         _device.MatMulBackwardInput(z, _options, pre, accumulate: true);     // + C z: z [N, K] times the table [K, M]
         _layers.Output(n, bent);
         _device.Add(bent, hidden, bent);
+    }
+
+    /// <summary>
+    /// The same where some rows have no option and stay as they are (<see cref="ComputeDevice.ChooseOptions"/>): chosen [N, 2]. As few passes
+    /// as the device can, for rows that nothing is learnt from.
+    /// </summary>
+    public void Forward(DeviceView<float> hidden, DeviceView<float> z, DeviceView<int> chosen, DeviceView<float> bent)
+    {
+        long n = hidden.Length / _shape.HiddenSize;
+        DeviceView<float> pre = _layers.NormHidden(n, hidden, _norm, _shape.Epsilon);
+        if (_layers.TryOutput(n, _table, chosen, hidden, bent)) return;
+        _device.MatMulBackwardInput(z, _options, pre, accumulate: true);
+        _layers.Output(n, bent);
+        _device.AddChosen(bent, hidden, chosen, _shape.HiddenSize);
     }
 
     /// <summary>

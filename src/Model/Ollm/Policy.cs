@@ -26,6 +26,14 @@ public sealed class Policy : IDisposable
         _layers.Output(n, logits);
     }
 
+    /// <summary>The same in as few passes as the device can, for rows that nothing is learnt from.</summary>
+    public void Decide(DeviceView<float> hidden, DeviceView<float> logits)
+    {
+        long n = hidden.Length / _shape.HiddenSize;
+        _layers.NormHidden(n, hidden, _norm, _shape.Epsilon);
+        if (!_layers.TryOutput(n, default, default, default, logits)) _layers.Output(n, logits);
+    }
+
     /// <summary>Adds the gradients of the parameters for dLogits [N, K]; operands are those of the last <see cref="Forward"/>.</summary>
     public void Backward(DeviceView<float> hidden, DeviceView<float> dLogits)
     {

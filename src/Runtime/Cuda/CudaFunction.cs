@@ -6,6 +6,9 @@ namespace OllmNative.Runtime.Cuda;
 /// <summary>A loaded module with its one entry point.</summary>
 internal sealed unsafe class CudaFunction : IDisposable
 {
+    // A stream that is being recorded takes overlapping launches since then.
+    private const int OverlapsInGraphs = 12030;
+
     private readonly CudaAccelerator _gpu;
     private readonly string _name;
     private readonly GroupClusterAttribute? _cluster;
@@ -32,7 +35,7 @@ internal sealed unsafe class CudaFunction : IDisposable
             _maxThreads = Math.Min(Ask(FunctionAttribute.MaxThreadsPerBlock), entry.Specialization.MaxNumThreadsPerGroup ?? int.MaxValue);
             _grantedShared = Math.Max(0, _gpu.Device.DefaultSharedMemoryPerGroup - _staticShared);
             _cluster = (GroupClusterAttribute?)Attribute.GetCustomAttribute(entry.Method, typeof(GroupClusterAttribute));
-            _overlaps = Attribute.IsDefined(entry.Method, typeof(OverlapsPredecessorAttribute)) && IsHopper;
+            _overlaps = Attribute.IsDefined(entry.Method, typeof(OverlapsPredecessorAttribute)) && IsHopper && _gpu.Device.DriverNumber >= OverlapsInGraphs;
             if (_cluster is not null) PrepareCluster(_cluster);
         }
         catch

@@ -113,6 +113,13 @@ internal sealed class CudaMarker : ProfilingMarker
         _gpu.Check("cuEventSynchronize", _gpu.Api.EventSynchronize(Event));
     }
 
+    internal override void Move(AcceleratorStream stream)
+    {
+        CudaStream own = _gpu.Own(stream);
+        _gpu.Bind();
+        _gpu.Check("cuEventRecord", _gpu.Api.EventRecord(Event, own.StreamPtr));
+    }
+
     public override TimeSpan MeasureFrom(ProfilingMarker marker)
     {
         if (marker is not CudaMarker { Event: var start } earlier || earlier._gpu != _gpu)

@@ -52,6 +52,14 @@ public static class StreamExtensions
         return stream.IsRecordingNow;
     }
 
+    /// <summary>Moves a marker of this stream's device to the stream's present point, without making anything new.</summary>
+    public static void Move(this AcceleratorStream stream, ProfilingMarker marker)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        ArgumentNullException.ThrowIfNull(marker);
+        marker.Move(stream);
+    }
+
     /// <summary>What the stream is given from now on waits, on the device, until the marker's stream has come to the marker.</summary>
     public static void WaitFor(this AcceleratorStream stream, ProfilingMarker marker)
     {

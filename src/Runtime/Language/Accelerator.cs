@@ -155,6 +155,9 @@ public abstract class ProfilingMarker : AcceleratorObject
 
     public abstract void Synchronize();
 
+    /// <summary>Moves the marker to the present point of a stream; nothing to do where work is done when it is given.</summary>
+    internal virtual void Move(AcceleratorStream stream) { }
+
     /// <summary>Time since another marker.</summary>
     public abstract TimeSpan MeasureFrom(ProfilingMarker marker);
 

@@ -21,6 +21,8 @@ internal sealed partial class PtxEmitter
         }
         if (value.Op != Op.Hopper) return false;
         var kind = (HopperKind)value.Sub;
+        // Before sm_90 a kernel starts when its predecessor has ended: there is nothing to wait for.
+        if (kind is HopperKind.GridWait or HopperKind.GridLaunch && _target < PtxTarget.Sm90) return true;
         Need(kind >= HopperKind.ProductFence ? PtxTarget.Sm90a : PtxTarget.Sm90, $"{kind}");
         _bulkCopies |= kind is HopperKind.BarrierArriveExpect or HopperKind.FenceProxyAsync or HopperKind.TensorCopy;
         switch (kind)

@@ -1,0 +1,129 @@
+using OllmNative.Model;
+using OllmNative.Model.Cuda;
+
+namespace OllmNative.Tests.Cuda;
+
+/// <summary>Decoding that the device does alone: the host's tokens, and nothing but a start and a wait for each of them.</summary>
+public sealed class DeviceStepTests
+{
+    private const int Capacity = 48;
+
+    public static TheoryData<LatentChoice, float, int, float, float, float> Requests => new()
+    {
+        { LatentChoice.Backbone, 0, 0, 1, 0, 1 },
+        { LatentChoice.Sample, 1, 0, 1, 0, 1 },
+        { LatentChoice.Force, 0.9f, 6, 0.8f, 0.01f, 1.2f },
+    };
+
+    [Theory]
+    [MemberData(nameof(Requests))]
+    public void Generate_OnTheDeviceAlone_GivesTheHostsTokens(LatentChoice latent, float temperature, int topK, float topP, float minP, float penalty)
+    {
+        var sampler = new SamplerOptions { Temperature = temperature, TopK = topK, TopP = topP, MinP = minP, RepetitionPenalty = penalty };
+        GenerationRequest New(int[] prompt, int tokens, ulong seed) =>
+            new() { Prompt = prompt, MaxTokens = tokens, Latent = latent, ForcedOption = 2, Sampler = sampler, Seed = seed, StopTokens = [7, 11] };
+        using var model = new Files();
+        // More sequences than slots: they end and begin at different times.
+        int[][] prompts = [model.Tiny.Tokens(4), model.Tiny.Tokens(3), model.Tiny.Tokens(5)];
+        GenerationRequest[] Run(bool alone)
+        {
+            using CudaDevice device = model.NewDevice(alone, out PtxGpu gpu, exact: true);
+            GenerationRequest[] requests = [.. prompts.Select((prompt, i) => New(prompt, 4 + 3 * i, (ulong)i + 3))];
+            using (Generator generator = model.NewGenerator(device, out List<IDisposable> owned))
+            {
+                generator.Run(requests);
+                owned.ForEach(item => item.Dispose());
+            }
+            Assert.Equal(alone, gpu.Driver.Calls("EventSynchronize") > 4);
+            return requests;
+        }
+        GenerationRequest[] expected = Run(false), actual = Run(true);
+        for (int i = 0; i < prompts.Length; i++)
+        {
+            Assert.Equal(expected[i].Generated, actual[i].Generated);
+            Assert.Equal(expected[i].Options, actual[i].Options);
+            Assert.Equal(expected[i].LogProbabilities, actual[i].LogProbabilities);
+            Assert.Equal(expected[i].Stopped, actual[i].Stopped);
+        }
+    }
+
+    [Theory]
+    [InlineData(LatentChoice.Backbone, 0f)]
+    [InlineData(LatentChoice.Sample, 1f)]
+    public void Step_Recorded_IsOneStartOneMarkAndOneWait(LatentChoice latent, float temperature)
+    {
+        using var model = new Files();
+        using CudaDevice device = model.NewDevice(true, out PtxGpu gpu);
+        using QwenBackbone backbone = QwenBackbone.Load(device, model.Tiny.Folder);
+        using OllmModel ollm = OllmModel.Load(backbone, model.Folder);
+        using var engine = new DecodeEngine(backbone, ollm, new DecodeEngineOptions { Slots = 1, Capacity = Capacity });
+        engine.Add(new GenerationRequest
+        {
+            Prompt = model.Tiny.Tokens(4), MaxTokens = 40, Latent = latent, Sampler = new() { Temperature = temperature, TopP = 0.9f }, Seed = 5, StopTokens = [-1],
+        });
+        for (int i = 0; i < 4; i++) engine.Step();
+        Dictionary<string, int> Count() => gpu.Driver.Called.ToDictionary(name => name, gpu.Driver.Calls);
+        Dictionary<string, int> before = Count();
+        const int steps = 5;
+        for (int i = 0; i < steps; i++) engine.Step();
+        (string, int)[] calls = [.. Count().Select(call => (call.Key, call.Value - before.GetValueOrDefault(call.Key))).Where(call => call.Item2 > 0).OrderBy(call => call.Key, StringComparer.Ordinal)];
+        Assert.Equal([("EventRecord", steps), ("EventSynchronize", steps), ("GraphLaunch", steps)], calls);
+    }
+
+    [Fact]
+    public void Step_Recorded_AllocatesNothing()
+    {
+        using var model = new Files();
+        using CudaDevice device = model.NewDevice(true, out PtxGpu gpu);
+        using QwenBackbone backbone = QwenBackbone.Load(device, model.Tiny.Folder);
+        using OllmModel ollm = OllmModel.Load(backbone, model.Folder);
+        using var engine = new DecodeEngine(backbone, ollm, new DecodeEngineOptions { Slots = 1, Capacity = Capacity });
+        engine.Add(new GenerationRequest { Prompt = model.Tiny.Tokens(4), MaxTokens = 40, Latent = LatentChoice.Policy, StopTokens = [-1] });
+        for (int i = 0; i < 4; i++) engine.Step();
+        // What is left is the engine's and the host layer's.
+        gpu.Driver.IgnoresLaunches = true;
+        for (int i = 0; i < 3; i++) engine.Step();
+        long before = GC.GetAllocatedBytesForCurrentThread(), memory = gpu.Driver.Memory.Bytes;
+        for (int i = 0; i < 10; i++) engine.Step();
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(memory, gpu.Driver.Memory.Bytes);
+    }
+
+    /// <summary>A tiny model with modules, as files.</summary>
+    private sealed class Files : IDisposable
+    {
+        private readonly List<IDisposable> _gpus = [];
+
+        public Files()
+        {
+            using OllmModel ollm = Tiny.NewOllm(options: 5, width: 24);
+            ollm.Save(Folder);
+        }
+
+        public TinyBackbone Tiny { get; } = new(hidden: 32, vocabulary: 61, seed: 4);
+
+        public string Folder { get; } = TestData.NewFolder();
+
+        public CudaDevice NewDevice(bool alone, out PtxGpu gpu, bool exact = false)
+        {
+            gpu = new PtxGpu();
+            _gpus.Add(gpu);
+            // With parameters in f32 both ways launch the same kernels, so that the last bit is equal too.
+            return new CudaDevice(gpu.Accelerator, CudaDeviceOptions.For(gpu.Accelerator) with { StepsAlone = alone, Bf16Parameters = !exact });
+        }
+
+        public Generator NewGenerator(CudaDevice device, out List<IDisposable> owned)
+        {
+            QwenBackbone backbone = QwenBackbone.Load(device, Tiny.Folder);
+            OllmModel modules = OllmModel.Load(backbone, Folder);
+            owned = [modules, backbone];
+            return new Generator(backbone, modules, 2, Capacity);
+        }
+
+        public void Dispose()
+        {
+            foreach (IDisposable gpu in _gpus) gpu.Dispose();
+            Tiny.Dispose();
+        }
+    }
+}
