@@ -31,12 +31,12 @@ public static class AttentionTensor
     public static KernelConfig Config(int blocks, int heads, int size) => new(
         new Index3D(heads, blocks, 1), new Index3D(Threads, 1, 1), SharedMemoryConfig.RequestDynamic<Bf16>((Queries + 2 * Tile) * (size + Spare)));
 
-    [Kernel("AttentionTensor64", Contract)]
+    [Kernel("AttentionTensor64", Contract, DynamicShared = 512 * (64 + 8))]
     public static void Head64(
         ArrayView<float> q, ArrayView<Bf16> keys, ArrayView<Bf16> values, ArrayView<float> output, ArrayView<int> items, AttentionShape shape) =>
         Run(q, keys, values, output, items, shape, 64);
 
-    [Kernel("AttentionTensor128", Contract)]
+    [Kernel("AttentionTensor128", Contract, DynamicShared = 512 * (128 + 8))]
     public static void Head128(
         ArrayView<float> q, ArrayView<Bf16> keys, ArrayView<Bf16> values, ArrayView<float> output, ArrayView<int> items, AttentionShape shape) =>
         Run(q, keys, values, output, items, shape, 128);

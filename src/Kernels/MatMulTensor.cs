@@ -37,32 +37,32 @@ public static class MatMulTensor
         new Index3D((n + tile - 1) / tile, (m + tile - 1) / tile, 1), new Index3D(2 * tile, 1, 1),
         SharedMemoryConfig.RequestDynamic<Bf16>(TensorTiles.SharedElements(tile)));
 
-    [Kernel("MatMulTensor", ForwardContract, Version = 1)]
+    [Kernel("MatMulTensor", ForwardContract, Version = 1, Threads = 256, DynamicShared = 640 * 128)]
     public static void Forward128(
         ArrayView<Bf16> a, ArrayView<Bf16> b, ArrayView<float> bias, ArrayView<float> scale, ArrayView<float> c, int m, int n, int k, int accumulate) =>
         TensorTiles.Run(a, b, bias, scale, c, m, n, k, accumulate, 128, false, false);
 
-    [Kernel("MatMulTensor", ForwardContract, Version = 2)]
+    [Kernel("MatMulTensor", ForwardContract, Version = 2, Threads = 128, DynamicShared = 640 * 64)]
     public static void Forward64(
         ArrayView<Bf16> a, ArrayView<Bf16> b, ArrayView<float> bias, ArrayView<float> scale, ArrayView<float> c, int m, int n, int k, int accumulate) =>
         TensorTiles.Run(a, b, bias, scale, c, m, n, k, accumulate, 64, false, false);
 
-    [Kernel("MatMulTensorInput", InputContract, Version = 1)]
+    [Kernel("MatMulTensorInput", InputContract, Version = 1, Threads = 256, DynamicShared = 640 * 128)]
     public static void Input128(
         ArrayView<Bf16> a, ArrayView<Bf16> b, ArrayView<float> bias, ArrayView<float> scale, ArrayView<float> c, int m, int n, int k, int accumulate) =>
         TensorTiles.Run(a, b, bias, scale, c, m, n, k, accumulate, 128, false, true);
 
-    [Kernel("MatMulTensorInput", InputContract, Version = 2)]
+    [Kernel("MatMulTensorInput", InputContract, Version = 2, Threads = 128, DynamicShared = 640 * 64)]
     public static void Input64(
         ArrayView<Bf16> a, ArrayView<Bf16> b, ArrayView<float> bias, ArrayView<float> scale, ArrayView<float> c, int m, int n, int k, int accumulate) =>
         TensorTiles.Run(a, b, bias, scale, c, m, n, k, accumulate, 64, false, true);
 
-    [Kernel("MatMulTensorWeight", WeightContract, Version = 1)]
+    [Kernel("MatMulTensorWeight", WeightContract, Version = 1, Threads = 256, DynamicShared = 640 * 128)]
     public static void Weight128(
         ArrayView<Bf16> a, ArrayView<Bf16> b, ArrayView<float> bias, ArrayView<float> scale, ArrayView<float> c, int m, int n, int k, int accumulate) =>
         TensorTiles.Run(a, b, bias, scale, c, m, n, k, accumulate, 128, true, true);
 
-    [Kernel("MatMulTensorWeight", WeightContract, Version = 2)]
+    [Kernel("MatMulTensorWeight", WeightContract, Version = 2, Threads = 128, DynamicShared = 640 * 64)]
     public static void Weight64(
         ArrayView<Bf16> a, ArrayView<Bf16> b, ArrayView<float> bias, ArrayView<float> scale, ArrayView<float> c, int m, int n, int k, int accumulate) =>
         TensorTiles.Run(a, b, bias, scale, c, m, n, k, accumulate, 64, true, true);

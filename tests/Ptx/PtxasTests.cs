@@ -92,7 +92,7 @@ public sealed class PtxasTests
     {
         try
         {
-            return KernelCompiler.Compile(kernel.Method, new KernelCompileOptions { Target = target, MaxThreads = kernel.Threads });
+            return KernelCompiler.Compile(kernel.Method, new KernelCompileOptions { Target = target });
         }
         catch (KernelCompileException error) when (error.Message.Contains(" needs sm_", StringComparison.Ordinal))
         {

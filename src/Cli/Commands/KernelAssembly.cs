@@ -34,7 +34,7 @@ internal static class KernelAssembly
         {
             try
             {
-                compiled.Add((kernel, KernelCompiler.Compile(kernel.Method, new KernelCompileOptions { Target = target, MaxThreads = kernel.Threads })));
+                compiled.Add((kernel, KernelCompiler.Compile(kernel.Method, new KernelCompileOptions { Target = target })));
             }
             catch (KernelCompileException)
             {
