@@ -58,7 +58,7 @@ public sealed class CudaTrainingTests : IDisposable
         }
     }
 
-    /// <summary>The product requirement's bound, on as many steps as a test has time for.</summary>
+    /// <summary>What is asked of 200 steps, on as many as a test has time for.</summary>
     [Fact]
     public void Run_TwentySteps_LossesWithinOnePercentOfTheCpus()
     {

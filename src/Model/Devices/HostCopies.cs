@@ -25,7 +25,7 @@ public abstract class ReadBack<T> : IDisposable where T : unmanaged
     }
 
     /// <summary>Gives memory back.</summary>
-    protected virtual void Dispose(bool disposing) { }
+    protected abstract void Dispose(bool disposing);
 }
 
 /// <summary>
@@ -73,7 +73,7 @@ public abstract class Feed<T> : IDisposable where T : unmanaged
     }
 
     /// <summary>Gives memory back.</summary>
-    protected virtual void Dispose(bool disposing) { }
+    protected abstract void Dispose(bool disposing);
 
     /// <summary>Misuse is a bug of the caller.</summary>
     protected static void Expect(bool condition, string what)
@@ -104,6 +104,8 @@ internal sealed class HostReadBack<T>(long capacity, int slots) : ReadBack<T> wh
         int slot = (_started - Pending--) % slots;
         return _memory[slot].AsSpan(0, _counts[slot]);
     }
+
+    protected override void Dispose(bool disposing) { }
 }
 
 /// <summary>For devices whose operations are done when they return.</summary>

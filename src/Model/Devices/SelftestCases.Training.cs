@@ -3,6 +3,8 @@ namespace OllmNative.Model;
 /// <summary>The end of a training step and the hidden states' way to and from the cache.</summary>
 internal static partial class SelftestCases
 {
+    private static readonly double[] Ones = [1, 1, 1, 1];
+
     public static IEnumerable<SelftestCase> Training()
     {
         foreach (bool marginal in (bool[])[false, true])
@@ -43,7 +45,7 @@ internal static partial class SelftestCases
             DeviceView<double> state = c.Upload(numbers);
             c.Device.EndStep(state, new StepRule(10, 1, 0.2, 2));
             // The failure stays: what was asked for before the host knows of it must not move anything either.
-            state.Slice(0, StepState.Totals).Upload([1, 1, 1, 1]);
+            state.Slice(0, StepState.Totals).Upload(Ones);
             c.Device.EndStep(state, new StepRule(10, 1, 0.2, 2));
             c.Device.AdamW(c.Result(n), c.Floats(n), c.Result(n), c.Result(n), new AdamWStep(1, 0.01f, 0.9f, 0.999f, 1e-8f, 0, 1), state);
             return $"N {n}";
