@@ -33,11 +33,14 @@ internal static class BenchCommand
 
     private delegate Work Setup(ModelSession session, int tokens, ParseResult parsed);
 
-    /// <summary>One repetition, and what it needs until the last one is done.</summary>
-    private sealed record Work(Func<Cost> Run, IDisposable Owned);
+    /// <summary>What is done <paramref name="Rounds"/> times in one repetition, and what it needs until the last one is done.</summary>
+    private sealed record Work(Func<Cost> Run, IDisposable Owned, int Rounds = 1);
 
-    /// <summary>Arithmetic and memory traffic of one repetition over N tokens.</summary>
+    /// <summary>Arithmetic and memory traffic of one round over N tokens.</summary>
     private readonly record struct Cost(double Flops, double Bytes);
+
+    /// <summary>Training steps in one repetition where the host runs ahead of them.</summary>
+    private const int StepsAhead = 4;
 
     private static Command Part(Output ui, string name, string description, int defaultTokens, Setup setup)
     {
@@ -63,9 +66,9 @@ internal static class BenchCommand
                 {
                     ui.Cancellation.ThrowIfCancellationRequested();
                     long start = Stopwatch.GetTimestamp();
-                    work.Run();
+                    for (int round = 0; round < work.Rounds; round++) work.Run();
                     session.Device.Synchronize();
-                    rates[i] = n / Stopwatch.GetElapsedTime(start).TotalSeconds;
+                    rates[i] = (double)n * work.Rounds / Stopwatch.GetElapsedTime(start).TotalSeconds;
                     bar.Report(i + 1, string.Create(CultureInfo.InvariantCulture, $"{rates[i]:F1} tokens/s"));
                 }
             }
@@ -82,6 +85,7 @@ internal static class BenchCommand
             {
                 tokens_per_second = median, min = rates[0], max = rates[^1], limit, limit_fraction = median / limit, peak_memory_bytes = peak,
                 flops_per_second = flops, matrix_unit_flops_per_second = unit, bytes_per_second = bytes, device = session.Device.Description,
+                gpu_memory_bytes = GpuMemory(session.Device),
             });
         });
         return command;
@@ -98,6 +102,16 @@ internal static class BenchCommand
             return (limits.TensorFlopsPerSecond, limits.BytesPerSecond);
 #endif
         return (MachineLimits.FlopsPerSecond(threads), MachineLimits.BytesPerSecond(threads));
+    }
+
+    /// <summary>Memory of the GPU that is in use, the driver's own included; null without one.</summary>
+    private static long? GpuMemory(ComputeDevice device)
+    {
+#if !ILGPU
+        if ((device is ProfiledDevice profiled ? profiled.Inner : device) is CudaDevice { Accelerator: Runtime.Cuda.CudaAccelerator gpu })
+            return gpu.MemorySize - gpu.GetFreeMemory();
+#endif
+        return null;
     }
 
     private static Work Prefill(ModelSession session, int tokens, ParseResult _)
@@ -129,7 +143,7 @@ internal static class BenchCommand
         {
             bench.Step();
             return new Cost(bench.Flops, bench.Bytes);
-        }, bench);
+        }, bench, session.Device.RunsAhead ? StepsAhead : 1);
     }
 
     private static GenerationRequest Request(ModelSession session, int prompt, int generate, LatentChoice latent) =>

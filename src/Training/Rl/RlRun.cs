@@ -163,7 +163,8 @@ public sealed class RlRun
         onEvaluation?.Invoke(evaluation);
     }
 
-    private static void Write(JsonLines metrics, RlMetrics line) => metrics.Write(
+    /// <summary>Appends an update's line to metrics.jsonl.</summary>
+    internal static void Write(JsonLines metrics, RlMetrics line) => metrics.Write(
         ("step", line.Step), ("reward", line.Reward), ("active_groups", line.ActiveGroups), ("malformed", line.Malformed), ("entropy", line.Entropy),
         ("loss", line.Loss), ("grad_norm", line.GradNorm), ("lr", line.LearningRate), ("rollouts", line.Rollouts), ("tokens_per_second", line.TokensPerSecond));
 
