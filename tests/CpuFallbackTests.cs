@@ -16,6 +16,7 @@ public sealed class CpuFallbackTests
 
     [Theory]
     [InlineData("256-bit", "DOTNET_EnableAVX512", "DOTNET_EnableAVX512F")]
+    [InlineData("no matrix unit", "OLLM_AMX")]
     [InlineData("scalar", "DOTNET_EnableHWIntrinsic")]
     public async Task CpuTests_WithoutInstructionSets_Pass(string path, params string[] switches)
     {
@@ -36,7 +37,12 @@ public sealed class CpuFallbackTests
     /// <summary>Runs every test of the classes named Cpu...Tests in this process; returns its exit code.</summary>
     internal static int RunHere(string path)
     {
-        bool asWanted = path == "scalar" ? !Vector256.IsHardwareAccelerated && !Avx2.IsSupported : !Avx512F.IsSupported;
+        bool asWanted = path switch
+        {
+            "scalar" => !Vector256.IsHardwareAccelerated && !Avx2.IsSupported,
+            "256-bit" => !Avx512F.IsSupported,
+            _ => !Amx.IsSupported,
+        };
         if (!asWanted)
         {
             using var device = new CpuDevice(1);

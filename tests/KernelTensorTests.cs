@@ -36,6 +36,8 @@ public sealed class KernelTensorTests
     [InlineData("MatMulTensorWeight1")]
     [InlineData("AttentionTensor64")]
     [InlineData("AttentionTensor128")]
+    [InlineData("AttentionDecode64")]
+    [InlineData("AttentionDecode128")]
     [InlineData("Attention2")]
     [InlineData("MatMulFewBf16Rows1")]
     [InlineData("MatMulFewBf16Rows3")]
@@ -43,6 +45,8 @@ public sealed class KernelTensorTests
     [InlineData("NormProducts1")]
     [InlineData("NormProducts3")]
     [InlineData("NormGateUp3")]
+    [InlineData("HeadLogits")]
+    [InlineData("HeadGradient")]
     public void Compile_HotKernel_KeepsItsSumsInRegisters(string name)
     {
         string ptx = KernelCompiler.Compile(KernelCatalog.Get(name)!.Method, new KernelCompileOptions { Target = PtxTarget.Sm80 }).Ptx;

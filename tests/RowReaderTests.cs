@@ -140,6 +140,37 @@ public sealed class RowReaderTests
         Assert.Contains("expected a whole gzip file", Assert.Throws<OllmException>(() => RowReader.Read(damaged, skipBadRows: true).Count()).Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Read_GzipCutAnywhere_IsRefusedAlsoWhereBadRowsAreSkipped(bool skipBadRows)
+    {
+        byte[] whole = Gzipped(string.Concat(Enumerable.Range(0, 40).Select(i => $"{{\"text\":\"row {i * 7919}\"}}\n")));
+        string path = Path.Combine(TestData.NewFolder(), "cut.jsonl.gz");
+        for (int length = 0; length < whole.Length; length += 5)
+        {
+            File.WriteAllBytes(path, whole[..length]);
+            string message = Assert.Throws<OllmException>(() => RowReader.Read(path, skipBadRows).Count()).Message;
+            Assert.Contains("it is cut short", message, StringComparison.Ordinal);
+            Assert.StartsWith(path, message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Read_GzipOfSeveralMembers_ReadsAllOfThem()
+    {
+        string path = Path.Combine(TestData.NewFolder(), "joined.jsonl.gz");
+        File.WriteAllBytes(path, [.. Gzipped("{\"text\":\"1\"}\n"), .. Gzipped("{\"text\":\"2\"}\n{\"text\":\"3\"}\n")]);
+        Assert.Equal(["1", "2", "3"], RowReader.Read(path).Select(row => row.Completion));
+    }
+
+    private static byte[] Gzipped(string text)
+    {
+        using var bytes = new MemoryStream();
+        using (var gzip = new GZipStream(bytes, CompressionLevel.Optimal)) gzip.Write(Encoding.UTF8.GetBytes(text));
+        return bytes.ToArray();
+    }
+
     [Fact]
     public void Read_GarbageBytes_ThrowsOnlyOllmException()
     {

@@ -15,9 +15,8 @@ internal sealed class ServerHost : IAsyncDisposable
     private readonly ModelSession _session;
     private readonly OllmServer _server;
 
-    private ServerHost(ServerSettings settings, bool withOllm)
+    private ServerHost(ServerSettings settings, bool withOllm, string model)
     {
-        string model = Path.Combine(AppContext.BaseDirectory, "weights", "tiny-qwen2");
         if (withOllm) WriteOllm(model, Folder);
         _session = ModelSession.Open(model, withOllm ? Folder : null);
         settings = settings with { Context = Math.Min(settings.Context, _session.Config.MaxPositions) };
@@ -37,10 +36,13 @@ internal sealed class ServerHost : IAsyncDisposable
 
     public Uri Address => new(_server.Address);
 
-    public static async Task<ServerHost> StartAsync(ServerSettings? settings = null, bool withOllm = true)
+    /// <summary>The model of weights/tiny-qwen2.</summary>
+    public static string TinyModel => Path.Combine(AppContext.BaseDirectory, "weights", "tiny-qwen2");
+
+    public static async Task<ServerHost> StartAsync(ServerSettings? settings = null, bool withOllm = true, string? model = null)
     {
         settings ??= new ServerSettings();
-        var host = new ServerHost(settings, withOllm);
+        var host = new ServerHost(settings, withOllm, model ?? TinyModel);
         await host._server.StartAsync();
         host.Client.BaseAddress = host.Address;
         if (settings.ApiKey is not null) host.Client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", settings.ApiKey);

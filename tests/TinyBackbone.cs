@@ -9,11 +9,11 @@ internal sealed class TinyBackbone : IDisposable
 {
     private readonly Random _random;
 
-    public TinyBackbone(int hidden = 16, int vocabulary = 41, int layers = 2, int threads = 2, int seed = 1)
+    public TinyBackbone(int hidden = 16, int vocabulary = 41, int layers = 2, int threads = 2, int seed = 1, int? headDim = null)
     {
         _random = new Random(seed);
         const int heads = 4, kvHeads = 2;
-        int middle = 2 * hidden, headSize = 2 * ((hidden / heads + 1) / 2), q = heads * headSize, kv = kvHeads * headSize;
+        int middle = 2 * hidden, headSize = headDim ?? 2 * ((hidden / heads + 1) / 2), q = heads * headSize, kv = kvHeads * headSize;
         var tensors = new List<TensorToWrite> { Tensor("model.embed_tokens.weight", 1, vocabulary, hidden), Tensor("model.norm.weight", 1, hidden) };
         for (int i = 0; i < layers; i++)
         {

@@ -87,7 +87,7 @@ internal static class CommonOptions
         string text = result.Tokens[0].Value;
         if (T.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out T value) && value >= min && value <= max) return value;
         bool integer = T.One / (T.One + T.One) == T.Zero;
-        string range = max == T.MaxValue ? $"of at least {min}" : $"from {min} to {max}";
+        string range = max == T.MaxValue ? $"of at least {min}" : T.IsSubnormal(min) ? $"above 0 and at most {max}" : $"from {min} to {max}";
         result.AddError(string.Create(CultureInfo.InvariantCulture, $"{name}: '{text}' is not valid, expected {(integer ? "an integer" : "a number")} {range}"));
         return min;
     }

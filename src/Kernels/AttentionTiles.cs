@@ -55,7 +55,7 @@ public static class AttentionTiles
             {
                 Score(tileQ, tileK, weights, sums, max, total, firstRow, lane, key, past, end, shape);
                 Warp.Barrier();
-                Sum(tileV, weights, sums, firstRow, lane, size);
+                Sum(tileV, weights, sums, firstRow, lane, XMath.Min(Keys, end - key), size);
             }
             Group.Barrier();
         }
@@ -70,21 +70,20 @@ public static class AttentionTiles
 
     private static void LoadQueries(ArrayView<float> tile, ArrayView<float> q, int first, int rows, int head, AttentionShape shape)
     {
-        for (int row = 0; row < Queries; row++)
+        for (int row = Group.IdxX / 32; row < Queries; row += Threads / 32)
         {
-            int d = Group.IdxX;
-            if (d >= shape.HeadSize) continue;
-            long at = ((long)(first + row / shape.Packed) * shape.Heads + head + row % shape.Packed) * shape.HeadSize + d;
-            tile[row * MostHead + d] = row < rows ? q[at] * shape.Scale : 0f;
+            long at = ((long)(first + row / shape.Packed) * shape.Heads + head + row % shape.Packed) * shape.HeadSize;
+            for (int d = Group.IdxX % 32; d < shape.HeadSize; d += 32) tile[row * MostHead + d] = row < rows ? q[at + d] * shape.Scale : 0f;
         }
     }
 
+    /// <summary>A row a warp. Bounds that depend on the thread keep the loop a loop: written out, its loads would take all registers.</summary>
     private static void LoadTile(ArrayView<float> tile, int pitch, ArrayView<float> source, long cache, int key, int end, int width, int size)
     {
-        for (int j = 0; j < Keys; j++)
+        for (int j = Group.IdxX / 32; j < Keys; j += Threads / 32)
         {
-            int d = Group.IdxX;
-            if (d < size) tile[j * pitch + d] = key + j < end ? source[cache + (long)(key + j) * width + d] : 0f;
+            long at = cache + (long)(key + j) * width;
+            for (int d = Group.IdxX % 32; d < size; d += 32) tile[j * pitch + d] = key + j < end ? source[at + d] : 0f;
         }
     }
 
@@ -115,9 +114,9 @@ public static class AttentionTiles
         }
     }
 
-    private static void Sum(ArrayView<float> tileV, ArrayView<float> weights, ArrayView<float> sums, int firstRow, int lane, int size)
+    private static void Sum(ArrayView<float> tileV, ArrayView<float> weights, ArrayView<float> sums, int firstRow, int lane, int count, int size)
     {
-        for (int j = 0; j < Keys; j++)
+        for (int j = 0; j < count; j++)
         {
             for (int i = 0; i < Parts; i++)
             {

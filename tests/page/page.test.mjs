@@ -313,14 +313,15 @@ pageTest("Print_Answer_LeavesTheControlsOut", async () => {
 });
 
 pageTest("Stop_LongAnswer_EndsItAndContinueGoesOn", async () => {
-    await page.fill("#max-tokens", "300");
+    const most = process.env.OLLM_PAGE_URL ? 1500 : 300; // A server under load may write ahead of the browser.
+    await page.fill("#max-tokens", String(most));
     await page.fill("#prompt", "a long story");
     await page.press("#prompt", "Control+Enter");
     await until(async () => await answer().count() > 5, "some tokens came");
     await page.click("#stop");
     await until(async () => /^Stopped/.test(await page.textContent("#status")), "it has stopped");
     const stopped = await tokensOf(page);
-    assert.ok(stopped.length < 300);
+    assert.ok(stopped.length < most);
     await new Promise(resolve => setTimeout(resolve, 150));
     assert.deepEqual(await tokensOf(page), stopped);
     await page.click("#continue");
@@ -328,4 +329,4 @@ pageTest("Stop_LongAnswer_EndsItAndContinueGoesOn", async () => {
     assert.deepEqual((await tokensOf(page)).slice(0, stopped.length), stopped);
     await page.keyboard.press("Escape");
     await until(async () => /^Stopped/.test(await page.textContent("#status")), "Escape stops it too");
-}, { skip: process.env.OLLM_PAGE_URL ? "a small model is done before anybody could stop it; the mock writes on for seconds" : false });
+}, { skip: process.env.OLLM_PAGE_URL && !process.env.OLLM_PAGE_SLOW ? "a small model is done before anybody could stop it; OLLM_PAGE_SLOW says that this one is not" : false });

@@ -1,13 +1,14 @@
 namespace OllmNative.Model;
 
 /// <summary>
-/// Keys and values of every layer: matrices [rows, Hkv * Dh] in f32. A sequence owns consecutive rows; which ones is the
+/// Keys and values of every layer: matrices [rows, Hkv * Dh], in the device's type for them. A sequence owns consecutive rows; which ones is the
 /// caller's choice (<see cref="SequenceSpan.CacheRow"/>).
 /// </summary>
 public sealed class KvCache : IDisposable
 {
-    private readonly DeviceBuffer<float>[] _keys;
-    private readonly DeviceBuffer<float>[] _values;
+    private readonly CacheView[] _keys;
+    private readonly CacheView[] _values;
+    private readonly List<IDisposable> _memory = [];
     private readonly int _width;
 
     /// <summary>Allocates the cache.</summary>
@@ -24,12 +25,20 @@ public sealed class KvCache : IDisposable
         ArgumentNullException.ThrowIfNull(config);
         Rows = rows;
         _width = config.KvHeads * config.HeadDim;
-        _keys = new DeviceBuffer<float>[singlePass ? 1 : config.Layers];
-        _values = new DeviceBuffer<float>[_keys.Length];
-        for (int i = 0; i < _keys.Length; i++)
+        _keys = new CacheView[singlePass ? 1 : config.Layers];
+        _values = new CacheView[_keys.Length];
+        try
         {
-            _keys[i] = device.Allocate<float>((long)rows * _width);
-            _values[i] = device.Allocate<float>((long)rows * _width);
+            for (int i = 0; i < _keys.Length; i++)
+            {
+                _keys[i] = Allocate(device, config.HeadDim);
+                _values[i] = Allocate(device, config.HeadDim);
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
         }
     }
 
@@ -37,26 +46,34 @@ public sealed class KvCache : IDisposable
     public int Rows { get; }
 
     /// <summary>Keys [rows, Hkv * Dh] of a layer.</summary>
-    public DeviceView<float> Keys(int layer) => _keys[layer % _keys.Length].View;
+    public CacheView Keys(int layer) => _keys[layer % _keys.Length];
 
     /// <summary>Values [rows, Hkv * Dh] of a layer.</summary>
-    public DeviceView<float> Values(int layer) => _values[layer % _values.Length].View;
+    public CacheView Values(int layer) => _values[layer % _values.Length];
 
     /// <summary>Copies <paramref name="count"/> positions of every layer: a shared prefix for another sequence, or a move.</summary>
     public void CopyRows(ComputeDevice device, int from, int to, int count)
     {
         ArgumentNullException.ThrowIfNull(device);
+        long source = (long)from * _width, target = (long)to * _width, length = (long)count * _width;
         for (int i = 0; i < _keys.Length; i++)
         {
-            device.Copy(_keys[i].View.Slice((long)from * _width, (long)count * _width), _keys[i].View.Slice((long)to * _width, (long)count * _width));
-            device.Copy(_values[i].View.Slice((long)from * _width, (long)count * _width), _values[i].View.Slice((long)to * _width, (long)count * _width));
+            device.CopyCache(_keys[i].Slice(source, length), _keys[i].Slice(target, length));
+            device.CopyCache(_values[i].Slice(source, length), _values[i].Slice(target, length));
         }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (DeviceBuffer<float> buffer in _keys) buffer.Dispose();
-        foreach (DeviceBuffer<float> buffer in _values) buffer.Dispose();
+        foreach (IDisposable memory in _memory) memory.Dispose();
+        _memory.Clear();
+    }
+
+    private CacheView Allocate(ComputeDevice device, int headSize)
+    {
+        (IDisposable memory, CacheView view) = CacheView.Allocate(device, headSize, (long)Rows * _width);
+        _memory.Add(memory);
+        return view;
     }
 }

@@ -10,7 +10,7 @@ public sealed unsafe partial class CpuDevice
 
     /// <inheritdoc/>
     public override void Attention(
-        DeviceView<float> q, DeviceView<float> keys, DeviceView<float> values, ReadOnlySpan<SequenceSpan> sequences,
+        DeviceView<float> q, CacheView keys, CacheView values, ReadOnlySpan<SequenceSpan> sequences,
         DeviceView<float> output, int heads, int kvHeads, int headSize)
     {
         Expect(q.Length == output.Length && q.Length % (heads * headSize) == 0, "Attention: q and output [N, H * Dh]");
@@ -36,7 +36,7 @@ public sealed unsafe partial class CpuDevice
                 }
             }
         }
-        var operands = new AttentionOperands { Q = P(q), Keys = P(keys), Values = P(values), Output = P(output), Heads = heads, KvHeads = kvHeads, HeadSize = headSize };
+        var operands = new AttentionOperands { Q = P(q), Keys = P(keys.Floats), Values = P(values.Floats), Output = P(output), Heads = heads, KvHeads = kvHeads, HeadSize = headSize };
         fixed (SequenceSpan* items = _attentionItems)
         {
             if (few > 0) AttendFew(operands, items, few);

@@ -21,6 +21,7 @@ public sealed unsafe partial class CpuDevice : ComputeDevice
     {
         _pool = new WorkerPool(threads > 0 ? threads : Environment.ProcessorCount);
         _scratch = GemmScratch.Create(_pool.Threads);
+        _amx = AmxScratch.Create(_pool.Threads);
     }
 
     /// <summary>Threads that share the work.</summary>
@@ -31,7 +32,8 @@ public sealed unsafe partial class CpuDevice : ComputeDevice
     {
         get
         {
-            string simd = Avx512F.IsSupported ? "AVX-512"
+            string simd = _amx != null ? "AVX-512, AMX"
+                : Avx512F.IsSupported ? "AVX-512"
                 : Vector256.IsHardwareAccelerated ? "AVX2"
                 : Vector128.IsHardwareAccelerated ? "128-bit SIMD" : "scalar";
             return $"cpu ({Threads} {(Threads == 1 ? "thread" : "threads")}, {simd})";
@@ -77,6 +79,7 @@ public sealed unsafe partial class CpuDevice : ComputeDevice
         foreach (CpuDevice lane in _lanes ?? []) lane.Dispose();
         _pool.Dispose();
         GemmScratch.Free(_scratch, _pool.Threads);
+        AmxScratch.Free(_amx, _pool.Threads);
         _work?.Dispose();
     }
 

@@ -6,7 +6,7 @@ namespace OllmNative.Model.Cpu;
 internal sealed unsafe class CpuBuffer<T> : DeviceBuffer<T> where T : unmanaged
 {
     private const int Alignment = 64;
-    private const nuint LargeBlock = 8 << 20;
+    private const nuint LargeBlock = 4 << 20;
 
     private readonly void* _block;
 

@@ -41,18 +41,21 @@ public sealed unsafe partial class CpuDevice
 
         // Rows in blocks of one size, and the vocabulary cut as well, so that all threads have the same work; the cut depends on
         // the sizes alone.
-        int rowsPerItem = RoundUp(Items(n, Items(n, HeadRows)), 12), rowBlocks = Items(n, rowsPerItem);
+        bool amx = OnAmx(m) && n > DotRows;
+        int rowsPerItem = RoundUp(Items(n, Items(n, HeadRows)), amx ? Amx.Block : PackedRows.Group), rowBlocks = Items(n, rowsPerItem);
         int perSplit = RoundUp(Items(m.Rows, Math.Clamp(Items(8, rowBlocks), 1, Math.Max(1, m.Rows / (4 * HeadChunk)))), HeadChunk);
         int splits = Items(m.Rows, perSplit);
         long partSize = n * (5L + (withGradient ? d : 0)), perThread = (long)rowsPerItem * (HeadChunk + (filter ? d : 0));
         using Lock.Scope alone = _scratchUse.EnterScope();
-        float* work = Work(splits * partSize + n + Threads * perThread), targetLogits = work + splits * partSize;
+        long terms = amx ? SplitTerms.Bytes(n, d) / sizeof(float) : 0;
+        float* shared = Work(terms + splits * partSize + n + Threads * perThread), work = shared + terms, targetLogits = work + splits * partSize;
+        if (amx) PackTerms(n, d, P(x), d, (byte*)shared);
         if (filter) _pool.For(n, new TargetLogitBody { X = P(x), W = m.Data, Type = m.DType, Targets = P(targets), D = d, Logits = targetLogits });
         _pool.For(rowBlocks * splits, new HeadBody
         {
             X = P(x), W = m.Data, Type = m.DType, Targets = P(targets), WithGradient = withGradient, N = n, D = d, Vocabulary = m.Rows,
             RowsPerItem = rowsPerItem, Splits = splits, PerSplit = perSplit, Parts = work, PartSize = partSize, Logits = targetLogits + n, PerThread = perThread, Scratch = _scratch,
-            TargetLogits = filter ? targetLogits : null,
+            TargetLogits = filter ? targetLogits : null, Terms = (byte*)shared, OnAmx = amx ? _amx : null,
         });
         _pool.For(n, new HeadMergeBody
         {
@@ -86,6 +89,10 @@ public sealed unsafe partial class CpuDevice
         public bool WithGradient;
         public GemmScratch* Scratch;
 
+        /// <summary>All of X in terms, and what multiplies them; null where products take the other path.</summary>
+        public byte* Terms;
+        public AmxScratch* OnAmx;
+
         public readonly void Run(int index, int thread)
         {
             int split = index % Splits, first = index / Splits * RowsPerItem, rows = Math.Min(RowsPerItem, N - first);
@@ -102,13 +109,21 @@ public sealed unsafe partial class CpuDevice
             {
                 int count = Math.Min(HeadChunk, last - v);
                 byte* w = W + (long)v * D * Type.Size();
-                Scratch[thread].Multiply(rows, count, D, X + (long)first * D, D, 1, Operand.Transposed(w, Type, D), logits, HeadChunk, accumulate: false);
+                if (OnAmx != null) OnAmx[thread].MultiplyTransposed(Terms, N, first, rows, w, count, D, new AmxResult(logits, HeadChunk, null, accumulate: false));
+                else Scratch[thread].Multiply(rows, count, D, X + (long)first * D, D, 1, Operand.Transposed(w, Type, D), logits, HeadChunk, accumulate: false);
                 for (int r = 0; r < rows; r++) Online(part, first + r, logits + (long)r * HeadChunk, v, count, gradient + (long)r * D);
                 if (!WithGradient) continue;
                 int full = TargetLogits == null ? rows : Filter(filter, part, first, rows, logits, count, w, gradient, dense);
-                if (full == rows) Scratch[thread].Multiply(rows, D, count, logits, HeadChunk, 1, Operand.Rows(w, Type, D), gradient, D, accumulate: true);
-                else if (full > 0) MultiplySome(Scratch[thread], dense, full, logits, count, w, gradient);
+                if (full == rows) TimesW(thread, rows, logits, count, w, gradient, accumulate: true);
+                else if (full > 0) MultiplySome(thread, dense, full, logits, count, w, gradient);
             }
+        }
+
+        /// <summary>to [rows, D] (+)= e [rows, count] W.</summary>
+        private readonly void TimesW(int thread, int rows, float* e, int count, byte* w, float* to, bool accumulate)
+        {
+            if (OnAmx != null) OnAmx[thread].Multiply(e, HeadChunk, rows, w, D, D, count, new AmxResult(to, D, null, accumulate));
+            else Scratch[thread].Multiply(rows, D, count, e, HeadChunk, 1, Operand.Rows(w, Type, D), to, D, accumulate);
         }
 
         private readonly void Online(HeadPart part, int row, float* logits, int v, int count, float* gradient)
@@ -143,14 +158,14 @@ public sealed unsafe partial class CpuDevice
         }
 
         /// <summary>gradient += e W for some rows: they move together, are multiplied, and their products go back to where they belong.</summary>
-        private readonly void MultiplySome(GemmScratch scratch, int* dense, int full, float* e, int count, byte* w, float* gradient)
+        private readonly void MultiplySome(int thread, int* dense, int full, float* e, int count, byte* w, float* gradient)
         {
             float* product = e + (long)RowsPerItem * HeadChunk;
             for (int i = 0; i < full; i++)
             {
                 if (dense[i] != i) Buffer.MemoryCopy(e + (long)dense[i] * HeadChunk, e + (long)i * HeadChunk, count * sizeof(float), count * sizeof(float));
             }
-            scratch.Multiply(full, D, count, e, HeadChunk, 1, Operand.Rows(w, Type, D), product, D, accumulate: false);
+            TimesW(thread, full, e, count, w, product, accumulate: false);
             for (int i = 0; i < full; i++)
                 HeadMergeBody.Accumulate(new Span<float>(gradient + (long)dense[i] * D, D), new ReadOnlySpan<float>(product + (long)i * D, D), 1);
         }

@@ -21,8 +21,20 @@ public sealed unsafe partial class CpuDevice
     /// <inheritdoc/>
     public override void MatMulEach(DeviceView<float> x, params ReadOnlySpan<Projection> projections)
     {
-        bool dots = projections.Length is > 0 and <= DotBody.MostParts && RowsOf(x, Cpu(projections[0].W)) <= DotRows;
-        foreach (Projection projection in projections) dots &= Cpu(projection.W).Panels is null;
+        int rows = projections.IsEmpty ? 0 : RowsOf(x, Cpu(projections[0].W));
+        bool dots = projections.Length is > 0 and <= DotBody.MostParts && rows <= DotRows, amx = projections.Length is > 1 and <= MostAmxParts && rows > DotRows;
+        foreach (Projection projection in projections)
+        {
+            dots &= Cpu(projection.W).Panels is null;
+            amx &= OnAmx(Cpu(projection.W));
+        }
+        if (amx)
+        {
+            var products = new AmxBody(rows);
+            for (int i = 0; i < projections.Length; i++) products.Add(i, Checked(projections[i], x), accumulate: false);
+            AmxProducts(rows, Cpu(projections[0].W).Columns, P(x), products);
+            return;
+        }
         if (!dots)
         {
             base.MatMulEach(x, projections);
@@ -40,11 +52,17 @@ public sealed unsafe partial class CpuDevice
         return rows;
     }
 
-    private static DotPart PartOf(Projection projection, DeviceView<float> x, bool accumulate)
+    private static Projection Checked(Projection projection, DeviceView<float> x)
     {
         CpuMatrix m = Cpu(projection.W);
         Expect(projection.Output.Length == (long)RowsOf(x, m) * m.Rows, "MatMul: output [N, rows]");
         Expect(projection.Bias.IsEmpty || projection.Bias.Length == m.Rows, "MatMul: bias [rows]");
+        return projection;
+    }
+
+    private static DotPart PartOf(Projection projection, DeviceView<float> x, bool accumulate)
+    {
+        CpuMatrix m = Cpu(Checked(projection, x).W);
         return new DotPart
         {
             W = m.Data, Scales = m.Scales, Type = m.DType, Inputs = m.Columns, Outputs = m.Rows, Bias = P(projection.Bias), Output = P(projection.Output),

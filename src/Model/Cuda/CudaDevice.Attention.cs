@@ -24,21 +24,25 @@ public sealed partial class CudaDevice
 
     /// <inheritdoc/>
     public override void Attention(
-        DeviceView<float> q, DeviceView<float> keys, DeviceView<float> values, ReadOnlySpan<SequenceSpan> sequences,
+        DeviceView<float> q, CacheView keys, CacheView values, ReadOnlySpan<SequenceSpan> sequences,
         DeviceView<float> output, int heads, int kvHeads, int headSize)
     {
         Expect(q.Length == output.Length && q.Length % (heads * headSize) == 0, "Attention: q and output [N, H * Dh]");
         if (q.Length == 0) return;
         var shape = new AttentionShape { Heads = heads, KvHeads = kvHeads, HeadSize = headSize, Packed = 1, Splits = 1, Scale = 1 / MathF.Sqrt(headSize) };
+        if (keys.IsBf16)
+        {
+            AttentionBf16(q, keys, values, sequences, output, shape);
+            return;
+        }
         if (_options.Plain || headSize > AttentionTiles.MostHead)
         {
             Ints items = Items(sequences, 256);
             (_attention1 ??= _accelerator.LoadKernel<Floats, Floats, Floats, Floats, Ints, AttentionShape>(AttentionPlain.Attention1))(
-                _queue, new Launch(new Index3D(heads, _blockCount, 1), new Index3D(LargestBlock(), 1, 1)), In(q), In(keys), In(values), Out(output), items, shape);
+                _queue, new Launch(new Index3D(heads, _blockCount, 1), new Index3D(LargestBlock(), 1, 1)), In(q), In(keys.Floats), In(values.Floats), Out(output), items, shape);
             return;
         }
-        if (PrefillOnTensorCores(q, keys, values, sequences, output, shape)) return;
-        AttentionInTiles(q, keys, values, sequences, output, shape);
+        AttentionInTiles(q, keys.Floats, values.Floats, sequences, output, shape);
     }
 
     /// <summary>
@@ -90,6 +94,8 @@ public sealed partial class CudaDevice
                     sequence.FirstRow + first, Math.Min(perBlock, sequence.Count - first), sequence.Past + first, sequence.CacheRow);
             }
         }
+        // The longest first: what begins last then ends soon.
+        _blocks.AsSpan(0, _blockCount).Sort(static (a, b) => (b.Past + b.Count).CompareTo(a.Past + a.Count) is not 0 and var order ? order : a.FirstRow.CompareTo(b.FirstRow));
         CudaBuffer<int> items = Scratch(ref _items, 4L * _blocks.Length);
         items.Upload(0, System.Runtime.InteropServices.MemoryMarshal.Cast<SequenceSpan, int>(_blocks.AsSpan(0, _blockCount)));
         return items.Read(0, 4L * _blockCount);

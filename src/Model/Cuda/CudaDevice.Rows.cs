@@ -114,7 +114,7 @@ public sealed partial class CudaDevice
     /// <inheritdoc/>
     public override void RopeToCache(
         DeviceView<float> q, DeviceView<float> k, DeviceView<float> v, DeviceView<int> positions, DeviceView<float> cosSin, DeviceView<int> cacheRows,
-        DeviceView<float> keys, DeviceView<float> values, int headSize)
+        CacheView keys, CacheView values, int headSize)
     {
         int tokens = checked((int)positions.Length);
         if (tokens == 0) return;
@@ -123,8 +123,13 @@ public sealed partial class CudaDevice
             Tokens = tokens, Heads = checked((int)(q.Length / tokens / headSize)), KvHeads = checked((int)(k.Length / tokens / headSize)), HeadSize = headSize,
         };
         Expect(q.Length == (long)tokens * shape.Heads * headSize && k.Length == (long)tokens * shape.KvHeads * headSize && v.Length == k.Length, "RopeToCache: q [N, H * Dh], k and v [N, Hkv * Dh]");
+        if (keys.IsBf16)
+        {
+            RopeToCacheBf16(q, k, v, positions, cosSin, cacheRows, keys, values, shape);
+            return;
+        }
         (_ropeToCache ??= _accelerator.LoadKernel<Floats, Floats, Floats, Ints, Floats, Ints, Floats, Floats, Kernels.RopeToCacheShape>(Kernels.RopeToCache.Forward))(
-            _queue, Each((q.Length + 2 * k.Length) / 2), Out(q), In(k), In(v), In(positions), In(cosSin), In(cacheRows), Out(keys), Out(values), shape);
+            _queue, Each((q.Length + 2 * k.Length) / 2), Out(q), In(k), In(v), In(positions), In(cosSin), In(cacheRows), Out(keys.Floats), Out(values.Floats), shape);
     }
 
     /// <inheritdoc/>

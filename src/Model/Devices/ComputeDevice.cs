@@ -15,7 +15,7 @@ public readonly record struct SequenceSpan(int FirstRow, int Count, int Past, in
 /// <para>The gradient rule, stated once: gradients of parameters are added to (<c>+=</c>), gradients of activations are
 /// written (<c>=</c>).</para>
 /// </summary>
-public abstract class ComputeDevice : IDisposable
+public abstract partial class ComputeDevice : IDisposable
 {
     /// <summary>What the device is, for reports: <c>cpu (2 threads, AVX-512)</c>.</summary>
     public abstract string Description { get; }
@@ -84,7 +84,7 @@ public abstract class ComputeDevice : IDisposable
     /// to the query's own. q and output [N, H * Dh]; keys and values [cache rows, Hkv * Dh].
     /// </summary>
     public abstract void Attention(
-        DeviceView<float> q, DeviceView<float> keys, DeviceView<float> values, ReadOnlySpan<SequenceSpan> sequences,
+        DeviceView<float> q, CacheView keys, CacheView values, ReadOnlySpan<SequenceSpan> sequences,
         DeviceView<float> output, int heads, int kvHeads, int headSize);
 
     /// <summary>output = silu(gate) * up, elementwise. May be in place.</summary>
@@ -132,9 +132,9 @@ public abstract class ComputeDevice : IDisposable
 
     /// <summary>
     /// KL of q against the uniform prior over K options: kl[n] = sum_k q_k (log q_k + log K), and its gradient for the
-    /// logits of q, dLogits += scale * q_k (log q_k + log K - kl).
+    /// logits of q, dLogits += scale * factor[0] * q_k (log q_k + log K - kl); without a factor it counts as 1.
     /// </summary>
-    public abstract void UniformKl(DeviceView<float> q, DeviceView<float> kl, DeviceView<float> dLogits, int columns, float scale);
+    public abstract void UniformKl(DeviceView<float> q, DeviceView<float> kl, DeviceView<float> dLogits, int columns, float scale, DeviceView<double> factor = default);
 
     /// <summary>
     /// Cross-entropy of the policy against the encoder: loss[n] = -sum_k q_k log softmax(logits)_k and
@@ -214,15 +214,21 @@ public abstract class ComputeDevice : IDisposable
     /// <param name="headSize">Dh.</param>
     public virtual void RopeToCache(
         DeviceView<float> q, DeviceView<float> k, DeviceView<float> v, DeviceView<int> positions, DeviceView<float> cosSin, DeviceView<int> cacheRows,
-        DeviceView<float> keys, DeviceView<float> values, int headSize)
+        CacheView keys, CacheView values, int headSize)
     {
         if (positions.Length == 0) return;
         int columns = checked((int)(k.Length / positions.Length));
         Rope(q, positions, cosSin, headSize);
         Rope(k, positions, cosSin, headSize);
-        ScatterRows(k, cacheRows, keys, columns);
-        ScatterRows(v, cacheRows, values, columns);
+        ScatterRows(k, cacheRows, keys.Floats, columns);
+        ScatterRows(v, cacheRows, values.Floats, columns);
     }
+
+    /// <summary>How the device keeps keys and values of heads of this size: F32, or BF16 where half the memory is half the time.</summary>
+    public virtual DType CacheType(int headSize) => DType.F32;
+
+    /// <summary>destination = source: rows of a cache, from one sequence to another or to another place.</summary>
+    public virtual void CopyCache(CacheView source, CacheView destination) => Copy(source.Floats, destination.Floats);
 
     /// <summary>
     /// Runs work that for an equal key always asks for the same operations on the same memory, with sequences that differ in their

@@ -1,7 +1,7 @@
 namespace OllmNative.Model;
 
 /// <summary>Memory of a <see cref="ComputeDevice"/>, allocated once and passed around as <see cref="DeviceView{T}"/>.</summary>
-/// <typeparam name="T">Element type: <see cref="float"/>, <see cref="int"/> or <see cref="ulong"/>.</typeparam>
+/// <typeparam name="T">Element type: <see cref="float"/>, <see cref="int"/>, <see cref="ulong"/>, or <see cref="ushort"/> for bf16.</typeparam>
 public abstract class DeviceBuffer<T> : IDisposable where T : unmanaged
 {
     /// <summary>Describes a buffer of <paramref name="length"/> elements.</summary>

@@ -4,7 +4,7 @@ namespace OllmNative.Model;
 /// Another device with each operation timed. Buffers and matrices are the other device's own, so they can be used with either.
 /// Operations of a GPU only start there: their times are the host's, and <c>LaunchProfiler</c> has the GPU's.
 /// </summary>
-public sealed class ProfiledDevice : ComputeDevice
+public sealed partial class ProfiledDevice : ComputeDevice
 {
     private readonly ComputeDevice _device;
     private readonly OperationProfile _profile;
@@ -99,7 +99,7 @@ public sealed class ProfiledDevice : ComputeDevice
 
     /// <inheritdoc/>
     public override void Attention(
-        DeviceView<float> q, DeviceView<float> keys, DeviceView<float> values, ReadOnlySpan<SequenceSpan> sequences,
+        DeviceView<float> q, CacheView keys, CacheView values, ReadOnlySpan<SequenceSpan> sequences,
         DeviceView<float> output, int heads, int kvHeads, int headSize)
     {
         using var timer = new Timer(_profile, nameof(Attention));
@@ -186,10 +186,10 @@ public sealed class ProfiledDevice : ComputeDevice
     }
 
     /// <inheritdoc/>
-    public override void UniformKl(DeviceView<float> q, DeviceView<float> kl, DeviceView<float> dLogits, int columns, float scale)
+    public override void UniformKl(DeviceView<float> q, DeviceView<float> kl, DeviceView<float> dLogits, int columns, float scale, DeviceView<double> factor = default)
     {
         using var timer = new Timer(_profile, nameof(UniformKl));
-        _device.UniformKl(q, kl, dLogits, columns, scale);
+        _device.UniformKl(q, kl, dLogits, columns, scale, factor);
     }
 
     /// <inheritdoc/>
@@ -278,9 +278,19 @@ public sealed class ProfiledDevice : ComputeDevice
     }
 
     /// <inheritdoc/>
+    public override DType CacheType(int headSize) => _device.CacheType(headSize);
+
+    /// <inheritdoc/>
+    public override void CopyCache(CacheView source, CacheView destination)
+    {
+        using var timer = new Timer(_profile, nameof(CopyCache));
+        _device.CopyCache(source, destination);
+    }
+
+    /// <inheritdoc/>
     public override void RopeToCache(
         DeviceView<float> q, DeviceView<float> k, DeviceView<float> v, DeviceView<int> positions, DeviceView<float> cosSin,
-        DeviceView<int> cacheRows, DeviceView<float> keys, DeviceView<float> values, int headSize)
+        DeviceView<int> cacheRows, CacheView keys, CacheView values, int headSize)
     {
         using var timer = new Timer(_profile, nameof(RopeToCache));
         _device.RopeToCache(q, k, v, positions, cosSin, cacheRows, keys, values, headSize);

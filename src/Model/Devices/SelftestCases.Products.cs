@@ -44,6 +44,13 @@ internal static partial class SelftestCases
             yield return new($"Attention, head size {size}, prompts", Bf16, c => Attend(c, size, decoding: false));
             yield return new($"Attention, head size {size}, decoding", Bf16, c => Attend(c, size, decoding: true));
         }
+        foreach (int size in (int[])[24, 64, 128])
+        {
+            yield return new($"Cache and attention, head size {size}, a few queries", Bf16, c => AttendFromCache(c, size, 1, 6, 600));
+            if (!CacheView.IsBf16Head(size)) continue;
+            yield return new($"Cache and attention, head size {size}, prompts", Bf16, c => AttendFromCache(c, size, 33, 150, 40));
+            yield return new($"Cache and attention, head size {size}, decoding", Bf16, c => AttendFromCache(c, size, 1, 1, 1100));
+        }
     }
 
     public static IEnumerable<SelftestCase> Head()
@@ -62,6 +69,29 @@ internal static partial class SelftestCases
                 });
             }
         }
+        yield return new("HeadCrossEntropy, likely targets", Bf16, ConfidentHead);
+        yield return new("HeadCrossEntropy, unlikely targets", Bf16, FarTargets);
+    }
+
+    /// <summary>Targets that are the likeliest entries by far: what a trained model's rows are like, and what the gradient's filter is for.</summary>
+    private static string ConfidentHead(SelftestContext c)
+    {
+        (int n, int d, int v) = (c.Between(1, 20), 8 * c.Between(2, 6), 4096 + 8 * c.Between(1, 20));
+        DeviceView<float> x = c.Floats(n * d, 12), logits = c.Upload(new float[n * v]);
+        DeviceMatrix w = c.Weights(DType.BF16, v, d);
+        DeviceView<int> targets = c.Upload(new int[n]);
+        c.Device.MatMul(x, w, default, logits);
+        c.Device.ArgMaxRows(logits, targets, v);
+        c.Device.HeadCrossEntropy(x, w, targets, c.Result(n), c.Indices(n), c.Result(n * d));
+        return $"N {n}, D {d}, V {v}";
+    }
+
+    /// <summary>Targets hundreds of nats behind the likeliest entry: exponentials relative to them would not be finite.</summary>
+    private static string FarTargets(SelftestContext c)
+    {
+        (int n, int d, int v) = (c.Between(1, 20), 8 * c.Between(2, 6), 8 * c.Between(20, 60));
+        c.Device.HeadCrossEntropy(c.Floats(n * d, 100), c.Weights(DType.BF16, v, d), c.Ints(n, v), c.Result(n), c.Upload(new int[n]), default);
+        return $"N {n}, D {d}, V {v}";
     }
 
     private static string MatMul(SelftestContext c, DType type, int least, int most, int multiple, bool accumulate)
@@ -109,6 +139,34 @@ internal static partial class SelftestCases
         c.Device.Scale(x, 2);
         c.Device.MatMul(x, w, default, c.Result(n * rows));
         return $"N {n}, outputs {rows}, inputs {columns}";
+    }
+
+    /// <summary>As a layer of the backbone does it: keys and values of earlier tokens, then new ones, in the device's own kind of cache.</summary>
+    private static string AttendFromCache(SelftestContext c, int size, int leastTokens, int mostTokens, int mostPast)
+    {
+        (int kvHeads, int group, int count) = (c.Between(1, 2), c.Between(1, 7), c.Between(1, 2));
+        int width = kvHeads * size, heads = kvHeads * group, rows = 0, cacheRows = c.Between(0, 3), positions = mostPast + mostTokens;
+        var spans = new SequenceSpan[count];
+        for (int i = 0; i < count; i++)
+        {
+            (int tokens, int past) = (c.Between(leastTokens, mostTokens), c.Between(0, i == 0 ? mostPast : mostPast / 10));
+            spans[i] = new SequenceSpan(rows, tokens, past, cacheRows);
+            rows += tokens;
+            cacheRows += past + tokens + c.Between(0, 2);
+        }
+        (CacheView keys, CacheView values, DeviceView<float> angles) = (c.Cache(size, (long)cacheRows * width), c.Cache(size, (long)cacheRows * width), c.Floats((long)positions * size));
+        DeviceView<float> q = c.Floats((long)rows * heads * size, 2);
+        foreach (SequenceSpan s in spans)
+        {
+            if (s.Past > 0) Fill(c, c.Floats((long)s.Past * heads * size), 0, s.Past, s.CacheRow);
+            Fill(c, q.Slice((long)s.FirstRow * heads * size, (long)s.Count * heads * size), s.Past, s.Count, s.CacheRow + s.Past);
+        }
+        c.Device.Attention(q, keys, values, spans, c.Result((long)rows * heads * size), heads, kvHeads, size);
+        return $"sequences {count}, queries {rows}, cache rows {cacheRows}, H {heads}, Hkv {kvHeads}";
+
+        void Fill(SelftestContext c, DeviceView<float> queries, int position, int tokens, int row) => c.Device.RopeToCache(
+            queries, c.Floats((long)tokens * width, 2), c.Floats((long)tokens * width), c.Upload([.. Enumerable.Range(position, tokens)]), angles,
+            c.Upload([.. Enumerable.Range(row, tokens)]), keys, values, size);
     }
 
     private static string Attend(SelftestContext c, int size, bool decoding)

@@ -44,6 +44,14 @@ internal sealed unsafe class SelftestContext(ComputeDevice device, int seed) : I
         return Upload(values, false);
     }
 
+    /// <summary>Zeroed keys or values in the device's type for heads of this size.</summary>
+    public CacheView Cache(int headSize, long count)
+    {
+        (IDisposable memory, CacheView view) = CacheView.Allocate(Device, headSize, count);
+        _owned.Add(memory);
+        return view;
+    }
+
     public DeviceView<int> Ints(int count, int bound) => Upload([.. Enumerable.Range(0, count).Select(_ => _random.Next(bound))]);
 
     public DeviceView<T> Upload<T>(T[] values) where T : unmanaged

@@ -45,6 +45,10 @@ public sealed class DecodeEngine : IDisposable
     private readonly List<GenerationRequest> _arrived = [];
     private readonly List<DecodeSlot> _running = [];
     private readonly List<DecodeSlot> _ready = [];
+    private readonly List<DecodeSlot> _reading = [];
+    private readonly List<DecodeSlot> _begun = [];
+    private readonly List<DecodeSlot> _ending = [];
+    private readonly int[] _endingSpans;
     private readonly List<GenerationRequest> _finished = [];
     private readonly int _options;
     private long _clock;
@@ -63,6 +67,7 @@ public sealed class DecodeEngine : IDisposable
         _cache = new KvCache(backbone.Device, backbone.Config, checked(options.Slots * options.Capacity));
         _whole = new DecodeLane(backbone, ollm, _cache, rows, options.Slots, options.ExplainSlots, options.Vocabulary);
         _parts = new DecodeLanes(backbone, ollm, _cache, options);
+        _endingSpans = new int[options.Slots];
         _slots = [.. Enumerable.Range(0, options.Slots).Select(i => new DecodeSlot(i * options.Capacity, options.Capacity))];
     }
 
@@ -143,10 +148,11 @@ public sealed class DecodeEngine : IDisposable
         _ready.Clear();
         foreach (DecodeSlot slot in _running)
         {
-            if (slot.Unread == 0) _ready.Add(slot);
+            if (slot.NeedsStep) _ready.Add(slot);
         }
-        if (_ready.Count == 0) return _finished;
-        Decode();
+        if (_ready.Count > 0) Decode();
+        foreach (DecodeSlot slot in _begun) Hand(slot);
+        foreach (DecodeSlot slot in _ready) Hand(slot);
         for (int i = _running.Count - 1; i >= 0; i--)
         {
             if (!_running[i].Done) continue;
@@ -178,30 +184,42 @@ public sealed class DecodeEngine : IDisposable
         _running.RemoveAt(at);
     }
 
-    /// <summary>Reads prompts, all but their last tokens, which the first decoding step takes.</summary>
+    /// <summary>
+    /// Reads prompts. Where one ends its last row gives the first token, without reading the weights again for it; a last token that finds no
+    /// room in the pass, or is all that a shared prefix leaves, is a decoding step.
+    /// </summary>
     private void Prefill()
     {
+        _begun.Clear();
         for (int pass = 0; pass < _settings.PrefillPasses; pass++)
         {
             if (_arrived.Count > 0) Place();
             TokenBatch batch = _whole.Batch;
             batch.Clear();
-            _ready.Clear();
+            _reading.Clear();
             foreach (DecodeSlot slot in _running)
             {
-                int count = Math.Min(slot.Unread, batch.Capacity - batch.Rows);
+                int count = slot.Unread == 0 ? 0 : Math.Min(slot.Unread + 1, batch.Capacity - batch.Rows);
                 if (count == 0) continue;
                 batch.Add(slot.Owner!.Prompt.AsSpan(slot.Cached.Count, count), slot.Cached.Count, slot.FirstRow);
-                _ready.Add(slot);
+                _reading.Add(slot);
             }
             if (batch.Rows == 0) return;
             _whole.Forward();
             ForwardPasses++;
-            for (int i = 0; i < _ready.Count; i++)
+            _ending.Clear();
+            for (int i = 0; i < _reading.Count; i++)
             {
-                DecodeSlot slot = _ready[i];
-                slot.Cached.AddRange(slot.Owner!.Prompt.AsSpan(slot.Cached.Count, batch.Spans[i].Count));
+                DecodeSlot slot = _reading[i];
+                int[] prompt = slot.Owner!.Prompt;
+                slot.Cached.AddRange(prompt.AsSpan(slot.Cached.Count, batch.Spans[i].Count));
+                if (slot.Cached.Count < prompt.Length) continue;
+                _endingSpans[_ending.Count] = i;
+                _ending.Add(slot);
             }
+            if (_ending.Count == 0) continue;
+            _whole.PickAfterPrompt(_ending, _endingSpans);
+            _begun.AddRange(_ending);
         }
     }
 
@@ -256,19 +274,21 @@ public sealed class DecodeEngine : IDisposable
         return slot;
     }
 
-    /// <summary>One token for every sequence that is ready.</summary>
+    /// <summary>Picks a token for every sequence that is ready.</summary>
     private void Decode()
     {
         if (!_parts.TryStep(_ready)) _whole.Step(CollectionsMarshal.AsSpan(_ready));
         ForwardPasses++;
-        foreach (DecodeSlot slot in _ready)
-        {
-            GenerationRequest request = slot.Owner!;
-            int token = slot.Picked;
-            request.Generated.Add(token);
-            request.Stopped = request.IsStop(token);
-            bool wanted = request.OnToken?.Invoke(token) ?? true;
-            slot.Done = request.Stopped || !wanted || request.Generated.Count >= request.MaxTokens || slot.Cached.Count + 1 >= _settings.Capacity;
-        }
+    }
+
+    /// <summary>Gives a sequence the token that was picked for it.</summary>
+    private void Hand(DecodeSlot slot)
+    {
+        GenerationRequest request = slot.Owner!;
+        int token = slot.Picked;
+        request.Generated.Add(token);
+        request.Stopped = request.IsStop(token);
+        bool wanted = request.OnToken?.Invoke(token) ?? true;
+        slot.Done = request.Stopped || !wanted || request.Generated.Count >= request.MaxTokens || slot.Cached.Count + 1 >= _settings.Capacity;
     }
 }

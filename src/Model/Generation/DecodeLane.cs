@@ -12,6 +12,9 @@ internal sealed class DecodeLane : IDisposable
     private readonly DeviceBuffer<float> _hidden;
     private readonly DecodeHead _head;
     private readonly List<DecodeSlot> _slots = [];
+    private readonly DeviceBuffer<int> _lastRows;
+    private readonly DeviceBuffer<float> _last;
+    private readonly int[] _hostLastRows;
 
     /// <summary>Allocates.</summary>
     /// <param name="backbone">The model; no other lane may use this instance at the same time.</param>
@@ -28,6 +31,9 @@ internal sealed class DecodeLane : IDisposable
         _buffers = new ForwardBuffers(backbone.Device, backbone.Config, rows);
         _hidden = backbone.Device.Allocate<float>((long)rows * backbone.Config.HiddenSize);
         _head = new DecodeHead(backbone, ollm, sequences, explain, vocabulary);
+        _lastRows = backbone.Device.Allocate<int>(sequences);
+        _last = backbone.Device.Allocate<float>((long)sequences * backbone.Config.HiddenSize);
+        _hostLastRows = new int[sequences];
     }
 
     /// <summary>The rows of the next forward pass.</summary>
@@ -56,9 +62,30 @@ internal sealed class DecodeLane : IDisposable
         for (int i = 0; i < slots.Length; i++) slots[i].Picked = _head.Pick(slots[i].Owner!, i);
     }
 
+    /// <summary>Picks the first token of sequences whose prompts end in the batch that has just been run.</summary>
+    /// <param name="slots">The sequences.</param>
+    /// <param name="spans">For each of them, which of the batch's sequences it is.</param>
+    public void PickAfterPrompt(List<DecodeSlot> slots, ReadOnlySpan<int> spans)
+    {
+        int d = _backbone.Config.HiddenSize;
+        for (int i = 0; i < slots.Count; i++)
+        {
+            SequenceSpan span = Batch.Spans[spans[i]];
+            _hostLastRows[i] = span.FirstRow + span.Count - 1;
+        }
+        DeviceView<int> rows = _lastRows.First(slots.Count);
+        rows.Upload(_hostLastRows.AsSpan(0, slots.Count));
+        DeviceView<float> last = _last.First((long)slots.Count * d);
+        _backbone.Device.GatherRows(_hidden.First((long)Batch.Rows * d), rows, last, d);
+        _head.Begin(last, slots);
+        for (int i = 0; i < slots.Count; i++) slots[i].Picked = _head.Pick(slots[i].Owner!, i);
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
+        _lastRows.Dispose();
+        _last.Dispose();
         Batch.Dispose();
         _buffers.Dispose();
         _hidden.Dispose();

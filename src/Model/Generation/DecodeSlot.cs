@@ -23,8 +23,11 @@ internal sealed class DecodeSlot(int firstRow, int rows)
     /// <summary>When the slot became free.</summary>
     public long LastUse { get; set; }
 
-    /// <summary>Prompt tokens to read before the first token can be generated.</summary>
+    /// <summary>Prompt tokens to read before the first token can be generated, but for the last one, which can also be a decoding step.</summary>
     public int Unread => Owner is null ? 0 : Math.Max(0, Owner.Prompt.Length - 1 - Cached.Count);
+
+    /// <summary>Whether the next token takes a decoding step: all is read but the last token, generated or of the prompt.</summary>
+    public bool NeedsStep => Unread == 0 && Cached.Count < Owner!.Prompt.Length + Owner.Generated.Count;
 
     /// <summary>The token that the next one follows.</summary>
     public int LastToken => Owner!.Generated.Count > 0 ? Owner.Generated[^1] : Owner.Prompt[^1];

@@ -33,8 +33,8 @@ public static partial class AnswerChecker
         (a, b) = AnswerPhrases.WithoutRange(AnswerPhrases.Usual(AnswerText.Clean(a)), AnswerPhrases.Usual(AnswerText.Clean(b)));
         if (AnswerText.Same(a, b)) return true;
         if (Compare(a, b, CommaReading.Thousands, CommaReading.Thousands)) return true;
-        if (DecimalComma().IsMatch(a) && !b.Contains(',')) return Compare(a, b, CommaReading.Decimal, CommaReading.Thousands);
-        if (DecimalComma().IsMatch(b) && !a.Contains(',')) return Compare(a, b, CommaReading.Thousands, CommaReading.Decimal);
+        if (DecimalComma().IsMatch(a = a.Replace("{,}", ",", StringComparison.Ordinal)) && !b.Contains(',')) return Compare(a, b, CommaReading.Decimal, CommaReading.Thousands);
+        if (DecimalComma().IsMatch(b = b.Replace("{,}", ",", StringComparison.Ordinal)) && !a.Contains(',')) return Compare(a, b, CommaReading.Thousands, CommaReading.Decimal);
         return a.Contains(',') && b.Contains(',') && Compare(a, b, CommaReading.Separator, CommaReading.Separator);
     }
 

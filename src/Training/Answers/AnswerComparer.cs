@@ -61,6 +61,7 @@ internal sealed class AnswerComparer
     {
         if (other is SequenceNode { Kind: SequenceKind.Bracket } tuple && SameOrdered(list.Children, tuple.Children)) return true;
         if (other is RelationNode && _relations.SameAsList(list, other)) return true;
+        if (other is BinaryNode { Operation: Operation.Union } && _relations.SameAsUnion(list, Parts(other))) return true;
         return list.Children.All(item => Same(item, other));
     }
 

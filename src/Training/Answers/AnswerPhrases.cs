@@ -16,6 +16,9 @@ internal static partial class AnswerPhrases
     public static string Usual(string answer)
     {
         if (Numbers.TryGetValue(answer, out string? digits)) return digits;
+        if (AllReals().IsMatch(answer)) return "\\mathbb{R}";
+        if (NoSolution().IsMatch(answer)) return "\\emptyset";
+        if (NamedChoice().Match(answer) is { Success: true } choice) return choice.Groups["letter"].Value;
         Match set = ByCondition().Match(answer);
         return set.Success && Relation().IsMatch(set.Groups["condition"].Value) ? set.Groups["condition"].Value.Trim() : answer;
     }
@@ -27,6 +30,15 @@ internal static partial class AnswerPhrases
         if (left.Success == right.Success) return (a, b);
         return left.Success ? (a[..left.Index], b) : (a, b[..right.Index]);
     }
+
+    [GeneratedRegex(@"^all\s+(the\s+)?real(s|\s+(numbers|values))$", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase)]
+    private static partial Regex AllReals();
+
+    [GeneratedRegex(@"^(there\s+(is|are)\s+)?no\s+(real\s+)?solutions?$", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase)]
+    private static partial Regex NoSolution();
+
+    [GeneratedRegex(@"^(option|choice|answer)\s*(\((?<letter>[A-J])\)|(?<letter>[A-J]))$", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase)]
+    private static partial Regex NamedChoice();
 
     [GeneratedRegex(@"^\\\{\s*[a-z](\s*\\in\s*\\mathbb\s*(R|\{R\}))?\s*(\\mid|\\vert|\\colon|\||:)(?![a-zA-Z])(?<condition>[^{}|]{1,200})\\\}$", RegexOptions.CultureInvariant)]
     private static partial Regex ByCondition();

@@ -67,9 +67,11 @@ internal static class AnswerText
 
     private static string Skeleton(string text)
     {
-        foreach (string command in MathSymbols.Text) text = text.Replace("\\" + command + "{", "{", StringComparison.Ordinal);
+        foreach (string command in MathSymbols.Text) text = text.Replace("\\" + command + "{", " {", StringComparison.Ordinal);
         foreach (string command in (ReadOnlySpan<string>)["\\left", "\\right", "\\displaystyle", "\\,", "\\!", "\\;", "\\:", "\\ ", "\\quad", "\\(", "\\)", "\\[", "\\]"]) text = text.Replace(command, "", StringComparison.Ordinal);
         text = text.Replace("\\dfrac", "\\frac", StringComparison.Ordinal).Replace("\\tfrac", "\\frac", StringComparison.Ordinal);
+        foreach (string dots in (ReadOnlySpan<string>)["\\ldots", "\\cdots", "\\dots", "…"]) text = text.Replace(dots, "...", StringComparison.Ordinal);
+        text = BracedText.WithoutIdleBraces(text);
         var letters = new StringBuilder(text.Length);
         int run = 0;
         int longestWord = 0;
@@ -79,7 +81,7 @@ internal static class AnswerText
             inCommand = c == '\\' || (inCommand && char.IsLetter(c));
             run = char.IsLetter(c) && !inCommand ? run + 1 : 0;
             longestWord = Math.Max(longestWord, run);
-            if (!char.IsWhiteSpace(c) && c is not ('{' or '}' or '$' or '~' or '"')) letters.Append(c);
+            if (!char.IsWhiteSpace(c) && c is not ('$' or '~' or '"')) letters.Append(c);
         }
 
         string skeleton = letters.ToString().TrimEnd('.', ',', ';', ':');

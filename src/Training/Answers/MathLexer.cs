@@ -204,6 +204,12 @@ internal sealed class MathLexer
             _space = true;
             if (name is "left" or "right" && Current == '.') _at++;
         }
+        else if (MathSymbols.IgnoredWithBraces.Contains(name))
+        {
+            _space = true;
+            ReadBraces();
+        }
+        else if (name is "text" or "textrm" or "mathrm" or "mbox" && IsUnitLetter()) Emit(TokenKind.Word, ReadBraces());
         else if (MathSymbols.Text.Contains(name)) ReadText(ReadBraces());
         else if (name is "begin" or "end") Emit(TokenKind.Environment, name + " " + ReadBraces().Trim('*'));
         else if (name is "mathbb" or "mathcal" or "mathfrak") Emit(TokenKind.Variable, name + " " + ReadBraces().Trim());
@@ -241,6 +247,16 @@ internal sealed class MathLexer
         }
 
         return _text[Math.Min(from, _text.Length)..];
+    }
+
+    // "5\text{ m}": one letter behind a number. "2\mathrm{i}" and "x_\text{A}" are names.
+    private bool IsUnitLetter()
+    {
+        if (_tokens.Count == 0 || !(_tokens[^1].Kind == TokenKind.Number || _tokens[^1].Is("}") || _tokens[^1].Is(")"))) return false;
+        int from = _at;
+        string content = ReadBraces().Trim(' ', '~', '\\', '.', ',');
+        _at = from;
+        return content.Length == 1 && MathSymbols.LetterUnits.Contains(content[0]);
     }
 
     private void ReadText(string content)

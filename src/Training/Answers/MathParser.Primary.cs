@@ -153,13 +153,17 @@ internal sealed partial class MathParser
             case "emptyset" or "varnothing": return new SequenceNode(SequenceKind.Set, []);
             case "frac": return new BinaryNode(Operation.Divide, ParseArgument(), ParseArgument());
             case "binom": return new CallNode("binom", ParseArgument(), ParseArgument());
-            case "overline" or "vec" or "hat" or "bar" or "overrightarrow" or "widehat" or "underline": return ParseArgument();
+            case "overline" or "bar": return Barred(ParseArgument());
+            case "vec" or "hat" or "overrightarrow" or "widehat" or "underline": return ParseArgument();
             case "lfloor": return ParseFloor("floor", "rfloor");
             case "lceil": return ParseFloor("ceil", "rceil");
             case "rfloor" or "rceil": throw new NotMathematicsException();
             default: return new VariableNode(name + Suffix());
         }
     }
+
+    // A conjugate or a mean is not the variable itself; a segment (\overline{AB}) may be written without its bar.
+    private static MathNode Barred(MathNode node) => node is VariableNode { Name: [>= 'a' and <= 'z'] } variable ? new VariableNode("bar " + variable.Name) : node;
 
     private CallNode ParseFloor(string function, string close)
     {
@@ -243,6 +247,12 @@ internal sealed partial class MathParser
         {
             do items.Add(ParseRelation());
             while (AcceptSeparator());
+        }
+
+        if (open == "{" && items.Count == 1 && Next is { Kind: TokenKind.Command, Text: "choose" })
+        {
+            _at++;
+            items[0] = new CallNode("binom", items[0], ParseSum());
         }
 
         if (!ClosesBracket(open)) throw new NotMathematicsException();

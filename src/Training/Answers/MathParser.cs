@@ -128,7 +128,7 @@ internal sealed partial class MathParser
 
     private MathNode ParseSum()
     {
-        MathNode left = Accept("±") ? new BinaryNode(Operation.PlusMinus, Zero, ParseProduct()) : ParseProduct();
+        MathNode left = Accept("±") || Accept("∓") ? new BinaryNode(Operation.PlusMinus, Zero, ParseProduct()) : ParseProduct();
         while (true)
         {
             if (Accept("+")) left = new BinaryNode(Operation.Add, left, ParseProduct());
@@ -174,7 +174,7 @@ internal sealed partial class MathParser
     private MathNode ParsePower()
     {
         MathNode node = ParsePostfix(ParsePrimary());
-        if (Accept("^"))
+        if (!AcceptOrdinal() && Accept("^"))
         {
             bool braced = Next.Is("{");
             int degreeAt = braced ? 1 : 0;
@@ -188,6 +188,14 @@ internal sealed partial class MathParser
         }
 
         return DropUnits(ParsePostfix(node));
+    }
+
+    // 7^{\text{th}} is 7.
+    private bool AcceptOrdinal()
+    {
+        bool ordinal = Next.Is("^") && Peek(1).Is("{") && Peek(2) is { Kind: TokenKind.Word, Text: "st" or "nd" or "rd" or "th" } && Peek(3).Is("}");
+        if (ordinal) _at += 4;
+        return ordinal;
     }
 
     private bool IsDegree(MathToken token) =>
@@ -222,7 +230,7 @@ internal sealed partial class MathParser
     private bool StartsPrimary(MathToken token) => token.Kind switch
     {
         TokenKind.Number or TokenKind.Variable or TokenKind.Function => true,
-        TokenKind.Command => token.Text is not ("rfloor" or "rceil"),
+        TokenKind.Command => token.Text is not ("rfloor" or "rceil" or "choose"),
         TokenKind.Environment => token.Text.StartsWith("begin", StringComparison.Ordinal),
         TokenKind.Symbol => token.Text is "(" or "[" or "{" or "\\{" || (token.Text == "|" && _openBars == 0),
         _ => false,

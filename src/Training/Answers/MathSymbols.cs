@@ -8,7 +8,13 @@ internal static class MathSymbols
     /// <summary>Commands that only space or style what follows.</summary>
     public static readonly FrozenSet<string> Ignored = Set(
         "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr middle quad qquad displaystyle textstyle scriptstyle limits nolimits " +
-        "hspace vspace rm bf it cal mathstrut hfill hline thinspace medspace thickspace enspace negthinspace boxed fbox allowbreak angle triangle");
+        "tiny small normalsize large Large LARGE huge Huge rm bf it cal mathstrut hfill hline thinspace medspace thickspace enspace negthinspace boxed fbox allowbreak angle triangle");
+
+    /// <summary>Commands that are passed over with the braces behind them.</summary>
+    public static readonly FrozenSet<string> IgnoredWithBraces = Set("hspace vspace color textcolor phantom hphantom vphantom tag label");
+
+    /// <summary>Units of one letter, which \text or \mathrm behind a number makes of it.</summary>
+    public const string LetterUnits = "mgsLlNJWAVKCFh";
 
     /// <summary>Commands whose braces hold words.</summary>
     public static readonly FrozenSet<string> Text = Set("text textbf textit textrm textnormal textsf texttt mbox hbox emph mathrm mathbf mathit mathsf mathtt operatorname mathop bm boldsymbol pmb");

@@ -14,8 +14,7 @@ internal sealed class RelationComparer(AnswerComparer answers, ScalarComparer sc
     {
         Statement? left = Read(a);
         Statement? right = Read(b);
-        bool bothNamed = left?.Label != null && right?.Label != null;
-        if (left is { } x && right is { } y && (!bothNamed || SameLabel(x.Label!, y.Label!)) && answers.Same(x.Value, y.Value)) return true;
+        if (left is { } x && right is { } y && SameStatement(x, y)) return true;
         if (a is RelationNode first && b is RelationNode second) return SameRelation(first, second);
         return false;
     }
@@ -50,15 +49,47 @@ internal sealed class RelationComparer(AnswerComparer answers, ScalarComparer sc
         _ => false,
     };
 
-    // f(x) and f(n) name the same function.
-    private bool SameLabel(MathNode a, MathNode b)
+    private bool SameStatement(Statement a, Statement b)
     {
-        if (Function(a) is { } f && Function(b) is { } g) return f == g;
-        return answers.Same(a, b);
+        if (a.Label is null || b.Label is null || answers.Same(a.Label, b.Label)) return answers.Same(a.Value, b.Value);
+        return Function(a.Label) is var (f, x) && Function(b.Label) is var (g, y) && f == g && answers.Same(a.Value, Renamed(b.Value, y, x));
     }
 
-    private static string? Function(MathNode node) =>
-        node is BinaryNode { Operation: Operation.Multiply, Left: VariableNode { Name: "f" or "g" or "h" or "F" or "G" or "H" or "P" or "Q" or "W" } function, Right: VariableNode } ? function.Name : null;
+    // f(x) = 2x and f(n) = 2n are the same function.
+    private static (string Name, string Argument)? Function(MathNode node) => node is BinaryNode
+    {
+        Operation: Operation.Multiply, Left: VariableNode { Name: "f" or "g" or "h" or "F" or "G" or "H" or "P" or "Q" or "W" } function, Right: VariableNode argument,
+    }
+        ? (function.Name, argument.Name) : null;
+
+    // Both names change places, so that a constant of the name that is put in stays another one.
+    private static MathNode Renamed(MathNode node, string from, string to)
+    {
+        MathNode[] children = [.. node.Children.Select(child => Renamed(child, from, to))];
+        return node switch
+        {
+            VariableNode variable => variable.Name == from ? new VariableNode(to) : variable.Name == to ? new VariableNode(from) : variable,
+            BinaryNode binary => new BinaryNode(binary.Operation, children[0], children[1]),
+            CallNode call => new CallNode(call.Function, children),
+            SequenceNode sequence => new SequenceNode(sequence.Kind, children, sequence.Open, sequence.Close),
+            MatrixNode matrix => new MatrixNode(matrix.Rows, matrix.Columns, children),
+            RelationNode relation => new RelationNode(children, relation.Relations),
+            _ => node,
+        };
+    }
+
+    /// <summary>"x &lt; 0 or x = 2" against a union of intervals and sets.</summary>
+    public bool SameAsUnion(SequenceNode list, IReadOnlyList<MathNode> union)
+    {
+        var parts = new List<Statement>();
+        foreach (MathNode item in list.Children)
+        {
+            if (item is not RelationNode || Read(item) is not { Label: { } label, Value: var value }) return false;
+            if (parts.Count > 0 && !answers.Same(parts[0].Label!, label)) return false;
+            parts.Add(new Statement(label, value is SequenceNode ? value : new SequenceNode(SequenceKind.Set, [value])));
+        }
+        return parts.All(part => union.Any(other => answers.Same(part.Value, other))) && union.All(other => parts.Any(part => answers.Same(part.Value, other)));
+    }
 
     private bool SameRelation(RelationNode a, RelationNode b)
     {

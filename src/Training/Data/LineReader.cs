@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using OllmNative.Model;
 
 namespace OllmNative.Training;
@@ -10,7 +9,8 @@ internal sealed class LineReader : IDisposable
     public const int MaxLineBytes = 64 << 20;
 
     private readonly string _path;
-    private readonly Stream _stream;
+    private readonly FileStream _file;
+    private readonly GzipFile? _gzip;
     private readonly byte[] _chunk = new byte[64 << 10];
     private int _chunkAt;
     private int _chunkLength;
@@ -24,8 +24,8 @@ internal sealed class LineReader : IDisposable
         _path = path;
         try
         {
-            Stream file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1, FileOptions.SequentialScan);
-            _stream = path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? new GZipStream(file, CompressionMode.Decompress) : file;
+            _file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1, FileOptions.SequentialScan);
+            if (path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase)) _gzip = new GzipFile(_file);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -82,13 +82,13 @@ internal sealed class LineReader : IDisposable
         try
         {
             _chunkAt = 0;
-            _chunkLength = _stream.Read(_chunk);
+            _chunkLength = _gzip?.Read(_chunk) ?? _file.Read(_chunk);
             return _chunkLength > 0;
         }
         catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException)
         {
             _chunkLength = 0;
-            throw new OllmException($"{_path}: cannot be read after line {Line} ({e.Message}); expected a whole {(_stream is GZipStream ? "gzip file" : "file")}", e);
+            throw new OllmException($"{_path}: cannot be read after line {Line} ({e.Message}); expected a whole {(_gzip is null ? "file" : "gzip file")}", e);
         }
     }
 
@@ -107,5 +107,9 @@ internal sealed class LineReader : IDisposable
         _lineLength += part.Length;
     }
 
-    public void Dispose() => _stream.Dispose();
+    public void Dispose()
+    {
+        _gzip?.Dispose();
+        _file.Dispose();
+    }
 }

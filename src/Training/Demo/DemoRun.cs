@@ -114,10 +114,15 @@ public sealed class DemoRun(QwenBackbone backbone, Tokenizer tokenizer, DemoOpti
     private List<RlMetrics> Reinforce(OllmModel model, TinyLab lab, CancellationToken cancellation)
     {
         var metrics = new List<RlMetrics>();
+        string output = Path.Combine(folder, "ollm-rl"), lines = Path.Combine(output, RlRun.MetricsFile);
+        Directory.CreateDirectory(output);
+        JsonLines.CutTo(lines, 0);
+        using var log = new JsonLines(lines);
         using var rl = new LatentRl(backbone, model, tokenizer, lab.RlProblems, lab.StopTokens, lab.Rl(options.RlSteps) with { Credit = RlCredit.Token });
         rl.Run(line =>
         {
             metrics.Add(line);
+            RlRun.Write(log, line);
             OnProgress?.Invoke("latent RL", line.Step, options.RlSteps, $"reward {line.Reward:F2}");
         }, cancellation);
         return metrics;

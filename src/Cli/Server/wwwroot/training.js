@@ -24,7 +24,7 @@ export async function showTraining() {
         const rows = await getJson("ollm/metrics");
         loaded = true;
         status.hidden = rows.length > 0;
-        status.textContent = "The loaded folder holds no training metrics.";
+        status.textContent = "The loaded folder has no metrics.jsonl, the file that `ollm train` and `ollm rl` write beside an OLLM.";
         byId("charts").replaceChildren(...charts(rows));
     } catch (error) {
         status.textContent = error.message;
