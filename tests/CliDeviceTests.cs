@@ -52,7 +52,7 @@ public sealed class CliDeviceTests
         Assert.True(json.GetProperty("emulated").GetBoolean());
         JsonElement[] kernels = [.. json.GetProperty("kernels").EnumerateArray()];
         Assert.Equal(
-            KernelTrials.All.Select(plan => plan.Kernel).Where(name => name.StartsWith("MatMul", StringComparison.Ordinal)),
+            KernelTrials.All.Select(plan => plan.Kernel).Where(name => name.Contains("MatMul", StringComparison.Ordinal)),
             kernels.Select(kernel => kernel.GetProperty("kernel").GetString()));
         Assert.Contains(kernels, kernel => kernel.GetProperty("kernel").GetString() == "MatMulTensor4");
         Assert.All(kernels, kernel => Assert.True(kernel.GetProperty("milliseconds").GetDouble() > 0));

@@ -13,6 +13,9 @@ public sealed class PtxasTests
     {
         ["AttentionTensor128"] = 32, // two registers, outside of its loop
         ["NormGateUp3"] = 24, // one register, on sm_86 and sm_89 alone
+        ["DecodeNormProducts1"] = 24, // two or three registers before the loop, kept for two groups on a multiprocessor; so the next two
+        ["DecodeNormProducts4"] = 24,
+        ["DecodeGateUp1"] = 24,
     };
 
     [SkippableTheory]
