@@ -45,7 +45,9 @@ internal static class HeadStrip
         ArrayView<float> sums, ArrayView<float> tops, ArrayView<int> bests, HeadShape shape)
     {
         bool inside = n < shape.Rows;
-        int row = inside ? n : 0, own = targets[row] - shape.First - column, first = lane % 4 * 2;
+        int row = inside ? n : 0, entry = targets[row] - shape.First, first = lane % 4 * 2;
+        // A target of the next chunk may lie where this one's last strip is empty.
+        int own = entry < shape.Count ? entry - column : -1;
         float top = float.NegativeInfinity;
         int best = first;
         for (int i = 0; i < 16; i++)
