@@ -64,7 +64,6 @@ public class MpiTests
 
     [SkippableTheory]
     [InlineData(MpiLauncher.OpenMpi)]
-    [InlineData(MpiLauncher.Mpich)]
     public void Train_BadInput_IsToldOnceWithExitCode2(string mpi)
     {
         var run = new TrainingRun(steps: 2);

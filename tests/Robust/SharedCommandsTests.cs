@@ -48,6 +48,8 @@ public class SharedCommandsTests
             Assert.False(job.HasExited, "the job ended before it could be killed");
             job.KillTree();
             job.Wait();
+            // The launcher is gone; its processes take a moment longer.
+            Assert.True(SpinWait.SpinUntil(() => IsFree(first) && IsFree(second), 10_000), "a killed process still holds its file");
         }
         int kept = File.ReadAllText(first).Count(c => c == '\n') + File.ReadAllText(second).Count(c => c == '\n');
         CliRun refused = CliRun.Of([.. args, "--out", parts]);
@@ -58,6 +60,19 @@ public class SharedCommandsTests
         Assert.Equal(kept, last.Json.GetProperty("kept_rows").GetInt32());
         Assert.Equal(File.ReadAllLines(Path.Combine(whole, "results.jsonl")), File.ReadAllLines(first));
         Assert.Equal(["eval.json", "report.html", "results.jsonl"], Directory.GetFiles(parts).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    }
+
+    private static bool IsFree(string file)
+    {
+        try
+        {
+            using FileStream stream = File.Open(file, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+            return true;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
     }
 
     private static bool HasLine(string file) => File.Exists(file) && new FileInfo(file).Length > 0;
