@@ -18,12 +18,29 @@ while [ $# -gt 0 ]; do
         *) echo "error: $1 is not known" >&2; exit 2 ;;
     esac
 done
+# An executable bit may have been lost on the way here.
+[ ! -f "$ollm" ] || [ -x "$ollm" ] || chmod +x "$ollm" 2>/dev/null
 [ -x "$ollm" ] || { echo "error: $ollm is no program; PROGRAM_FOLDER is a self-contained publish folder" >&2; exit 2; }
 mkdir -p "$out"
 deadline=$((SECONDS + seconds))
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 : > "$out/parts.tsv"
+
+# The table comes whatever happens, from the parts that are there.
+finish() {
+    trap - EXIT
+    if command -v "${python:-python3}" >/dev/null; then
+        "${python:-python3}" "$here/gpu_table.py" "$out" || cat "$out/parts.tsv"
+    else
+        echo "no python3 for the table: the parts' results are $out/*.json" >&2
+        cat "$out/parts.tsv"
+    fi
+    rm -rf "$work"
+}
+trap finish EXIT
+child=""
+trap 'kill $child 2>/dev/null; exit 143' TERM
+trap 'kill $child 2>/dev/null; exit 130' INT
 
 # part NAME LIMIT COMMAND...: its stdout and stderr go to files; the last line of stdout is its result if it is JSON.
 part() {
@@ -34,7 +51,10 @@ part() {
         return
     fi
     [ "$limit" -gt "$left" ] && limit=$left
-    timeout --kill-after=5 "$limit" "$@" > "$out/$name.out" 2> "$out/$name.err"
+    # In the background, so that a signal to this script is heard at once.
+    timeout --kill-after=5 "$limit" "$@" > "$out/$name.out" 2> "$out/$name.err" &
+    child=$!
+    wait $child
     code=$?
     case $code in 0) code=done ;; 124|137) code="over $limit s" ;; *) code="failed ($code)" ;; esac
     tail -n 1 "$out/$name.out" | grep '^{' > "$out/$name.json" || rm -f "$out/$name.json"
@@ -52,10 +72,14 @@ prompt=2048 generate=128 row=4096 peer=$here/peers/torch_cuda.py model=$work/mod
 # PyTorch has no emulator.
 peer_device=cpu; [ "$device" != cuda ] || peer_device=cuda
 export OLLM_KERNEL_CACHE=$work/kernels
+# A bare machine has no ICU; nothing here needs one.
+export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
+export HOME=${HOME:-$work}
 
 command -v nvidia-smi >/dev/null && part nvidia-smi 10 nvidia-smi
 part devices 20 "$ollm" devices --json
 part selftest 60 "$ollm" selftest --device "$device" --json
+[ -z "$python" ] || part torch-parity 60 "$python" "$peer" parity --ollm "$ollm" --device "$peer_device"
 part kernels 60 "$ollm" bench kernels --device "$device" --json
 if [ -n "$small" ]; then
     cat > "$work/shape.json" <<'JSON'
@@ -76,15 +100,5 @@ for name in prefill decode train; do
 done
 part cached 45 "$ollm" bench train --cached --model "$model" --device "$device" --tokens "$row" --repeats 5 --json
 part profile 45 "$ollm" profile --trace "$out/trace.json" --json -- bench decode --model "$model" --device "$device" --tokens "$((generate / 2))" --repeats 1
-if [ -n "$python" ]; then
-    part torch-gemm 40 "$python" "$peer" gemm --model "$model" --device "$peer_device"
-    part torch-parity 60 "$python" "$peer" parity --ollm "$ollm" --device "$peer_device"
-fi
+[ -z "$python" ] || part torch-gemm 40 "$python" "$peer" gemm --model "$model" --device "$peer_device"
 part demo 110 "$ollm" demo --device "$device" --out "$work/demo" --json
-
-if command -v "${python:-python3}" >/dev/null; then
-    "${python:-python3}" "$here/gpu_table.py" "$out"
-else
-    echo "no python3 for the table: the parts' results are $out/*.json" >&2
-    cat "$out/parts.tsv"
-fi

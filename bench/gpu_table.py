@@ -25,12 +25,16 @@ def number(value, digits=1):
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
+def megabytes(entry):
+    return number(entry["gpu_memory_bytes"] / 1e6, 0) if entry.get("gpu_memory_bytes") else "-"
+
+
 lines = ["# Measured on one machine in one run", ""]
 for gpu in result("devices").get("cuda", {}).get("gpus", []):
     lines += [f"{gpu['name']}, compute capability {gpu['compute_capability']}, driver for CUDA {result('devices')['cuda'].get('driver_version')}; "
               f"PyTorch {result('torch-prefill').get('torch', '-')}", ""]
 
-lines += ["| tokens/s | ollm (range) | PyTorch (range) | ratio | of the limit |", "|---|---|---|---|---|"]
+lines += ["| tokens/s | ollm (range) | PyTorch (range) | ratio | of the limit | GPU memory, MB: ollm, PyTorch |", "|---|---|---|---|---|---|"]
 for name in ("prefill", "decode", "train", "cached"):
     ours = result(name)
     peer = result("torch-train").get("cached_hidden_states", {}) if name == "cached" else result(f"torch-{name}")
@@ -41,7 +45,8 @@ for name in ("prefill", "decode", "train", "cached"):
 
     fraction = ours.get("limit_fraction")
     titles = {"train": "train, first epoch", "cached": "train, cached hidden states"}
-    lines.append(f"| {titles.get(name, name)} | {cell(ours)} | {cell(peer)} | {number(a / b, 2) if a and b else '-'} | {number(100 * fraction, 0) + ' %' if fraction else '-'} |")
+    lines.append(f"| {titles.get(name, name)} | {cell(ours)} | {cell(peer)} | {number(a / b, 2) if a and b else '-'} | {number(100 * fraction, 0) + ' %' if fraction else '-'} | "
+                 f"{megabytes(ours)}, {megabytes(peer)} |")
 
 lines += ["", "| kernel | shape | ms | GB/s | TFLOP/s | roofline |", "|---|---|---|---|---|---|"]
 for row in result("kernels").get("kernels", []):

@@ -28,7 +28,7 @@ for part, both in parts.items():
     peer = torch[part] if torch else None
     entry = {
         "tokens_per_second": ours["tokens_per_second"], "limit_fraction": ours["limit_fraction"], "flops_per_second": ours["flops_per_second"],
-        "bytes_per_second": ours["bytes_per_second"], "peak_memory_bytes": ours["peak_memory_bytes"],
+        "matrix_unit_flops_per_second": ours.get("matrix_unit_flops_per_second", 0), "bytes_per_second": ours["bytes_per_second"], "peak_memory_bytes": ours["peak_memory_bytes"],
     }
     cells = [names[part], f"{ours['tokens_per_second']:.1f} ({ours['min']:.1f}-{ours['max']:.1f})"]
     if peer:
@@ -40,7 +40,8 @@ for part, both in parts.items():
     else:
         cells += ["", ""]
     memory = f"{ours['peak_memory_bytes'] / 2**30:.2f} GiB" + (f", {torch['peak_memory_bytes'] / 2**30:.2f} GiB" if torch else "")
-    cells += [f"{100 * ours['limit_fraction']:.0f} %", f"{ours['flops_per_second'] / 1e9:.0f} GFLOP/s, {ours['bytes_per_second'] / 1e9:.1f} GB/s", memory]
+    unit = f" (unit {entry['matrix_unit_flops_per_second'] / 1e9:.0f})" if entry["matrix_unit_flops_per_second"] else ""
+    cells += [f"{100 * ours['limit_fraction']:.0f} %", f"{ours['flops_per_second'] / 1e9:.0f}{unit} GFLOP/s, {ours['bytes_per_second'] / 1e9:.1f} GB/s", memory]
     print("| " + " | ".join(cells) + " |")
     summary[part] = entry
 print(json.dumps(summary))

@@ -69,7 +69,10 @@ public class CliTests
         CliRun run = CliRun.Of("inspect", folder);
         Assert.Contains("1,777.09 M parameters", run.Out, StringComparison.Ordinal);
         Assert.Contains("27.65 M = 1.56 %", run.Out, StringComparison.Ordinal);
-        Assert.Equal(JsonValueKind.Null, CliRun.Of("inspect", folder, "--json").Json.GetProperty("tensors").ValueKind);
+        JsonElement json = CliRun.Of("inspect", folder, "--json").Json;
+        Assert.Equal(JsonValueKind.Null, json.GetProperty("tensors").ValueKind);
+        // Two bytes a number on a GPU: 28 layers, keys and values of two heads of 128.
+        Assert.Equal(1000 * 28 * 2 * 2 * 128 * 2, json.GetProperty("memory").GetProperty("cuda_kv_cache_bytes_per_1000_tokens").GetInt64());
     }
 
     [Fact]

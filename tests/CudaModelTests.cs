@@ -51,7 +51,7 @@ public sealed class CudaModelTests
         using var tiny = new TinyBackbone();
         TokenRow[] rows = [.. Enumerable.Range(0, 6).Select(i => new TokenRow(tiny.Tokens(4 + i % 3), i % 3, i + 1))];
         using var gpu = new PtxGpu();
-        using var device = new CudaDevice(gpu.Accelerator);
+        using var device = new CudaDevice(gpu.Accelerator, CudaDeviceOptions.For(gpu.Accelerator) with { MeasureProducts = false });
         using QwenBackbone other = QwenBackbone.Load(device, tiny.Folder);
         TrainMetrics[] expected = Train(tiny.Model, rows, LatentMode.Gumbel), actual = Train(other, rows, LatentMode.Gumbel);
         for (int i = 0; i < expected.Length; i++) AssertWithin(0.01, expected[i].Loss, actual[i].Loss, $"loss of step {i + 1}");
@@ -68,7 +68,7 @@ public sealed class CudaModelTests
         List<int>[] Run(bool graphs)
         {
             using var gpu = new PtxGpu();
-            using var device = new CudaDevice(gpu.Accelerator, CudaDeviceOptions.For(gpu.Accelerator) with { Graphs = graphs });
+            using var device = new CudaDevice(gpu.Accelerator, CudaDeviceOptions.For(gpu.Accelerator) with { Graphs = graphs, MeasureProducts = false });
             using QwenBackbone backbone = QwenBackbone.Load(device, tiny.Folder);
             using OllmModel modules = OllmModel.Load(backbone, folder);
             using var generator = new Generator(backbone, modules, 2, 40);

@@ -45,6 +45,8 @@ public sealed class KernelTensorTests
     [InlineData("NormProducts1")]
     [InlineData("NormProducts3")]
     [InlineData("NormGateUp3")]
+    [InlineData("HeadLogits")]
+    [InlineData("HeadGradient")]
     public void Compile_HotKernel_KeepsItsSumsInRegisters(string name)
     {
         string ptx = KernelCompiler.Compile(KernelCatalog.Get(name)!.Method, new KernelCompileOptions { Target = PtxTarget.Sm80 }).Ptx;

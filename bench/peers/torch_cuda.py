@@ -7,14 +7,20 @@ save_pretrained, against `ollm forward`). The last line of stdout is JSON. A par
 """
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+# Everything is on the disk: nothing may ask a hub for it.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
+
 import torch
 import torch.nn.functional as F
+import torch.utils.checkpoint
 
 
 def synchronize(device):
@@ -41,14 +47,27 @@ def rates(tokens, seconds):
     return {"tokens_per_second": tokens / median, "min": tokens / most, "max": tokens / least}
 
 
-def peak(device):
-    return torch.cuda.max_memory_allocated() if device == "cuda" else None
+def memory(device):
+    """The peak of PyTorch's own allocations, and what the whole process holds of the GPU, the driver's part included."""
+    if device != "cuda":
+        return {}
+    free, total = torch.cuda.mem_get_info()
+    return {"peak_memory_bytes": torch.cuda.max_memory_allocated(), "gpu_memory_bytes": total - free}
+
+
+def forget_memory(device):
+    if device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
 
 
 def load(args):
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(args.model, torch_dtype=torch.bfloat16)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.bfloat16, local_files_only=True)
+    except TypeError:  # Before transformers 4.56 it had another name.
+        model = AutoModelForCausalLM.from_pretrained(args.model, torch_dtype=torch.bfloat16, local_files_only=True)
     return model.to(args.device).eval().requires_grad_(False)
 
 
@@ -64,7 +83,7 @@ def prefill(args):
     def work():
         model.lm_head(model.model(input_ids=ids, use_cache=True).last_hidden_state[:, -1])
 
-    return rates(args.tokens, timed(work, args.repeats, args.device)) | {"peak_memory_bytes": peak(args.device)}
+    return rates(args.tokens, timed(work, args.repeats, args.device)) | memory(args.device)
 
 
 def decode(args):
@@ -76,7 +95,7 @@ def decode(args):
         model.generate(ids, attention_mask=torch.ones_like(ids), min_new_tokens=args.tokens, max_new_tokens=args.tokens, do_sample=False,
                        pad_token_id=0)
 
-    return rates(args.tokens, timed(work, args.repeats, args.device)) | {"peak_memory_bytes": peak(args.device)}
+    return rates(args.tokens, timed(work, args.repeats, args.device)) | memory(args.device)
 
 
 class Ollm(torch.nn.Module):
@@ -115,8 +134,6 @@ class Ollm(torch.nn.Module):
 
 def train_step(args, hidden_of, embedding, head):
     """One OLLM step on the second half of a row of tokens, as `ollm bench train` does it."""
-    import torch.utils.checkpoint  # noqa: F401
-
     width = head.shape[1]
     latent = max(64, round(7 * width / 3 / 64) * 64)
     ollm = Ollm(width, 10, latent).to(args.device)
@@ -134,15 +151,17 @@ def train_step(args, hidden_of, embedding, head):
         torch.nn.utils.clip_grad_norm_(ollm.parameters(), 1.0)
         optimizer.step()
 
-    return rates(args.tokens, timed(work, args.repeats, args.device)) | {"peak_memory_bytes": peak(args.device)}
+    forget_memory(args.device)
+    return rates(args.tokens, timed(work, args.repeats, args.device)) | memory(args.device)
 
 
 def train(args):
     model = load(args)
     # The modules' own products in TF32, as everyone trains them.
-    torch.backends.cuda.matmul.allow_tf32 = True
-    result = train_step(args, lambda ids: model.model(input_ids=ids[None]).last_hidden_state[0], model.get_input_embeddings().weight, model.lm_head.weight)
-    hidden = model.model(input_ids=random_ids(model, args.tokens, args.device)).last_hidden_state[0].detach()
+    torch.set_float32_matmul_precision("high")
+    result = train_step(args, lambda ids: model.model(input_ids=ids[None], use_cache=False).last_hidden_state[0], model.get_input_embeddings().weight, model.lm_head.weight)
+    with torch.no_grad():
+        hidden = model.model(input_ids=random_ids(model, args.tokens, args.device), use_cache=False).last_hidden_state[0]
     result["cached_hidden_states"] = train_step(args, lambda ids: hidden, model.get_input_embeddings().weight, model.lm_head.weight)
     return result
 
@@ -150,8 +169,9 @@ def train(args):
 def gemm(args):
     config = json.loads((Path(args.model) / "config.json").read_text())
     d, f = config["hidden_size"], config["intermediate_size"]
-    kv = config["num_key_value_heads"] * d // config["num_attention_heads"]
-    shapes = {"qkv": (d + 2 * kv, d), "o": (d, d), "gate_up": (2 * f, d), "down": (d, f), "head": (config["vocab_size"], d)}
+    head_size = config.get("head_dim") or d // config["num_attention_heads"]
+    q, kv = config["num_attention_heads"] * head_size, config["num_key_value_heads"] * head_size
+    shapes = {"qkv": (q + 2 * kv, d), "o": (d, q), "gate_up": (2 * f, d), "down": (d, f), "head": (config["vocab_size"], d)}
     rows = []
     for name, (n, k) in shapes.items():
         for m in (1, 16, 256, 2048, 8192):
@@ -207,13 +227,13 @@ def parity(args):
     rows = []
     for name, model, shard in small_models():
         with tempfile.TemporaryDirectory() as folder:
-            model.save_pretrained(folder, max_shard_size=shard, safe_serialization=True)
+            model.save_pretrained(folder, max_shard_size=shard)  # safetensors is the default, and in transformers 5 all there is.
             with torch.no_grad():
                 expected = model(input_ids=torch.tensor([ids])).logits[0]
             for device in devices:
                 output = Path(folder) / f"{device}.safetensors"
                 run = subprocess.run([args.ollm, "forward", "--model", folder, "--tokens", ",".join(map(str, ids)), "--out", str(output), "--device", device],
-                                     capture_output=True, text=True)
+                                     capture_output=True, text=True, timeout=60)
                 row = {"model": name, "device": device}
                 if run.returncode != 0:
                     row["error"] = run.stderr.strip()[-300:]

@@ -35,8 +35,11 @@ internal static class BackboneLayout
     /// <summary>Product of the extents.</summary>
     public static long Elements(IEnumerable<long> shape) => shape.Aggregate(1L, (product, extent) => checked(product * extent));
 
-    /// <summary>Bytes of keys and values that <paramref name="tokens"/> positions take (f32).</summary>
+    /// <summary>Bytes of keys and values that <paramref name="tokens"/> positions take: f32 on the processor.</summary>
     public static long KvCacheBytes(ModelConfig c, long tokens) => 2L * c.Layers * c.KvHeads * c.HeadDim * sizeof(float) * tokens;
+
+    /// <summary>As <see cref="KvCacheBytes"/> on a GPU: bf16 for the head sizes that its attention is made for.</summary>
+    public static long CudaKvCacheBytes(ModelConfig c, long tokens) => KvCacheBytes(c, tokens) / (CacheView.IsBf16Head(c.HeadDim) ? 2 : 1);
 
     private static void AddLinear(List<(string, long[])> tensors, string name, long outputs, long inputs, bool bias)
     {

@@ -34,8 +34,8 @@ internal sealed class TrainBench : IDisposable
     /// <summary>Bytes of weights that a step reads at least.</summary>
     public double Bytes { get; }
 
-    /// <summary>One optimizer step.</summary>
-    public void Step() => _trainer.Step();
+    /// <summary>One optimizer step; a GPU may still be at it when this returns.</summary>
+    public void Step() => _trainer.Advance();
 
     /// <summary>Token ids from a counter: the same in every run, and in the peer scripts.</summary>
     public static int[] Ids(ModelConfig config, int count) => [.. Enumerable.Range(0, count).Select(i => Counter.Below(7, (ulong)i, config.VocabSize))];

@@ -17,19 +17,26 @@ public struct AdamWFactors
 public static class AdamW
 {
     private const string Contract = """
-        with g = gradient[i] * gradientScale:  m[i] = b1 m[i] + (1 - b1) g, v[i] = b2 v[i] + (1 - b2) g^2
+        with g = gradient[i] * gradientScale * numbers[14]:  m[i] = b1 m[i] + (1 - b1) g, v[i] = b2 v[i] + (1 - b2) g^2
         parameter[i] = shrink * parameter[i] - rate * m[i] / (root * sqrt(v[i]) + epsilon)        all [N] f32
+        numbers [15] f64 of StepControl: the clipping factor, and with numbers[13] set nothing changes; or empty, then the factor is 1
         grid ceil(N / group), group any one-dimensional
         bytes 28N, flops 14N
         """;
 
     [Kernel("AdamW", Contract)]
     public static void Step(
-        ArrayView<float> parameters, ArrayView<float> gradients, ArrayView<float> first, ArrayView<float> second, AdamWFactors factors, int count)
+        ArrayView<float> parameters, ArrayView<float> gradients, ArrayView<float> first, ArrayView<float> second, ArrayView<double> numbers, AdamWFactors factors, int count)
     {
         int i = Grid.GlobalIndex.X;
         if (i >= count) return;
-        float g = gradients[i] * factors.GradientScale;
+        float scale = factors.GradientScale;
+        if (numbers.Length != 0)
+        {
+            if (numbers[StepControl.FailedAt] != 0.0) return;
+            scale *= (float)numbers[StepControl.ScaleAt];
+        }
+        float g = gradients[i] * scale;
         float m = first[i] * factors.Beta1 + g * (1f - factors.Beta1);
         float v = second[i] * factors.Beta2 + g * g * (1f - factors.Beta2);
         first[i] = m;

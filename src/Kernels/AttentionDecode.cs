@@ -57,7 +57,7 @@ public static class AttentionDecode
         int item = Grid.IdxX * 4, first = items[item], rows = items[item + 1] * shape.Packed, past = items[item + 2], head = Grid.IdxY * shape.Packed;
         int length = past + items[item + 1], width = shape.KvHeads * size, warp = Group.IdxX / 32;
         int round = shape.Splits * Round, part = (length + round - 1) / round * Round, begin = Grid.IdxZ * part, end = XMath.Min(begin + part, length);
-        long cache = (long)items[item + 3] * width + head / (shape.Heads / shape.KvHeads) * size, elements = (long)(length - 1) * width + size;
+        long cache = (long)items[item + 3] * width + (Grid.IdxY * shape.GroupShare >> 16) * size, elements = (long)(length - 1) * width + size;
 
         for (int i = 0; i < size / 2; i++) sums[i] = 0f;
         for (int i = 0; i < 2; i++)
@@ -73,13 +73,13 @@ public static class AttentionDecode
 
         MemoryFence.DeviceLevel();
         Group.Barrier();
-        int place = Grid.IdxX * (shape.Heads / shape.Packed) + Grid.IdxY;
+        int place = Grid.IdxX * Grid.DimY + Grid.IdxY;
         if (Group.IdxX == 0) ticket[0] = Atomic.Add(ref tickets[place], 1);
         Group.Barrier();
         if (ticket[0] != shape.Splits - 1) return;
         MemoryFence.DeviceLevel();
         for (int row = warp; row < rows; row += Warps)
-            AttentionParts.Combine(partial, stats, output, (long)(first + row / shape.Packed) * shape.Heads + head + row % shape.Packed, shape.Splits, size);
+            AttentionParts.Combine(partial, stats, output, AttentionParts.Query(first, head, row, shape), shape.Splits, size);
         if (Group.IdxX == 0) tickets[place] = 0;
     }
 
@@ -93,11 +93,13 @@ public static class AttentionDecode
         int lane = Group.IdxX % 32, g = lane / 4, t = lane % 4;
         if (key >= end) return;
         LoadQueries(left, q, first, rows, head, g, t, shape, size);
-        int last0 = XMath.Min(past + g / shape.Packed, end - 1), last1 = XMath.Min(past + (g + 8) / shape.Packed, end - 1);
+        int last0 = XMath.Min(past + AttentionParts.Token(g, shape), end - 1), last1 = XMath.Min(past + AttentionParts.Token(g + 8, shape), end - 1);
         for (; key < end; key += Round)
         {
-            LoadKeys(right, keys, key + g, end, 8 * t, width, size);
             LoadValues(pairs, values, key + 2 * t, end, 8 * g, width, size);
+            LoadKeys(right, keys, key + g, end, 8 * t, width, size);
+            // No load may sink below: the assembler would have those of the values wait until the keys are there.
+            Warp.Barrier();
             for (int i = 0; i < 8; i++) scores[i] = 0f;
             for (int i = 0; i < size / 16; i++)
             {
@@ -131,20 +133,20 @@ public static class AttentionDecode
         }
     }
 
-    /// <summary>Rows g and g + 8 as left operands. Of 32 dimensions a lane has eight, two for each of its four pairs of k.</summary>
+    /// <summary>
+    /// Rows g and g + 8 as left operands; of 32 dimensions a lane has eight, two for each of its four pairs of k. Rows behind the last are
+    /// the first again, since a branch would make the loads wait for each other; nobody keeps what comes out.
+    /// </summary>
     private static void LoadQueries(ArrayView<uint> left, ArrayView<float> q, int first, int rows, int head, int g, int t, AttentionShape shape, int size)
     {
         float scale = shape.Scale * AttentionRows.Log2E;
         for (int half = 0; half < 2; half++)
         {
-            int row = g + 8 * half;
-            bool inside = row < rows;
-            if (!inside) row = 0;
-            ArrayView<float> from = q.SubView(((long)(first + row / shape.Packed) * shape.Heads + head + row % shape.Packed) * size, size);
+            int row = g + 8 * half < rows ? g + 8 * half : 0;
+            ArrayView<float> from = q.SubView(AttentionParts.Query(first, head, row, shape) * size + 8 * t, size - 8 * t);
             for (int i = 0; i < size / 32; i++)
             {
-                Word4 words = new(0u, 0u, 0u, 0u);
-                if (inside) words = AttentionRows.Rounded(Vector16.LoadFloat4(from, 32 * i + 8 * t), Vector16.LoadFloat4(from, 32 * i + 8 * t + 4), scale);
+                Word4 words = AttentionRows.Rounded(Vector16.LoadFloat4(from, 32 * i), Vector16.LoadFloat4(from, 32 * i + 4), scale);
                 left[8 * i + half] = words.X;
                 left[8 * i + 2 + half] = words.Y;
                 left[8 * i + 4 + half] = words.Z;
@@ -169,7 +171,7 @@ public static class AttentionDecode
         for (int n = 0; n < 4; n++)
         {
             ArrayView<Bf16> from = values.SubView((long)XMath.Min(key + n / 2 * 8 + n % 2, end - 1) * width, size);
-            for (int i = 0; i < size / 64; i++) Put(pairs, 16 * i + 4 * n, Vector16.LoadWordsOnce(from, 64 * i + column));
+            for (int i = 0; i < size / 64; i++) Put(pairs, 16 * i + 4 * n, Vector16.LoadWords(from, 64 * i + column));
         }
     }
 
@@ -233,7 +235,7 @@ public static class AttentionDecode
                 total += weight * totals[w * Rows + row];
                 sum = AttentionParts.Add(sum, weight, Vector16.LoadFloat4(pieces, (w * rows + row) * (size + Spare) + column));
             }
-            long query = (long)(first + row / shape.Packed) * shape.Heads + head + row % shape.Packed;
+            long query = AttentionParts.Query(first, head, row, shape);
             if (shape.Splits == 1)
             {
                 if (stores) Vector16.StoreFloat4(output.SubView(query * size, size), column, AttentionParts.Add(new(0f, 0f, 0f, 0f), 1f / total, sum));

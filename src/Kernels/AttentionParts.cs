@@ -35,6 +35,16 @@ internal static class AttentionParts
         if (4 * lane < size) Vector16.StoreFloat4(output.SubView(query * size, size), column, Add(new(0f, 0f, 0f, 0f), scale, sum));
     }
 
+    /// <summary>Which query of a block a row belongs to: row / packed.</summary>
+    public static int Token(int row, AttentionShape shape) => row * shape.PackedShare >> 16;
+
+    /// <summary>Query and head of a block's row, counted over [T, H]; the first query, and the first head of those taken together.</summary>
+    public static long Query(int first, int head, int row, AttentionShape shape)
+    {
+        int token = Token(row, shape);
+        return (long)(first + token) * shape.Heads + head + row - token * shape.Packed;
+    }
+
     public static Float4 Add(Float4 sum, float weight, Float4 x) => new(sum.X + weight * x.X, sum.Y + weight * x.Y, sum.Z + weight * x.Z, sum.W + weight * x.W);
 }
 #endif

@@ -14,6 +14,20 @@ public struct AttentionShape
 
     /// <summary>Factor on the scores: 1 / sqrt(Dh).</summary>
     public float Scale;
+
+    /// <summary>What replaces divisions of small numbers (<see cref="Share"/>): by Packed, and by the parts of a group of H / Hkv heads.</summary>
+    public int PackedShare, GroupShare;
+
+    /// <summary>65536 / divisor, so that n / divisor is n * share / 65536 for n * divisor below 65536.</summary>
+    public static int Share(int divisor) => 65536 / divisor + 1;
+
+    /// <summary>The same with so many heads taken together.</summary>
+    public readonly AttentionShape WithPacked(int packed)
+    {
+        AttentionShape shape = this;
+        (shape.Packed, shape.PackedShare, shape.GroupShare) = (packed, Share(packed), Share(Heads / KvHeads / packed));
+        return shape;
+    }
 }
 
 /// <summary>Causal attention with grouped queries, plainly: version 1.</summary>

@@ -104,20 +104,21 @@ public static class AttentionTensor
         Store(output, items, lowerSums, total[2], total[3], 16, lane, shape, size);
     }
 
-    /// <summary>The block's queries, rounded; scaled so that exponentials are powers of two. Zeros behind the last.</summary>
+    /// <summary>
+    /// The block's queries, rounded; scaled so that exponentials are powers of two. Behind the last it is read again, since a branch would make
+    /// the loads wait for each other; nobody keeps what comes out.
+    /// </summary>
     private static void LoadQueries(ArrayView<Bf16> shared, ArrayView<float> q, int first, int rows, int head, AttentionShape shape, int size)
     {
         float scale = shape.Scale * AttentionRows.Log2E;
-        int pieces = size / 8, column = Group.IdxX % pieces * 8;
-        for (int row = Group.IdxX / pieces; row < Queries; row += Threads / pieces)
+        int pieces = size / 8, own = Group.IdxX / pieces, column = Group.IdxX % pieces * 8, step = Threads / pieces;
+        ArrayView<Bf16> target = shared.SubView(own * (size + Spare) + column, (Queries - step) * (size + Spare) + 8);
+        for (int part = 0; part < Queries / step; part++)
         {
-            Word4 words = new(0u, 0u, 0u, 0u);
-            if (row < rows)
-            {
-                ArrayView<float> from = q.SubView(((long)(first + row) * shape.Heads + head) * size + column, 8);
-                words = AttentionRows.Rounded(Vector16.LoadFloat4(from, 0), Vector16.LoadFloat4(from, 4), scale);
-            }
-            Vector16.StoreWords(shared, row * (size + Spare) + column, words);
+            int row = XMath.Min(own + part * step, rows - 1);
+            ArrayView<float> from = q.SubView(((long)(first + row) * shape.Heads + head) * size + column, 8);
+            Word4 words = AttentionRows.Rounded(Vector16.LoadFloat4(from, 0), Vector16.LoadFloat4(from, 4), scale);
+            Vector16.StoreWords(target, part * step * (size + Spare), words);
         }
     }
 

@@ -10,7 +10,7 @@ public static class HeadLoss
     private const string ChunkContract = """
         for the logits l[n,v], v in [first, first + C):  m' = max(m, max_v l), shrink = exp(m - m'), s = s * shrink + sum_v exp(l - m'), l[n,v] <- exp(l - m')
         also best[n] = first v of the largest logit so far, target[n] = l[n, targets[n]] when it is in the chunk; first = 0 begins anew
-        l [N,C] f32 in place (version 2: the exponentials go to weights [N,C] bf16, for the tensor cores), targets, best [N] i32
+        l [N,C] f32 in place, targets, best [N] i32
         state [4,N] f32: maximum, sum, target's logit, shrink
         grid N, group whole warps, one-dimensional
         bytes 16NC, flops 6NC
@@ -23,18 +23,8 @@ public static class HeadLoss
         bytes 12ND, flops 2ND
         """;
 
-    [Kernel("HeadLossChunk", ChunkContract, Version = 1)]
-    public static void Chunk(ArrayView<float> logits, ArrayView<int> targets, ArrayView<float> state, ArrayView<int> best, int rows, int first, int count) =>
-        Run(logits, logits.Cast<ushort>(), targets, state, best, rows, first, count, false);
-
-    [Kernel("HeadLossChunk", ChunkContract, Version = 2)]
-    public static void ChunkRounded(
-        ArrayView<float> logits, ArrayView<ushort> weights, ArrayView<int> targets, ArrayView<float> state, ArrayView<int> best, int rows, int first, int count) =>
-        Run(logits, weights, targets, state, best, rows, first, count, true);
-
-    private static void Run(
-        ArrayView<float> logits, ArrayView<ushort> weights, ArrayView<int> targets, ArrayView<float> state, ArrayView<int> best,
-        int rows, int first, int count, bool rounded)
+    [Kernel("HeadLossChunk", ChunkContract)]
+    public static void Chunk(ArrayView<float> logits, ArrayView<int> targets, ArrayView<float> state, ArrayView<int> best, int rows, int first, int count)
     {
         int n = Grid.IdxX, width = Group.DimX;
         long row = (long)n * count;
@@ -57,8 +47,7 @@ public static class HeadLoss
         for (int v = Group.IdxX; v < count; v += width)
         {
             float weight = XMath.Exp(logits[row + v] - max);
-            if (rounded) weights[row + v] = Weights16.RoundToBf16(weight);
-            else logits[row + v] = weight;
+            logits[row + v] = weight;
             sum += weight;
         }
         sum = GroupReduce.SumAll(sum);

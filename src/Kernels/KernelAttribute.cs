@@ -11,4 +11,10 @@ public sealed class KernelAttribute(string operation, string contract) : Attribu
 
     /// <summary>Versions of one operation are numbered from 1, later is faster; 0 where there is only one.</summary>
     public int Version { get; init; }
+
+    /// <summary>Threads of a group where the contract has no plain number for them; 0 where it has, or where any will do.</summary>
+    public int Threads { get; init; }
+
+    /// <summary>Bytes of dynamic shared memory where the contract has no plain number for them.</summary>
+    public int DynamicShared { get; init; }
 }

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Reflection;
+using System.Text.RegularExpressions;
 
 namespace OllmNative.Kernels;
 
@@ -8,7 +10,40 @@ namespace OllmNative.Kernels;
 /// <param name="Version">Its version; 0 where there is only one.</param>
 /// <param name="Contract">Equation with shapes, grid and group, preconditions, bytes and flops.</param>
 /// <param name="Method">The static method.</param>
-public sealed record KernelDescription(string Name, string Operation, int Version, string Contract, MethodInfo Method);
+public sealed partial record KernelDescription(string Name, string Operation, int Version, string Contract, MethodInfo Method)
+{
+    /// <summary>Threads of a group that the contract asks for; null where any number will do.</summary>
+    public int? Threads
+    {
+        get
+        {
+            if (Attribute.Threads > 0) return Attribute.Threads;
+            Match group = GroupSize().Match(Contract);
+            return group.Success ? Number(group.Groups[1]) * (group.Groups[2].Success ? Number(group.Groups[2]) : 1) : null;
+        }
+    }
+
+    /// <summary>Bytes of dynamic shared memory that the contract asks for.</summary>
+    public int DynamicShared
+    {
+        get
+        {
+            if (Attribute.DynamicShared > 0) return Attribute.DynamicShared;
+            Match bytes = Dynamic().Match(Contract);
+            return bytes.Success ? Number(bytes.Groups[1]) * (bytes.Groups[2].Value == "KB" ? 1024 : 1) : 0;
+        }
+    }
+
+    private KernelAttribute Attribute => Method.GetCustomAttribute<KernelAttribute>()!;
+
+    private static int Number(Capture group) => int.Parse(group.ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture);
+
+    [GeneratedRegex(@"\bgroup (\d+)\b(?: x (\d+))?")]
+    private static partial Regex GroupSize();
+
+    [GeneratedRegex(@"(?<![\d.] )\b(\d+) (bytes|KB) of dynamic shared memory")]
+    private static partial Regex Dynamic();
+}
 
 /// <summary>All kernels, by name.</summary>
 public static class KernelCatalog

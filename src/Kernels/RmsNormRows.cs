@@ -12,6 +12,12 @@ public static class RmsNormRows
         bytes 12TD, flops 4TD
         """;
 
+    private const string RoundedContract = """
+        output[t,d] = gain[d] * input[t,d] / sqrt(mean_d(input[t,d]^2) + epsilon), rounded to bf16        input [T,D] f32, gain [D] f32
+        grid T, group whole warps, one-dimensional
+        bytes 10TD, flops 4TD
+        """;
+
     private const string InverseContract = """
         inverse[t] = 1 / sqrt(mean_d(input[t,d]^2) + epsilon)        input [T,D] f32, inverse [T] f32
         grid T, group whole warps, one-dimensional
@@ -31,6 +37,14 @@ public static class RmsNormRows
         long row = (long)Grid.IdxX * width, target = (long)Grid.IdxX * stride;
         float scale = InverseOf(input, row, width, epsilon);
         for (int d = Group.IdxX; d < width; d += Group.DimX) output[target + d] = gain[d] * (input[row + d] * scale);
+    }
+
+    [Kernel("RmsNormRounded", RoundedContract)]
+    public static void Rounded(ArrayView<float> input, ArrayView<float> gain, ArrayView<ushort> output, int width, float epsilon)
+    {
+        long row = (long)Grid.IdxX * width;
+        float scale = InverseOf(input, row, width, epsilon);
+        for (int d = Group.IdxX; d < width; d += Group.DimX) output[row + d] = Weights16.RoundToBf16(gain[d] * (input[row + d] * scale));
     }
 
     [Kernel("RmsNormInverse", InverseContract)]

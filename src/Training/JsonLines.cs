@@ -80,6 +80,25 @@ public sealed class JsonLines : IDisposable
         }
     }
 
+    /// <summary>Opens the lines of a run; when it is at its first step, those of an earlier run in the folder go.</summary>
+    /// <exception cref="OllmException">The file cannot be written.</exception>
+    public static JsonLines OfRun(string path, int stepsDone)
+    {
+        if (stepsDone == 0) CutTo(path, 0);
+        return new JsonLines(path);
+    }
+
+    /// <summary>Cuts the lines of a run back to what its checkpoint knows of them.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="length">Bytes when the checkpoint was written.</param>
+    /// <param name="warn">Takes a line when some are missing.</param>
+    /// <exception cref="OllmException">The file cannot be written.</exception>
+    public static void CutToCheckpoint(string path, long length, Action<string>? warn)
+    {
+        long there = CutTo(path, length);
+        if (there < length) warn?.Invoke($"warning: {path} has {there} bytes, the checkpoint knows {length}: lines of earlier steps are missing");
+    }
+
     private void Guard(Action write)
     {
         try

@@ -34,7 +34,7 @@ public sealed class CudaKernelTests
     public void MatMulWgmma_BeforeHopper_IsRefusedByName()
     {
         using var ampere = new PtxGpu(new PtxDriver { ComputeMajor = 8 });
-        var error = Assert.ThrowsAny<Exception>(() => KernelTrials.All.Single(plan => plan.NeedsHopper).On(ampere.Accelerator, new TrialSize(1, 2, 8), 1));
+        var error = Assert.ThrowsAny<Exception>(() => KernelTrials.All.First(plan => plan.NeedsHopper).On(ampere.Accelerator, new TrialSize(1, 2, 8), 1));
         Assert.Contains("sm_90", error.Message, StringComparison.Ordinal);
         Assert.All(KernelTrials.All, plan => Assert.Equal(!plan.NeedsHopper, plan.RunsOn(ampere.Accelerator)));
     }

@@ -11,48 +11,6 @@ public sealed class HopperTests(EmulatorFixture emulator) : IClassFixture<Emulat
 {
     private static readonly KernelCompileOptions Hopper = new() { Target = PtxTarget.Sm90a, MaxThreads = 384 };
 
-    [Theory]
-    [InlineData(1, 2, 8)]
-    [InlineData(130, 36, 72)]
-    [InlineData(64, 130, 400)]
-    public void MatMulWgmma_OddSizes_IsTheProductOfTheRoundedInputs(int rows, int columns, int depth)
-    {
-        Bf16[] a = [.. PtxRun.Random(1, rows * depth).Select(Bf16.FromFloat)], b = [.. PtxRun.Random(2, columns * depth).Select(Bf16.FromFloat)];
-        var expected = new double[rows * columns];
-        for (int m = 0; m < rows; m++)
-            for (int n = 0; n < columns; n++)
-                expected[m * columns + n] = Enumerable.Range(0, depth).Sum(k => (double)(float)a[m * depth + k] * (float)b[n * depth + k]);
-        KernelConfig config = MatMulWgmma.Config(rows, columns);
-
-        using var left = emulator.Buffer(a);
-        using var right = emulator.Buffer(b);
-        using var result = emulator.Zeros<float>(rows * columns);
-        emulator.Accelerator.LoadStreamKernel<TensorMap, TensorMap, ArrayView<float>, int, int, int>(MatMulWgmma.Forward)(
-            config, MatMulWgmma.Map(left.View, rows, depth), MatMulWgmma.Map(right.View, columns, depth), result.View, rows, columns, depth);
-        EmulatorFixture.AssertClose(expected, result.GetAsArray1D(), 1e-5);
-
-        float[] c = new float[rows * columns];
-        CompiledKernel kernel = KernelCompiler.Compile(((Delegate)MatMulWgmma.Forward).Method, Hopper);
-        PtxRun.Launch(kernel, new(config.GridDim.X, config.GridDim.Y), new(384), config.SharedMemoryConfig.ArraySize,
-            [new PtxRun.TensorMapOf(a, depth, rows, 64, 128, 2, 3), new PtxRun.TensorMapOf(b, depth, columns, 64, 128, 2, 3), c, rows, columns, depth]);
-        PtxRun.AssertClose(expected, c, 1e-5);
-    }
-
-    [Fact]
-    public void MatMulWgmma_Sums_StayInTheRegistersOfTheProducts()
-    {
-        string ptx = KernelCompiler.Compile(((Delegate)MatMulWgmma.Forward).Method, Hopper).Ptx;
-        Assert.DoesNotContain(".local", ptx, StringComparison.Ordinal);
-        string[] lines = ptx.Split('\n');
-        int[] products = [.. Enumerable.Range(0, lines.Length).Where(i => lines[i].Contains("wgmma.mma_async", StringComparison.Ordinal))];
-        Assert.Equal(4, products.Length);
-        // The same 64 registers in all four, and no copy of one between them.
-        Assert.Single(products.Select(i => lines[i][lines[i].IndexOf('{', StringComparison.Ordinal)..lines[i].IndexOf('}', StringComparison.Ordinal)]).Distinct());
-        Assert.DoesNotContain(lines[products[0]..products[^1]], line => line.Contains("mov.f32", StringComparison.Ordinal));
-        Assert.Contains(".param .align 64 .b8 MatMulWgmma_Forward_p0[128]", ptx, StringComparison.Ordinal);
-        Assert.Contains(".minnctapersm 1", ptx, StringComparison.Ordinal);
-    }
-
     private static void EarlyRead(ArrayView<Bf16> input, ArrayView<float> output)
     {
         ArrayView<Bf16> tile = SharedMemory.GetDynamic<Bf16>();

@@ -217,6 +217,82 @@ public sealed class LoopPassTests
         Assert.False(InductionPointers.Run(_kernel));
     }
 
+    [Fact]
+    public void Addresses_SumOfSeveralParts_IsSortedByLoopAndConstant()
+    {
+        (Block body, Value index) = Loop();
+        Value sum = Put(body, Op.Add, IrType.I32, Put(body, Op.Add, IrType.I32, index, _x), _kernel.Int(3));
+        Value address = Put(body, Op.PtrAdd, IrType.Ptr, _out, Put(body, Op.MulWide, IrType.I64, sum, _kernel.Int(4)));
+        address.Space = AddressSpace.Global;
+        Store(body, index, address, 0);
+        Check("""
+            b0:
+              jump b1
+            b1:
+              %0 = phi i32 b0: 0, b2: %1
+              %2 = compare.lt i1 %0, n
+              branch %2, b2, b3
+            b2:
+              %1 = add i32 %0, 1
+              %3 = add i32 %0, x
+              %4 = add i32 %3, 3
+              %5 = mulwide i64 %4, 4
+              %6 = ptradd ptr out, %5
+              store.global.i32 %6, %0
+              jump b1
+            b3:
+              return
+            """, kernel => Addresses.Run(kernel) && DeadCode.Run(kernel), """
+            b0:
+              jump b1
+            b1:
+              %0 = phi i32 b0: 0, b2: %1
+              %2 = compare.lt i1 %0, n
+              branch %2, b2, b3
+            b2:
+              %1 = add i32 %0, 1
+              %3 = mulwide i64 x, 4
+              %4 = ptradd ptr out, %3
+              %5 = mulwide i64 %0, 4
+              %6 = ptradd ptr %4, %5
+              store.global.i32 %6, %0 + 12
+              jump b1
+            b3:
+              return
+            """);
+    }
+
+    [Fact]
+    public void Addresses_MaskedIndex_IsNotTakenApart()
+    {
+        (Block body, Value index) = Loop();
+        Value masked = Put(body, Op.And, IrType.I32, Put(body, Op.Add, IrType.I32, index, _kernel.Int(3)), _kernel.Int(7));
+        Value address = Put(body, Op.PtrAdd, IrType.Ptr, _out, Put(body, Op.MulWide, IrType.I64, masked, _kernel.Int(4)));
+        Store(body, index, address, 0);
+        Assert.False(Addresses.Run(_kernel));
+    }
+
+    [Fact]
+    public void PartialUnrolling_LoopThatReads_FetchesFourRoundsAtOnce()
+    {
+        (Block body, Value index) = Loop();
+        Load(body, Put(body, Op.PtrAdd, IrType.Ptr, _in, Put(body, Op.MulWide, IrType.I64, index, _kernel.Int(4))), 0);
+        Assert.True(PartialUnrolling.Run(_kernel));
+        ControlFlow.Analyse(_kernel);
+        int[] loads = [.. OllmNative.Runtime.Compiler.Passes.Loop.Find(_kernel).Select(loop => loop.Blocks.Sum(block => block.Body.Count(value => value.Op == Op.Load)))];
+        Assert.Equal([1, 4], loads.Order());
+        Assert.Contains("add i64 %0, -3", Text(), StringComparison.Ordinal); // n - 3, beyond 32 bits
+    }
+
+    [Fact]
+    public void PartialUnrolling_LoopThatWrites_IsLeftAlone()
+    {
+        (Block body, Value index) = Loop();
+        Store(body, Load(body, _in, 0), _out, 0);
+        Put(body, Op.Add, IrType.I32, index, _x);
+        Assert.False(PartialUnrolling.Run(_kernel));
+    }
+
     /// <summary>for (i = 0; i &lt; n; i++) around an empty body.</summary>
     private (Block Body, Value Index) Loop()
     {

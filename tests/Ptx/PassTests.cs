@@ -274,6 +274,95 @@ public sealed class PassTests
     }
 
     /// <summary>for (i = 0; i &lt; limit; i++) around an empty body.</summary>
+    [Fact]
+    public void Selections_BranchAroundAnAddition_BecomesAChoice()
+    {
+        Block before = _kernel.NewBlock(), side = _kernel.NewBlock(), join = _kernel.NewBlock();
+        before.BranchTo(Compare(before, CompareKind.Lt, _x, _y), side, join);
+        Value more = Put(side, Op.Add, IrType.I32, _x, _kernel.Int(1));
+        side.JumpTo(join);
+        Store(join, Phi(join, IrType.I32, (side, more), (before, _x)), 0);
+        Check("""
+            b0:
+              %0 = compare.lt i1 x, y
+              branch %0, b1, b2
+            b1:
+              %1 = add i32 x, 1
+              jump b2
+            b2:
+              %2 = phi i32 b1: %1, b0: x
+              store.global.i32 out, %2
+              return
+            """, () => Selections.Run(_kernel) && Branches.Run(_kernel), """
+            b0:
+              %0 = compare.lt i1 x, y
+              %1 = add i32 x, 1
+              %2 = select i32 %0, %1, x
+              store.global.i32 out, %2
+              return
+            """);
+    }
+
+    [Fact]
+    public void Selections_BranchAroundALoad_StaysABranch()
+    {
+        Block before = _kernel.NewBlock(), side = _kernel.NewBlock(), join = _kernel.NewBlock();
+        before.BranchTo(Compare(before, CompareKind.Lt, _x, _y), side, join);
+        Value load = Put(side, Op.Load, IrType.I32, _out);
+        load.Sub = (int)IrType.I32;
+        side.JumpTo(join);
+        Store(join, Phi(join, IrType.I32, (side, load), (before, _x)), 0);
+        Assert.False(Selections.Run(_kernel));
+    }
+
+    [Fact]
+    public void Remainders_OfAnUnknownDivisor_TakeTheQuotient()
+    {
+        Block b = _kernel.NewBlock();
+        Store(b, Put(b, Op.Rem, IrType.I32, _x, _y), 0);
+        Store(b, Put(b, Op.Div, IrType.I32, _x, _y), 4);
+        Check("""
+            b0:
+              %0 = rem i32 x, y
+              store.global.i32 out, %0
+              %1 = div i32 x, y
+              store.global.i32 out, %1 + 4
+              return
+            """, () => Analysed(Remainders.Run) && CommonSubexpressions.Run(_kernel), """
+            b0:
+              %0 = div i32 x, y
+              %1 = mul i32 %0, y
+              %2 = sub i32 x, %1
+              store.global.i32 out, %2
+              store.global.i32 out, %0 + 4
+              return
+            """);
+    }
+
+    [Fact]
+    public void Unrolling_LoopWithTwoWaysBack_IsWrittenOut()
+    {
+        Block entry = _kernel.NewBlock(), header = _kernel.NewBlock(), body = _kernel.NewBlock(), side = _kernel.NewBlock(), exit = _kernel.NewBlock();
+        entry.JumpTo(header);
+        Value index = Phi(header, IrType.I32, (entry, _kernel.Int(0)), (body, null), (side, null));
+        header.BranchTo(Compare(header, CompareKind.Lt, index, _kernel.Int(2)), body, exit);
+        Value next = Put(body, Op.Add, IrType.I32, index, _kernel.Int(1));
+        (index.Args[1], index.Args[2]) = (next, next);
+        body.BranchTo(Compare(body, CompareKind.Lt, _x, _y), side, header);
+        Store(side, index, 0);
+        side.JumpTo(header);
+        Assert.True(Unrolling.Run(_kernel));
+        ControlFlow.Analyse(_kernel);
+        Assert.Empty(OllmNative.Runtime.Compiler.Passes.Loop.Find(_kernel));
+        Assert.Equal(2, _kernel.Blocks.Sum(block => block.Body.Count(value => value.Op == Op.Store)));
+    }
+
+    private bool Analysed(Func<KernelIr, bool> pass)
+    {
+        ControlFlow.Analyse(_kernel);
+        return pass(_kernel);
+    }
+
     private (Block Header, Block Body, Block Exit, Value Index) Loop(Value limit)
     {
         Block entry = _kernel.NewBlock(), header = _kernel.NewBlock(), body = _kernel.NewBlock(), exit = _kernel.NewBlock();

@@ -96,6 +96,8 @@ internal sealed partial class PtxDecoder
 
     private static ulong D(double value) => BitConverter.DoubleToUInt64Bits(value);
 
+    private static float Flushed(float value) => float.IsSubnormal(value) ? MathF.CopySign(0, value) : value;
+
     private static Func<ulong, ulong, ulong, ulong>? Floats(string op) => op switch
     {
         "mov.f32" => (a, _, _) => a,
@@ -112,8 +114,9 @@ internal sealed partial class PtxDecoder
         "max.f32" => (a, b, _) => F(float.MaxNumber(F(a), F(b))),
         "sqrt.rn.f32" => (a, _, _) => F(MathF.Sqrt(F(a))),
         "rsqrt.approx.f32" => (a, _, _) => F((float)(1 / Math.Sqrt(F(a)))),
+        "rcp.rn.f32" => (a, _, _) => F(1 / F(a)),
         "rcp.approx.f32" => (a, _, _) => F(1 / F(a)),
-        "ex2.approx.ftz.f32" => (a, _, _) => F((float)Math.Pow(2, F(a)) is var power && power < 1.17549435e-38f ? 0f : power),
+        "ex2.approx.ftz.f32" => (a, _, _) => F(Flushed((float)Math.Pow(2, Flushed(F(a))))),
         "ex2.approx.f32" => (a, _, _) => F((float)Math.Pow(2, F(a))),
         "sin.approx.f32" => (a, _, _) => F((float)Math.Sin(F(a))),
         "cos.approx.f32" => (a, _, _) => F((float)Math.Cos(F(a))),

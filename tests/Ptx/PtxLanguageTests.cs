@@ -57,6 +57,39 @@ public sealed class PtxLanguageTests
         }
     }
 
+    private static void Sums(ArrayView<int> values, ArrayView<int> sums, int first, int end, int step)
+    {
+        int below = 0, upTo = 0;
+        for (int i = first; i < end; i += step) below = below * 3 + values[i & 31];
+        for (int i = first; i <= end && i < int.MaxValue; i += step) upTo = upTo * 5 + values[i & 31];
+        for (int i = first; i <= end; i += 7) upTo += values[i & 31] ^ upTo;
+        (sums[0], sums[1]) = (below, upTo);
+    }
+
+    // Ends near the limits of int, few rounds and many: the loop of several rounds at once must not begin where the last ones are not due.
+    [Theory]
+    [InlineData(0, 0, 1)]
+    [InlineData(0, 3, 1)]
+    [InlineData(0, 4, 1)]
+    [InlineData(5, 42, 1)]
+    [InlineData(5, 42, 9)]
+    [InlineData(0, 100, int.MaxValue / 2)]
+    [InlineData(10, -100, 3)]
+    [InlineData(10, int.MinValue, -3)]
+    [InlineData(int.MinValue, int.MinValue + 9, 2)]
+    [InlineData(int.MaxValue - 30, int.MaxValue - 10, 2)]
+    public void Loops_ThatOnlyRead_SumWhatIsDue(int first, int end, int step)
+    {
+        int[] values = [.. Enumerable.Range(1, 32)], sums = new int[2], expected = new int[2];
+        int below = 0, upTo = 0;
+        for (int i = first; i < end; i += step) below = below * 3 + values[i & 31];
+        for (int i = first; i <= end && i < int.MaxValue; i += step) upTo = upTo * 5 + values[i & 31];
+        for (int i = first; i <= end; i += 7) upTo += values[i & 31] ^ upTo;
+        (expected[0], expected[1]) = (below, upTo);
+        PtxRun.Launch(Sums, new(1), new(1), values, sums, first, end, step);
+        Assert.Equal(expected, sums);
+    }
+
     private static void Atomics(ArrayView<int> ints, ArrayView<uint> words, ArrayView<float> floats)
     {
         int i = Grid.GlobalIndex.X;

@@ -163,6 +163,6 @@ internal sealed partial class PtxModule
     private static partial Regex VariableLine();
     [GeneratedRegex(@"^\.extern \.shared \.align 1024 \.b8 (\w+)\[\];$")]
     private static partial Regex Extern();
-    [GeneratedRegex(@"^\[(%?\w+)([+-]\d+)?\]$")]
+    [GeneratedRegex(@"^\[(%?\w+)(?:\+(-?\d+))?\]$")]
     private static partial Regex AddressText();
 }

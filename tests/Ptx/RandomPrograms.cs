@@ -65,17 +65,17 @@ internal sealed class RandomPrograms
     }
 
     /// <summary>An assembly with programs 0 to count - 1: methods F{i} and kernels K{i} of the type Programs.</summary>
-    public static Type Build(int seed, int count)
+    public static Type Build(int seed, int count) => Build("RandomPrograms", type =>
     {
-        var assembly = new PersistedAssemblyBuilder(new AssemblyName("RandomPrograms"), typeof(object).Assembly);
-        TypeBuilder type = assembly.DefineDynamicModule("RandomPrograms").DefineType("Programs", TypeAttributes.Public | TypeAttributes.Abstract | TypeAttributes.Sealed);
-        for (int i = 0; i < count; i++)
-        {
-            MethodBuilder function = type.DefineMethod($"F{i}", MethodAttributes.Public | MethodAttributes.Static, typeof(float),
-                [typeof(int), typeof(int), typeof(float), typeof(float), typeof(int).MakeByRefType(), typeof(ArrayView<int>)]);
-            new RandomPrograms(new Random(seed * 100_003 + i), function.GetILGenerator()).Function();
-            Kernel(type, i, function);
-        }
+        for (int i = 0; i < count; i++) Kernel(type, i, Function(type, seed, i));
+    });
+
+    /// <summary>An assembly whose type Programs has what <paramref name="fill"/> defines.</summary>
+    public static Type Build(string name, Action<TypeBuilder> fill)
+    {
+        var assembly = new PersistedAssemblyBuilder(new AssemblyName(name), typeof(object).Assembly);
+        TypeBuilder type = assembly.DefineDynamicModule(name).DefineType("Programs", TypeAttributes.Public | TypeAttributes.Abstract | TypeAttributes.Sealed);
+        fill(type);
         type.CreateType();
         using var stream = new MemoryStream();
         assembly.Save(stream);
@@ -83,14 +83,29 @@ internal sealed class RandomPrograms
         return new AssemblyLoadContext(null).LoadFromStream(stream).GetType("Programs")!;
     }
 
+    /// <summary>The function F{index} of a seed.</summary>
+    public static MethodBuilder Function(TypeBuilder type, int seed, int index)
+    {
+        MethodBuilder function = type.DefineMethod($"F{index}", MethodAttributes.Public | MethodAttributes.Static, typeof(float),
+            [typeof(int), typeof(int), typeof(float), typeof(float), typeof(int).MakeByRefType(), typeof(ArrayView<int>)]);
+        new RandomPrograms(new Random(seed * 100_003 + index), function.GetILGenerator()).Function();
+        return function;
+    }
+
+    /// <summary>A kernel of integers, floats, a number and cells, whose body is still to be written.</summary>
+    public static MethodBuilder KernelMethod(TypeBuilder type, string name)
+    {
+        MethodBuilder kernel = type.DefineMethod(name, MethodAttributes.Public | MethodAttributes.Static, typeof(void),
+            [typeof(ArrayView<int>), typeof(ArrayView<float>), typeof(int), typeof(ArrayView<int>)]);
+        string[] names = ["ints", "floats", "n", "cells"];
+        for (int p = 0; p < names.Length; p++) kernel.DefineParameter(p + 1, ParameterAttributes.None, names[p]);
+        return kernel;
+    }
+
     /// <summary>floats[i] = F(ints[i], ints[i + n], floats[i], floats[i + n], ref ints[i], cells.SubView(8 i, 8)) with i the thread.</summary>
     private static void Kernel(TypeBuilder type, int index, MethodBuilder function)
     {
-        MethodBuilder kernel = type.DefineMethod($"K{index}", MethodAttributes.Public | MethodAttributes.Static, typeof(void),
-            [typeof(ArrayView<int>), typeof(ArrayView<float>), typeof(int), typeof(ArrayView<int>)]);
-        string[] names = ["ints", "floats", "n", "cells"];
-        for (int p = 0; p < 4; p++) kernel.DefineParameter(p + 1, ParameterAttributes.None, names[p]);
-        ILGenerator il = kernel.GetILGenerator();
+        ILGenerator il = KernelMethod(type, $"K{index}").GetILGenerator();
         MethodInfo ints = typeof(ArrayView<int>).GetMethod("get_Item", [typeof(int)])!, floats = typeof(ArrayView<float>).GetMethod("get_Item", [typeof(int)])!;
         LocalBuilder thread = il.DeclareLocal(typeof(int));
         il.Emit(OpCodes.Call, typeof(Group).GetProperty("IdxX")!.GetMethod!);

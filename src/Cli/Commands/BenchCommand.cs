@@ -33,11 +33,14 @@ internal static class BenchCommand
 
     private delegate Work Setup(ModelSession session, int tokens, ParseResult parsed);
 
-    /// <summary>One repetition, and what it needs until the last one is done.</summary>
-    private sealed record Work(Func<Cost> Run, IDisposable Owned);
+    /// <summary>What is done <paramref name="Rounds"/> times in one repetition, and what it needs until the last one is done.</summary>
+    private sealed record Work(Func<Cost> Run, IDisposable Owned, int Rounds = 1);
 
-    /// <summary>Arithmetic and memory traffic of one repetition over N tokens.</summary>
+    /// <summary>Arithmetic and memory traffic of one round over N tokens.</summary>
     private readonly record struct Cost(double Flops, double Bytes);
+
+    /// <summary>Training steps in one repetition where the host runs ahead of them.</summary>
+    private const int StepsAhead = 4;
 
     private static Command Part(Output ui, string name, string description, int defaultTokens, Setup setup)
     {
@@ -50,7 +53,7 @@ internal static class BenchCommand
         command.SetAction(parsed =>
         {
             using ModelSession session = model.Open(parsed);
-            int n = parsed.GetValue(tokens), count = parsed.GetValue(repeats), threads = (session.Device is ProfiledDevice profiled ? profiled.Inner : session.Device) is CpuDevice cpu ? cpu.Threads : 1;
+            int n = parsed.GetValue(tokens), count = parsed.GetValue(repeats), threads = Plain(session.Device) is CpuDevice cpu ? cpu.Threads : 1;
             if (n >= session.Config.MaxPositions) throw new OllmException($"--tokens {n}: expected fewer than the model's context of {session.Config.MaxPositions}");
             Work work = setup(session, n, parsed);
             using IDisposable owned = work.Owned;
@@ -63,9 +66,9 @@ internal static class BenchCommand
                 {
                     ui.Cancellation.ThrowIfCancellationRequested();
                     long start = Stopwatch.GetTimestamp();
-                    work.Run();
+                    for (int round = 0; round < work.Rounds; round++) work.Run();
                     session.Device.Synchronize();
-                    rates[i] = n / Stopwatch.GetElapsedTime(start).TotalSeconds;
+                    rates[i] = (double)n * work.Rounds / Stopwatch.GetElapsedTime(start).TotalSeconds;
                     bar.Report(i + 1, string.Create(CultureInfo.InvariantCulture, $"{rates[i]:F1} tokens/s"));
                 }
             }
@@ -73,27 +76,42 @@ internal static class BenchCommand
             // Before the limits are measured: that needs memory of its own.
             long peak = Process.GetCurrentProcess().PeakWorkingSet64;
             (double flops, double bytes) = Limits(session.Device, threads);
+            double unit = Plain(session.Device) is CpuDevice ? MachineLimits.MatrixUnitFlopsPerSecond(threads) : 0;
             double limit = n / Math.Max(cost.Flops / flops, cost.Bytes / bytes), median = (rates[(count - 1) / 2] + rates[count / 2]) / 2;
             ui.Line(string.Create(CultureInfo.InvariantCulture,
                 $"{name}: {median:F1} tokens/s (min {rates[0]:F1}, max {rates[^1]:F1}), {100 * median / limit:F0} % of {limit:F1}; "
-                + $"limits here {flops / 1e9:F0} GFLOP/s, {bytes / 1e9:F1} GB/s; peak memory {Format.Bytes(peak)}"));
+                + $"limits here {flops / 1e9:F0} GFLOP/s{(unit > 0 ? $" ({unit / 1e9:F0} on the matrix unit)" : "")}, {bytes / 1e9:F1} GB/s; peak memory {Format.Bytes(peak)}"));
             ui.Result(new
             {
                 tokens_per_second = median, min = rates[0], max = rates[^1], limit, limit_fraction = median / limit, peak_memory_bytes = peak,
-                flops_per_second = flops, bytes_per_second = bytes, device = session.Device.Description,
+                flops_per_second = flops, matrix_unit_flops_per_second = unit, bytes_per_second = bytes, device = session.Device.Description,
+                gpu_memory_bytes = GpuMemory(session.Device),
             });
         });
         return command;
     }
 
+    /// <summary>The device itself, where a profile goes along.</summary>
+    private static ComputeDevice Plain(ComputeDevice device) => device is ProfiledDevice profiled ? profiled.Inner : device;
+
     /// <summary>A GPU's by its clocks and units, the processor's as measured now.</summary>
     private static (double Flops, double Bytes) Limits(ComputeDevice device, int threads)
     {
 #if !ILGPU
-        if ((device is ProfiledDevice profiled ? profiled.Inner : device) is CudaDevice cuda && Roofline.Of(cuda.Accelerator) is { } limits)
+        if (Plain(device) is CudaDevice cuda && Roofline.Of(cuda.Accelerator) is { } limits)
             return (limits.TensorFlopsPerSecond, limits.BytesPerSecond);
 #endif
         return (MachineLimits.FlopsPerSecond(threads), MachineLimits.BytesPerSecond(threads));
+    }
+
+    /// <summary>Memory of the GPU that is in use, the driver's own included; null without one.</summary>
+    private static long? GpuMemory(ComputeDevice device)
+    {
+#if !ILGPU
+        if ((device is ProfiledDevice profiled ? profiled.Inner : device) is CudaDevice { Accelerator: Runtime.Cuda.CudaAccelerator gpu })
+            return gpu.MemorySize - gpu.GetFreeMemory();
+#endif
+        return null;
     }
 
     private static Work Prefill(ModelSession session, int tokens, ParseResult _)
@@ -125,7 +143,7 @@ internal static class BenchCommand
         {
             bench.Step();
             return new Cost(bench.Flops, bench.Bytes);
-        }, bench);
+        }, bench, session.Device.RunsAhead ? StepsAhead : 1);
     }
 
     private static GenerationRequest Request(ModelSession session, int prompt, int generate, LatentChoice latent) =>

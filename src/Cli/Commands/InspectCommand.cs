@@ -94,8 +94,8 @@ internal static class InspectCommand
         var ollm = new OllmShape(config.HiddenSize, OllmShape.DefaultLatentWidth(config.HiddenSize), DefaultOptions, config.RmsNormEps);
         double share = (double)ollm.ParameterCount / parameters;
         ui.Line($"{Format.Count(parameters)} parameters; an OLLM of {ollm.Options} options (latent width {ollm.LatentWidth}) trains {Format.Count(ollm.ParameterCount)} = {Format.Percent(share)}");
-        ui.Line($"memory: weights {Format.Bytes(weights)} (mapped), keys and values {Format.Bytes(BackboneLayout.KvCacheBytes(config, CacheTokens))} for 1,000 tokens, "
-            + $"OLLM training state {Format.Bytes(TrainingBytes(ollm.ParameterCount))}");
+        ui.Line($"memory: weights {Format.Bytes(weights)} (mapped), keys and values {Format.Bytes(BackboneLayout.KvCacheBytes(config, CacheTokens))} for 1,000 tokens "
+            + $"({Format.Bytes(BackboneLayout.CudaKvCacheBytes(config, CacheTokens))} on a GPU), OLLM training state {Format.Bytes(TrainingBytes(ollm.ParameterCount))}");
         ui.Result(new
         {
             kind = "model",
@@ -109,6 +109,7 @@ internal static class InspectCommand
             {
                 weights_bytes = weights,
                 kv_cache_bytes_per_1000_tokens = BackboneLayout.KvCacheBytes(config, CacheTokens),
+                cuda_kv_cache_bytes_per_1000_tokens = BackboneLayout.CudaKvCacheBytes(config, CacheTokens),
                 ollm_training_bytes = TrainingBytes(ollm.ParameterCount),
             },
         });

@@ -92,7 +92,8 @@ internal static class SelftestCommand
         for (int round = 0; round < rounds; round++)
         {
             int number = (int)(Counter.Key(Counter.Key(seed, (ulong)round), (ulong)plan.Kernel.Length) >> 33);
-            TrialSize size = TrialSize.Random(new Random(number));
+            var random = new Random(number);
+            TrialSize size = plan.LargeTiles && accelerator.AcceleratorType == AcceleratorType.Cuda ? TrialSize.LargerRandom(random) : TrialSize.Random(random);
             try
             {
                 using KernelTrial trial = plan.On(accelerator, size, number);

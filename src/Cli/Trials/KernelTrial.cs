@@ -12,6 +12,9 @@ internal readonly record struct TrialSize(int Rows, int Columns, int Depth)
     /// <summary>Small and odd, so that tiles do not come out even.</summary>
     public static TrialSize Random(Random random) => new(1 + random.Next(6), 1 + random.Next(300), 1 + random.Next(40));
 
+    /// <summary>Of several tiles in each direction: for GPUs, which have the time.</summary>
+    public static TrialSize LargerRandom(Random random) => new(1 + random.Next(400), 1 + random.Next(600), 1 + random.Next(400));
+
     public override string ToString() => $"{Rows} x {Columns} x {Depth}";
 }
 
@@ -114,6 +117,9 @@ internal sealed record KernelTrialPlan(string Kernel, double Tolerance, TrialSiz
 {
     /// <summary>Whether a GPU must be of compute capability 9.0; the emulator runs everything.</summary>
     public bool NeedsHopper { get; init; }
+
+    /// <summary>Whether its products are of tiles that small sizes do not fill.</summary>
+    public bool LargeTiles { get; init; }
 
     /// <summary>Whether it can run there.</summary>
     public bool RunsOn(Accelerator accelerator) =>

@@ -70,7 +70,7 @@ internal static partial class KernelTrials
     private static void Decode(KernelTrial trial, TrialSize size, int headSize)
     {
         AttentionShape shape = Heads(size, headSize);
-        shape.Packed = shape.Heads / shape.KvHeads;
+        shape = shape.WithPacked(shape.Heads / shape.KvHeads);
         (int sequences, int past, int width) = (size.Rows, size.Depth, shape.KvHeads * headSize);
         // Small caches are cut more often than they have rounds, so that there are parts without a key.
         shape.Splits = past > 1000 ? 8 : 1 + past % AttentionDecode.MostSplits;

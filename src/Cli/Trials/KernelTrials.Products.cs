@@ -83,20 +83,4 @@ internal static partial class KernelTrials
         trial.Flops = 2.0 * rows * columns * depth;
         trial.OnTensorCores = true;
     }
-
-    private static void MatMulWgmma(KernelTrial trial, TrialSize size)
-    {
-        // The kernel's preconditions: rows of whole 16-byte pieces, pairs of columns.
-        (int rows, int columns, int depth) = (size.Rows, (size.Columns + 1) / 2 * 2, (size.Depth + 7) / 8 * 8);
-        Bf16[] x = Array.ConvertAll(trial.Random(rows * depth), Bf16.FromFloat), w = Array.ConvertAll(trial.Random(columns * depth), Bf16.FromFloat);
-        ArrayView<Bf16> a = trial.Input(x), b = trial.Input(w);
-        ArrayView<float> c = trial.Output(rows * columns, () => Product(i => (float)x[i], i => (float)w[i], rows, columns, depth));
-        var kernel = trial.Accelerator.LoadStreamKernel<TensorMap, TensorMap, ArrayView<float>, int, int, int>(OllmNative.Kernels.MatMulWgmma.Forward);
-        KernelConfig config = OllmNative.Kernels.MatMulWgmma.Config(rows, columns);
-        TensorMap left = OllmNative.Kernels.MatMulWgmma.Map(a, rows, depth), right = OllmNative.Kernels.MatMulWgmma.Map(b, columns, depth);
-        trial.Launch = () => kernel(config, left, right, c, rows, columns, depth);
-        trial.Bytes = 2.0 * ((double)rows * depth + (double)columns * depth) + 4.0 * rows * columns;
-        trial.Flops = 2.0 * rows * columns * depth;
-        trial.OnTensorCores = true;
-    }
 }

@@ -31,7 +31,7 @@ internal static partial class KernelTrials
         new("MatMul2", 1e-5, new(2048, Intermediate, Hidden), (trial, size) => MatMul(trial, size, 2)),
         new("MatMul3", 1e-5, new(2048, Intermediate, Hidden), (trial, size) => MatMul(trial, size, 3)),
         new("MatMulBf16", 1e-5, new(2048, Intermediate, Hidden), MatMulBf16),
-        new("MatMulWgmma", 1e-5, new(2048, Intermediate, Hidden), MatMulWgmma) { NeedsHopper = true },
+        .. TensorProducts(),
         .. AttentionPlans(),
     ];
 

@@ -25,6 +25,25 @@ public static unsafe class MachineLimits
         return best;
     }
 
+    /// <summary>
+    /// Products of f32 with bf16 numbers on the matrix unit, in FLOP/s (a multiply-add counts two, however many terms it takes there), operands in
+    /// the first-level cache: the best of several tries; 0 where there is no unit or it is switched off.
+    /// </summary>
+    public static double MatrixUnitFlopsPerSecond(int threads)
+    {
+        if (!Amx.IsSupported) return 0;
+        using var pool = new WorkerPool(threads);
+        const int Rounds = 50_000;
+        double best = 0;
+        for (int attempt = 0; attempt < 8; attempt++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            pool.For(pool.Threads, new TileBody { Rounds = Rounds });
+            best = Math.Max(best, pool.Threads * (double)Rounds * TileBody.Flops / Stopwatch.GetElapsedTime(start).TotalSeconds);
+        }
+        return best;
+    }
+
     /// <summary>Bytes read per second from memory by all threads, over a buffer far larger than the caches.</summary>
     public static double BytesPerSecond(int threads)
     {
@@ -84,6 +103,25 @@ public static unsafe class MachineLimits
                 j = Vector256.FusedMultiplyAdd(j, x, y); k = Vector256.FusedMultiplyAdd(k, x, y); l = Vector256.FusedMultiplyAdd(l, x, y);
             }
             return Vector256.Sum(a + b + c + d + e + f + g + h + i + j + k + l);
+        }
+    }
+
+    private struct TileBody : IParallelBody
+    {
+        private const int Steps = 2;
+
+        /// <summary>Of one round: a block of 32 x 32 and its depth.</summary>
+        public const double Flops = 2.0 * Amx.Block * Amx.Block * Amx.Block * Steps;
+
+        public int Rounds;
+
+        public readonly void Run(int index, int thread)
+        {
+            int whole = Steps * 2 * 1024, terms = Amx.Terms * whole, c = 4 * 1024;
+            byte* memory = (byte*)NativeMemory.AlignedAlloc((nuint)(whole + terms + c), 64);
+            NativeMemory.Clear(memory, (nuint)(whole + terms + c));
+            for (int r = 0; r < Rounds; r++) Amx.Multiply(termsFirst: false, accumulate: true, memory, memory + whole, (float*)(memory + whole + terms), Steps, 1);
+            NativeMemory.AlignedFree(memory);
         }
     }
 

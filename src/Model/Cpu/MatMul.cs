@@ -61,18 +61,17 @@ public sealed unsafe partial class CpuDevice
         // A block of A should stay in the second-level cache while panels of B pass by; small products are cut finer so
         // that every thread finds work. The cut never changes the order of any sum.
         int width = MicroKernel.Columns, tile = MicroKernel.Rows;
-        int rowsPerItem = Math.Min(m, 32 * tile), columnsPerItem = Math.Min(n, 8 * width);
-        while (Items(m, rowsPerItem) * Items(n, columnsPerItem) < 8 && (columnsPerItem > width || rowsPerItem > 2 * tile))
+        int rowsPerItem = Math.Min(m, 32 * tile), panels = Items(n, width), columnItems = Items(panels, 8);
+        while (Items(m, rowsPerItem) * columnItems < 8 && (columnItems < panels || rowsPerItem > 2 * tile))
         {
-            if (columnsPerItem > width) columnsPerItem = RoundUp(columnsPerItem / 2, width);
+            if (columnItems < panels) columnItems = Math.Min(panels, 2 * columnItems);
             else rowsPerItem = RoundUp(rowsPerItem / 2, tile);
         }
-        int columnItems = Items(n, columnsPerItem);
         float* packed = PackedRows.Pays(m, n) ? PackRows(m, k, a, aRow, aK) : null;
         _pool.For(Items(m, rowsPerItem) * columnItems, new ProductBody
         {
             M = m, N = n, K = k, A = a, ARow = aRow, AK = aK, B = b, C = c, Bias = bias, Accumulate = accumulate,
-            RowsPerItem = rowsPerItem, ColumnsPerItem = columnsPerItem, ColumnItems = columnItems, Scratch = _scratch, Packed = packed,
+            RowsPerItem = rowsPerItem, Panels = panels, ColumnItems = columnItems, Scratch = _scratch, Packed = packed,
         });
     }
 
@@ -100,7 +99,7 @@ public sealed unsafe partial class CpuDevice
 
     private struct ProductBody : IParallelBody
     {
-        public int M, N, K, RowsPerItem, ColumnsPerItem, ColumnItems;
+        public int M, N, K, RowsPerItem, Panels, ColumnItems;
         public float* A, C, Bias, Packed;
         public long ARow, AK;
         public Operand B;
@@ -109,8 +108,10 @@ public sealed unsafe partial class CpuDevice
 
         public readonly void Run(int index, int thread)
         {
-            int i = index / ColumnItems * RowsPerItem, j = index % ColumnItems * ColumnsPerItem;
-            int rows = Math.Min(RowsPerItem, M - i), columns = Math.Min(ColumnsPerItem, N - j);
+            // Panels in shares that differ by one at most, so that threads end together.
+            int i = index / ColumnItems * RowsPerItem, share = index % ColumnItems;
+            int j = (int)((long)Panels * share / ColumnItems) * MicroKernel.Columns, end = (int)((long)Panels * (share + 1) / ColumnItems) * MicroKernel.Columns;
+            int rows = Math.Min(RowsPerItem, M - i), columns = Math.Min(end, N) - j;
             float* c = C + (long)i * N + j;
             if (Bias != null) SetBias(c, rows, columns, N, Bias + j, Accumulate);
             // Items begin at whole groups: the cut is in tiles, or there is one item of all rows.

@@ -65,10 +65,11 @@ public sealed unsafe partial class CpuDevice
     }
 
     /// <inheritdoc/>
-    public override void UniformKl(DeviceView<float> q, DeviceView<float> kl, DeviceView<float> dLogits, int columns, float scale)
+    public override void UniformKl(DeviceView<float> q, DeviceView<float> kl, DeviceView<float> dLogits, int columns, float scale, DeviceView<double> factor = default)
     {
         Expect(q.Length == kl.Length * columns && dLogits.Length == q.Length, "UniformKl: q and dLogits [N, K], kl [N]");
         float logK = MathF.Log(columns);
+        if (!factor.IsEmpty) scale *= (float)((CpuBuffer<double>)factor.Buffer!).Pointer[factor.Offset];
         for (long n = 0; n < kl.Length; n++)
         {
             float* p = P(q) + n * columns, d = P(dLogits) + n * columns;

@@ -4,29 +4,52 @@ using System.Runtime.Intrinsics.X86;
 
 namespace OllmNative.Model.Cpu;
 
-/// <summary>16 x 16 blocks of 32-bit elements, turned over in registers (AVX-512).</summary>
+/// <summary>What becomes of a line of a transposed block.</summary>
+internal unsafe interface ITransposedLine
+{
+    /// <summary>Rows of the result that a line makes.</summary>
+    static abstract int Rows { get; }
+
+    /// <summary>Writes them, <paramref name="stride"/> floats apart.</summary>
+    static abstract void Put(Vector512<float> line, float* to, long stride);
+}
+
+/// <summary>The line as it is.</summary>
+internal readonly unsafe struct WholeLine : ITransposedLine
+{
+    public static int Rows => 1;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Put(Vector512<float> line, float* to, long stride) => Avx512F.Store(to, line);
+}
+
+/// <summary>16 x 16 blocks of elements, widened to 32 bits and turned over in registers (AVX-512).</summary>
 internal static unsafe class Transpose
 {
-    /// <summary>to[c * toStride + r] = from[r, c] for 16 rows that lie <paramref name="fromBytes"/> apart; toStride in floats.</summary>
+    /// <summary>Line c of the result is column c of 16 rows that lie <paramref name="fromBytes"/> apart; rows of the result are toStride floats apart.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Block16(byte* from, long fromBytes, float* to, long toStride)
+    public static void Block16<TElement, TLine>(byte* from, long fromBytes, float* to, long toStride)
+        where TElement : struct, IElement
+        where TLine : struct, ITransposedLine
     {
-        Four<F32Element>(from, fromBytes, out Vector512<float> a0, out Vector512<float> a1, out Vector512<float> a2, out Vector512<float> a3);
+        // Quarter q of four rows holds columns 4q..4q+3: transpose each 4 x 4, then gather the quarters of the four groups.
+        Four<TElement>(from, fromBytes, out Vector512<float> a0, out Vector512<float> a1, out Vector512<float> a2, out Vector512<float> a3);
         from += 4 * fromBytes;
-        Four<F32Element>(from, fromBytes, out Vector512<float> b0, out Vector512<float> b1, out Vector512<float> b2, out Vector512<float> b3);
+        Four<TElement>(from, fromBytes, out Vector512<float> b0, out Vector512<float> b1, out Vector512<float> b2, out Vector512<float> b3);
         from += 4 * fromBytes;
-        Four<F32Element>(from, fromBytes, out Vector512<float> c0, out Vector512<float> c1, out Vector512<float> c2, out Vector512<float> c3);
+        Four<TElement>(from, fromBytes, out Vector512<float> c0, out Vector512<float> c1, out Vector512<float> c2, out Vector512<float> c3);
         from += 4 * fromBytes;
-        Four<F32Element>(from, fromBytes, out Vector512<float> d0, out Vector512<float> d1, out Vector512<float> d2, out Vector512<float> d3);
-        Store(a0, b0, c0, d0, to, toStride);
-        Store(a1, b1, c1, d1, to + toStride, toStride);
-        Store(a2, b2, c2, d2, to + 2 * toStride, toStride);
-        Store(a3, b3, c3, d3, to + 3 * toStride, toStride);
+        Four<TElement>(from, fromBytes, out Vector512<float> d0, out Vector512<float> d1, out Vector512<float> d2, out Vector512<float> d3);
+        long line = TLine.Rows * toStride;
+        Gather<TLine>(a0, b0, c0, d0, to, toStride);
+        Gather<TLine>(a1, b1, c1, d1, to + line, toStride);
+        Gather<TLine>(a2, b2, c2, d2, to + 2 * line, toStride);
+        Gather<TLine>(a3, b3, c3, d3, to + 3 * line, toStride);
     }
 
     /// <summary>Four rows of 16: quarter q of result i is column 4q + i.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Four<T>(
+    private static void Four<T>(
         byte* source, long stride, out Vector512<float> t0, out Vector512<float> t1, out Vector512<float> t2, out Vector512<float> t3)
         where T : struct, IElement
     {
@@ -40,27 +63,17 @@ internal static unsafe class Transpose
         t3 = Avx512F.UnpackHigh(high01, high23).AsSingle();
     }
 
-    /// <summary>Quarter q of the four vectors, side by side, is the result q.</summary>
+    /// <summary>Quarter q of the four vectors, side by side, is the line 4q further down.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Quarters(
-        Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d,
-        out Vector512<float> q0, out Vector512<float> q1, out Vector512<float> q2, out Vector512<float> q3)
+    private static void Gather<TLine>(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d, float* to, long stride)
+        where TLine : struct, ITransposedLine
     {
         Vector512<float> ab01 = Avx512F.Shuffle4x128(a, b, 0b01_00_01_00), ab23 = Avx512F.Shuffle4x128(a, b, 0b11_10_11_10);
         Vector512<float> cd01 = Avx512F.Shuffle4x128(c, d, 0b01_00_01_00), cd23 = Avx512F.Shuffle4x128(c, d, 0b11_10_11_10);
-        q0 = Avx512F.Shuffle4x128(ab01, cd01, 0b10_00_10_00);
-        q1 = Avx512F.Shuffle4x128(ab01, cd01, 0b11_01_11_01);
-        q2 = Avx512F.Shuffle4x128(ab23, cd23, 0b10_00_10_00);
-        q3 = Avx512F.Shuffle4x128(ab23, cd23, 0b11_01_11_01);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d, float* to, long stride)
-    {
-        Quarters(a, b, c, d, out Vector512<float> q0, out Vector512<float> q1, out Vector512<float> q2, out Vector512<float> q3);
-        Avx512F.Store(to, q0);
-        Avx512F.Store(to + 4 * stride, q1);
-        Avx512F.Store(to + 8 * stride, q2);
-        Avx512F.Store(to + 12 * stride, q3);
+        long four = 4 * TLine.Rows * stride;
+        TLine.Put(Avx512F.Shuffle4x128(ab01, cd01, 0b10_00_10_00), to, stride);
+        TLine.Put(Avx512F.Shuffle4x128(ab01, cd01, 0b11_01_11_01), to + four, stride);
+        TLine.Put(Avx512F.Shuffle4x128(ab23, cd23, 0b10_00_10_00), to + 2 * four, stride);
+        TLine.Put(Avx512F.Shuffle4x128(ab23, cd23, 0b11_01_11_01), to + 3 * four, stride);
     }
 }

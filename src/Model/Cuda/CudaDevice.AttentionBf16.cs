@@ -67,7 +67,7 @@ public sealed partial class CudaDevice
         DeviceView<float> q, CacheView keys, CacheView values, ReadOnlySpan<SequenceSpan> sequences, DeviceView<float> output, AttentionShape shape)
     {
         int queries = checked((int)(q.Length / (shape.Heads * shape.HeadSize)));
-        shape.Packed = HeadsTogether(shape.Heads / shape.KvHeads);
+        shape = shape.WithPacked(HeadsTogether(shape.Heads / shape.KvHeads));
         int perBlock = queries == sequences.Length ? 1 : AttentionDecode.Rows / shape.Packed;
         Ints items = Items(sequences, perBlock);
         int groups = _blockCount * (shape.Heads / shape.Packed);

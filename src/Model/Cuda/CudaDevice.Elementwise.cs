@@ -11,10 +11,6 @@ public sealed partial class CudaDevice
     private Action<Queue, Launch, Floats, Floats, Floats, int>? _swiGlu, _add, _siluBackward;
     private Action<Queue, Launch, Floats, Floats, int>? _silu;
     private Action<Queue, Launch, Floats, float, int>? _scale;
-    private Action<Queue, Launch, Floats, Floats, Floats, Floats, Kernels.AdamWFactors, int>? _adamW;
-    private Action<Queue, Launch, Floats, Doubles, int>? _squaredNorm;
-    private CudaBuffer<double>? _normParts;
-    private double[] _hostParts = [];
 
     /// <inheritdoc/>
     public override void SwiGlu(DeviceView<float> gate, DeviceView<float> up, DeviceView<float> output)
@@ -56,38 +52,5 @@ public sealed partial class CudaDevice
     {
         if (x.Length == 0) return;
         (_scale ??= _accelerator.LoadKernel<Floats, float, int>(Kernels.Scale.Forward))(_queue, Each(x.Length), Out(x), scale, checked((int)x.Length));
-    }
-
-    /// <inheritdoc/>
-    public override void AdamW(
-        DeviceView<float> parameters, DeviceView<float> gradients, DeviceView<float> firstMoment, DeviceView<float> secondMoment, in AdamWStep step)
-    {
-        long count = parameters.Length;
-        Expect(gradients.Length == count && firstMoment.Length == count && secondMoment.Length == count, "AdamW: four buffers of equal length");
-        if (count == 0) return;
-        var factors = new Kernels.AdamWFactors
-        {
-            Beta1 = step.Beta1, Beta2 = step.Beta2, Epsilon = step.Epsilon, GradientScale = step.GradientScale,
-            Shrink = 1 - step.LearningRate * step.WeightDecay,
-            Rate = step.LearningRate / (float)(1 - Math.Pow(step.Beta1, step.Step)),
-            Root = 1 / MathF.Sqrt((float)(1 - Math.Pow(step.Beta2, step.Step))),
-        };
-        (_adamW ??= _accelerator.LoadKernel<Floats, Floats, Floats, Floats, Kernels.AdamWFactors, int>(Kernels.AdamW.Step))(
-            _queue, Each(count), Out(parameters), In(gradients), Out(firstMoment), Out(secondMoment), factors, checked((int)count));
-    }
-
-    /// <inheritdoc/>
-    public override double SquaredNorm(DeviceView<float> x)
-    {
-        if (x.Length == 0) return 0;
-        int parts = checked((int)((x.Length + Kernels.SquaredNorm.Block - 1) / Kernels.SquaredNorm.Block));
-        CudaBuffer<double> partial = Scratch(ref _normParts, parts);
-        if (_hostParts.Length < parts) _hostParts = new double[parts];
-        (_squaredNorm ??= _accelerator.LoadKernel<Floats, Doubles, int>(Kernels.SquaredNorm.Partial))(
-            _queue, new Launch(parts, _options.Plain ? 32 : Threads), In(x), partial.Write(0, parts), checked((int)x.Length));
-        partial.Download(0, _hostParts.AsSpan(0, parts));
-        double total = 0;
-        for (int i = 0; i < parts; i++) total += _hostParts[i];
-        return total;
     }
 }

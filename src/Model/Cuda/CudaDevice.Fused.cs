@@ -19,7 +19,7 @@ public sealed partial class CudaDevice
     {
         if (projections.Length is < 1 or > 3 || !Fusible(x, gain, projections))
         {
-            base.NormMatMulEach(x, gain, eps, normed, projections);
+            if (!LargeNormEach(x, gain, eps, normed, projections)) base.NormMatMulEach(x, gain, eps, normed, projections);
             return;
         }
         Projection first = projections[0], second = projections.Length > 1 ? projections[1] : default, third = projections.Length > 2 ? projections[2] : default;
@@ -42,7 +42,7 @@ public sealed partial class CudaDevice
         ArgumentNullException.ThrowIfNull(up);
         if (!Fusible(x, gain, [new Projection(gate, default, output), new Projection(up, default, upOutput)]))
         {
-            base.NormGateUp(x, gain, eps, normed, gate, up, output, upOutput);
+            if (!LargeGateUp(x, gain, eps, normed, gate, up, output)) base.NormGateUp(x, gain, eps, normed, gate, up, output, upOutput);
             return;
         }
         NormProductsShape shape = FusedShape(x, gain, eps);

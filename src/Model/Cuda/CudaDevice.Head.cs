@@ -12,8 +12,6 @@ public sealed partial class CudaDevice
     private Action<Queue, Launch, Floats, Ints, Floats, Ints, int, int, int>? _headChunk;
     private Action<Queue, Launch, Floats, Ints, Ints, Floats, Floats, Ints, Floats, int, int>? _headFinish;
     private Action<Queue, Launch, Floats, Ints, Ints, Words, Floats, Ints, Floats, int, int, int>? _headFinishWords;
-    private Action<Queue, Launch, Floats, Words, Ints, Floats, Ints, int, int, int>? _headChunkRounded;
-    private CudaBuffer<ushort>? _headWeights;
     private CudaBuffer<float>? _headLogits, _headState;
     private CudaBuffer<int>? _headBest;
 
@@ -32,6 +30,11 @@ public sealed partial class CudaDevice
         Expect(gradient.IsEmpty || gradient.Length == x.Length, "HeadCrossEntropy: gradient [N, D]");
         if (n == 0) return;
         Weights weights = WeightsOf(m);
+        if (ForTensorCores(weights))
+        {
+            HeadOnTensorCores(x, weights, targets, loss, prediction, gradient);
+            return;
+        }
         int chunk = (int)Math.Min(m.Rows, Math.Max(128, _options.HeadWorkspace / n / 128 * 128));
         CudaBuffer<float> memory = Scratch(ref _headLogits, (long)n * chunk), state = Scratch(ref _headState, 4L * n);
         CudaBuffer<int> best = Scratch(ref _headBest, n);
@@ -42,14 +45,6 @@ public sealed partial class CudaDevice
             DeviceView<float> logits = memory.First((long)n * count);
             ForwardProduct(x, part, default, Out(logits), n, false);                                     // l [N, chunk]
             Floats running = state.Write(0, 4L * n), shrink = state.Read(3L * n, n);
-            if (!gradient.IsEmpty && ForTensorCores(part) && count % 8 == 0)
-            {
-                Words exponentials = Scratch(ref _headWeights, (long)n * chunk).Write(0, (long)n * count);
-                (_headChunkRounded ??= _accelerator.LoadKernel<Floats, Words, Ints, Floats, Ints, int, int, int>(HeadLoss.ChunkRounded))(
-                    _queue, RowGroups(n, count), In(logits), exponentials, In(targets), running, best.Write(0, n), n, first, count);
-                TensorInput(ProductTable.Backward(n, d, _options, true), exponentials, part, shrink, Out(gradient), n, first > 0);   // += exp(l - m) W
-                continue;
-            }
             (_headChunk ??= _accelerator.LoadKernel<Floats, Ints, Floats, Ints, int, int, int>(HeadLoss.Chunk))(
                 _queue, RowGroups(n, count), Out(logits), In(targets), running, best.Write(0, n), n, first, count);
             if (!gradient.IsEmpty) InputProduct(logits, part, shrink, Out(gradient), n, first > 0);

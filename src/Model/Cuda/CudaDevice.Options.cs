@@ -16,7 +16,7 @@ public sealed partial class CudaDevice
     private Action<Queue, Launch, Floats, Floats, int>? _longSoftmax;
     private Action<Queue, Launch, Floats, Floats, Floats, int, int, float, int>? _softmaxBackward;
     private Action<Queue, Launch, Floats, Keys, Floats, Floats, float, int, int>? _gumbel;
-    private Action<Queue, Launch, Floats, Floats, Floats, int, int, float, float>? _uniformKl;
+    private Action<Queue, Launch, Floats, Floats, Floats, Doubles, int, int, float, float>? _uniformKl;
     private Action<Queue, Launch, Floats, Floats, Floats, Floats, int, int, float>? _policyCe;
     private Action<Queue, Launch, Floats, Floats, Floats, Floats, Floats, int, int, float>? _marginal;
     private Action<Queue, Launch, Floats, Ints, Floats, Floats, Floats, Floats, Floats, int, int, float, float, float>? _policyGradient;
@@ -57,12 +57,12 @@ public sealed partial class CudaDevice
     }
 
     /// <inheritdoc/>
-    public override void UniformKl(DeviceView<float> q, DeviceView<float> kl, DeviceView<float> dLogits, int columns, float scale)
+    public override void UniformKl(DeviceView<float> q, DeviceView<float> kl, DeviceView<float> dLogits, int columns, float scale, DeviceView<double> factor = default)
     {
         Expect(q.Length == kl.Length * columns && dLogits.Length == q.Length, "UniformKl: q and dLogits [N, K], kl [N]");
         if (kl.Length == 0) return;
-        (_uniformKl ??= _accelerator.LoadKernel<Floats, Floats, Floats, int, int, float, float>(Kernels.UniformKl.Forward))(
-            _queue, EachRow(kl.Length), In(q), Out(kl), Out(dLogits), checked((int)kl.Length), columns, MathF.Log(columns), scale);
+        (_uniformKl ??= _accelerator.LoadKernel<Floats, Floats, Floats, Doubles, int, int, float, float>(Kernels.UniformKl.Forward))(
+            _queue, EachRow(kl.Length), In(q), Out(kl), Out(dLogits), In(factor), checked((int)kl.Length), columns, MathF.Log(columns), scale);
     }
 
     /// <inheritdoc/>

@@ -12,6 +12,8 @@ public sealed partial class CudaDevice
 
     private static void TensorWeight(ProductKernel kernel, DeviceView<float> dy, DeviceView<float> x, Floats c, int rows, int columns, int terms) => throw NoTensorCores();
 
+    private static bool HalfProduct(DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate) => false;
+
     private static Words InBf16(DeviceView<float> view) => throw NoTensorCores();
 
     private static bool FewRowsOfWords(DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate) => false;
@@ -23,9 +25,16 @@ public sealed partial class CudaDevice
     private static void AttentionBf16(
         DeviceView<float> q, CacheView keys, CacheView values, ReadOnlySpan<SequenceSpan> sequences, DeviceView<float> output, Kernels.AttentionShape shape) => throw NoTensorCores();
 
+    private static void HeadOnTensorCores(
+        DeviceView<float> x, in Weights w, DeviceView<int> targets, DeviceView<float> loss, DeviceView<int> prediction, DeviceView<float> gradient) => throw NoTensorCores();
+
     private static Words ShadowOf(CudaMatrix m) => throw NoTensorCores();
 
     private static void ForgetRecordings() { }
+
+    private static void OpenTransfers() { }
+
+    private static void CloseTransfers() { }
 
     private static NotSupportedException NoTensorCores() => new("the ILGPU build has no tensor-core kernels");
 }

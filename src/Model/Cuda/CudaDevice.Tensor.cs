@@ -8,7 +8,8 @@ namespace OllmNative.Model.Cuda;
 /// <summary>What the tensor cores and 16-byte loads do. The ILGPU build has neither: CudaDevice.Portable.cs.</summary>
 public sealed partial class CudaDevice
 {
-    private readonly Bf16Copy[] _copies = [new(), new(), new(), new()];
+    // The last one is the MLP's: its product leaves it behind.
+    private readonly Bf16Copy[] _copies = [new(), new(), new(), new(), new()];
     private int _nextCopy;
     private Action<Queue, Launch, ArrayView<Bf16>, ArrayView<Bf16>, Floats, Floats, Floats, int, int, int, int>? _forward64, _forward128, _input64, _input128, _weight64, _weight128;
     private Action<Queue, Launch, Floats, Words, Floats, Floats, int, int, int, int>? _bf16One, _bf16Four, _bf16Eight, _f16Eight;
@@ -24,14 +25,19 @@ public sealed partial class CudaDevice
 
     private void TensorForward(ProductKernel kernel, DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate)
     {
+        Words input = InBf16(x);
+        var task = new ProductTask { M = rows, N0 = w.Rows, K = w.Columns, Output0 = c, Bias0 = bias, Accumulate = accumulate ? 1 : 0 };
+        if (LargeProduct(ProductForm.Forward, new Operands(input, w.Words, default, default), task)) return;
         var launch = kernel == ProductKernel.Tensor128
             ? _forward128 ??= Load(MatMulTensor.Forward128)
             : _forward64 ??= Load(MatMulTensor.Forward64);
-        launch(_queue, TensorConfig(kernel, rows, w.Rows), InBf16(x).Cast<Bf16>(), w.Words.Cast<Bf16>(), bias, default, c, rows, w.Rows, w.Columns, accumulate ? 1 : 0);
+        launch(_queue, TensorConfig(kernel, rows, w.Rows), input.Cast<Bf16>(), w.Words.Cast<Bf16>(), bias, default, c, rows, w.Rows, w.Columns, accumulate ? 1 : 0);
     }
 
     private void TensorInput(ProductKernel kernel, Words dy, in Weights w, Floats scale, Floats c, int rows, bool accumulate)
     {
+        var task = new ProductTask { M = rows, N0 = w.Columns, K = w.Rows, Output0 = c, Scale = scale, Accumulate = accumulate ? 1 : 0 };
+        if (LargeProduct(ProductForm.Input, new Operands(dy, w.Words, default, default), task)) return;
         var launch = kernel == ProductKernel.Tensor128
             ? _input128 ??= Load(MatMulTensor.Input128)
             : _input64 ??= Load(MatMulTensor.Input64);
@@ -40,10 +46,13 @@ public sealed partial class CudaDevice
 
     private void TensorWeight(ProductKernel kernel, DeviceView<float> dy, DeviceView<float> x, Floats c, int rows, int columns, int terms)
     {
+        Words left = InBf16(dy), right = InBf16(x);
+        var task = new ProductTask { M = rows, N0 = columns, K = terms, Output0 = c, Accumulate = 1 };
+        if (LargeProduct(ProductForm.Weight, new Operands(left, right, default, default), task)) return;
         var launch = kernel == ProductKernel.Tensor128
             ? _weight128 ??= Load(MatMulTensor.Weight128)
             : _weight64 ??= Load(MatMulTensor.Weight64);
-        launch(_queue, TensorConfig(kernel, rows, columns), InBf16(dy).Cast<Bf16>(), InBf16(x).Cast<Bf16>(), default, default, c, rows, columns, terms, 1);
+        launch(_queue, TensorConfig(kernel, rows, columns), left.Cast<Bf16>(), right.Cast<Bf16>(), default, default, c, rows, columns, terms, 1);
     }
 
     private static Launch TensorConfig(ProductKernel kernel, int m, int n) => MatMulTensor.Config(m, n, kernel == ProductKernel.Tensor128 ? 128 : 64);
@@ -79,8 +88,8 @@ public sealed partial class CudaDevice
                 return known.Memory!.Read(0, view.Length);
         }
         Bf16Copy copy = _copies[_nextCopy];
-        _nextCopy = (_nextCopy + 1) % _copies.Length;
-        (copy.Source, copy.Offset, copy.Length, copy.Version) = (source, view.Offset, view.Length, source.Version);
+        _nextCopy = (_nextCopy + 1) % (_copies.Length - 1);
+        CopyIs(copy, view);
         Words target = Scratch(ref copy.Memory, view.Length).Write(0, view.Length);
         Round(In(view), view.Offset, target.Cast<Bf16>(), checked((int)view.Length));
         return target;

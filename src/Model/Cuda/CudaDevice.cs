@@ -10,8 +10,8 @@ namespace OllmNative.Model.Cuda;
 
 /// <summary>
 /// The operations as launches of the kernels in src/Kernels, on any accelerator of the kernel language: a GPU, or the emulator. Each
-/// group of operations is in a file of its own. Launches follow each other on one queue; only downloads and
-/// <see cref="SquaredNorm"/> wait. Sums have a fixed order, so the same calls give the same bits.
+/// group of operations is in a file of its own. Launches follow each other on one queue; only downloads wait,
+/// and copies beside the work have a second one. Sums have a fixed order, so the same calls give the same bits.
 /// </summary>
 public sealed partial class CudaDevice : ComputeDevice
 {
@@ -32,6 +32,7 @@ public sealed partial class CudaDevice : ComputeDevice
         ArgumentNullException.ThrowIfNull(accelerator);
         (_accelerator, _owner, _options) = (accelerator, owner, options ?? CudaDeviceOptions.For(accelerator));
         _queue = accelerator.CreateStream();
+        OpenTransfers();
     }
 
     /// <inheritdoc/>
@@ -95,6 +96,7 @@ public sealed partial class CudaDevice : ComputeDevice
         if (!disposing) return;
         ForgetRecordings();
         foreach (IDisposable scratch in _scratch) scratch.Dispose();
+        CloseTransfers();
         _queue.Dispose();
         _accelerator.Dispose();
         _owner?.Dispose();
@@ -109,7 +111,7 @@ public sealed partial class CudaDevice : ComputeDevice
 #else
         try
         {
-            return new CudaBuffer<T>(_accelerator, _queue, length);
+            return new CudaBuffer<T>(_accelerator, _queue, length, _uploads);
         }
         catch (CudaException error) when (error.Result == CuResult.OutOfMemory)
         {

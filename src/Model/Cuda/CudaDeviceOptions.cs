@@ -18,11 +18,26 @@ public sealed record CudaDeviceOptions
     /// <summary>Products with bf16 weights go to the tensor cores (sm_80 and later), activations rounded to bf16.</summary>
     public bool TensorCores { get; init; }
 
+    /// <summary>Products of many rows may take wgmma and the tensor copy unit (compute capability 9.0, drivers of CUDA 12).</summary>
+    public bool Hopper { get; init; }
+
+    /// <summary>
+    /// Which tiles a product takes is measured at its first use, and noted for this GPU, its driver and these kernels; otherwise it follows from
+    /// the sizes alone. Tiles of mma.sync all give the same bits; those of wgmma may differ from them in the last place.
+    /// </summary>
+    public bool MeasureProducts { get; init; }
+
+    /// <summary>The tile for every product that can have it: for tests.</summary>
+    internal ProductTile? Tile { get; init; }
+
     /// <summary>Products with f32 parameters too: from a bf16 copy, while masters, sums, moments and updates stay f32.</summary>
     public bool Bf16Parameters { get; init; }
 
     /// <summary>Repeated work (<see cref="ComputeDevice.Repeat"/>) is recorded once and then started as one.</summary>
     public bool Graphs { get; init; }
+
+    /// <summary>Work goes on beside the host: uploads through page-locked memory, copies on a second stream, reports read a step later.</summary>
+    public bool RunsAhead { get; init; }
 
     /// <summary>Logits of the fused head and loss that exist at one time; the vocabulary goes by in chunks of at least 128.</summary>
     public long HeadWorkspace { get; init; } = 8L << 20;
@@ -32,6 +47,11 @@ public sealed record CudaDeviceOptions
     {
         ArgumentNullException.ThrowIfNull(accelerator);
         bool gpu = accelerator.AcceleratorType == AcceleratorType.Cuda;
-        return new CudaDeviceOptions { Plain = !gpu, TensorCores = gpu, Bf16Parameters = gpu, Graphs = gpu };
+#if ILGPU
+        const bool hopper = false;
+#else
+        bool hopper = accelerator is Runtime.Cuda.CudaAccelerator { Architecture: { Major: 9, Minor: 0 }, DriverVersion.Major: >= 12 };
+#endif
+        return new CudaDeviceOptions { Plain = !gpu, TensorCores = gpu, Bf16Parameters = gpu, Graphs = gpu, Hopper = hopper, MeasureProducts = gpu, RunsAhead = gpu };
     }
 }

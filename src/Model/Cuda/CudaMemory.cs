@@ -12,6 +12,12 @@ internal sealed class CudaBuffer<T> : DeviceBuffer<T> where T : unmanaged
 {
     private readonly MemoryBuffer1D<T, Stride1D.Dense> _memory;
     private readonly AcceleratorStream _queue;
+#if !ILGPU
+    private readonly UploadRing? _uploads;
+
+    /// <summary>Uploads go through a ring of page-locked memory where there is one.</summary>
+    public CudaBuffer(Accelerator accelerator, AcceleratorStream queue, long length, UploadRing? uploads) : this(accelerator, queue, length) => _uploads = uploads;
+#endif
 
     public CudaBuffer(Accelerator accelerator, AcceleratorStream queue, long length) : base(length)
     {
@@ -37,7 +43,15 @@ internal sealed class CudaBuffer<T> : DeviceBuffer<T> where T : unmanaged
     public override void Upload(long offset, ReadOnlySpan<T> source)
     {
         ArrayView1D<T, Stride1D.Dense> target = Write(offset, source.Length);
-        if (source.Length > 0) target.CopyFromCPU(_queue, source);
+        if (source.Length == 0) return;
+#if !ILGPU
+        if (_uploads is not null)
+        {
+            _uploads.Upload(target, source);
+            return;
+        }
+#endif
+        target.CopyFromCPU(_queue, source);
     }
 
     public override void Download(long offset, Span<T> destination)

@@ -15,7 +15,7 @@ public readonly record struct SequenceSpan(int FirstRow, int Count, int Past, in
 /// <para>The gradient rule, stated once: gradients of parameters are added to (<c>+=</c>), gradients of activations are
 /// written (<c>=</c>).</para>
 /// </summary>
-public abstract class ComputeDevice : IDisposable
+public abstract partial class ComputeDevice : IDisposable
 {
     /// <summary>What the device is, for reports: <c>cpu (2 threads, AVX-512)</c>.</summary>
     public abstract string Description { get; }
@@ -132,9 +132,9 @@ public abstract class ComputeDevice : IDisposable
 
     /// <summary>
     /// KL of q against the uniform prior over K options: kl[n] = sum_k q_k (log q_k + log K), and its gradient for the
-    /// logits of q, dLogits += scale * q_k (log q_k + log K - kl).
+    /// logits of q, dLogits += scale * factor[0] * q_k (log q_k + log K - kl); without a factor it counts as 1.
     /// </summary>
-    public abstract void UniformKl(DeviceView<float> q, DeviceView<float> kl, DeviceView<float> dLogits, int columns, float scale);
+    public abstract void UniformKl(DeviceView<float> q, DeviceView<float> kl, DeviceView<float> dLogits, int columns, float scale, DeviceView<double> factor = default);
 
     /// <summary>
     /// Cross-entropy of the policy against the encoder: loss[n] = -sum_k q_k log softmax(logits)_k and

@@ -34,7 +34,7 @@ public sealed class SelftestCase
 public static class DeviceSelftest
 {
     /// <summary>All cases.</summary>
-    public static IReadOnlyList<SelftestCase> Cases { get; } = [.. SelftestCases.Rows(), .. SelftestCases.Options(), .. SelftestCases.Products(), .. SelftestCases.Attention(), .. SelftestCases.Head()];
+    public static IReadOnlyList<SelftestCase> Cases { get; } = [.. SelftestCases.Rows(), .. SelftestCases.Options(), .. SelftestCases.Products(), .. SelftestCases.Attention(), .. SelftestCases.Head(), .. SelftestCases.Training()];
 
     /// <summary>Runs all cases, one after the other as they are asked for.</summary>
     /// <param name="tested">The device in question.</param>

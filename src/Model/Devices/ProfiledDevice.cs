@@ -4,7 +4,7 @@ namespace OllmNative.Model;
 /// Another device with each operation timed. Buffers and matrices are the other device's own, so they can be used with either.
 /// Operations of a GPU only start there: their times are the host's, and <c>LaunchProfiler</c> has the GPU's.
 /// </summary>
-public sealed class ProfiledDevice : ComputeDevice
+public sealed partial class ProfiledDevice : ComputeDevice
 {
     private readonly ComputeDevice _device;
     private readonly OperationProfile _profile;
@@ -186,10 +186,10 @@ public sealed class ProfiledDevice : ComputeDevice
     }
 
     /// <inheritdoc/>
-    public override void UniformKl(DeviceView<float> q, DeviceView<float> kl, DeviceView<float> dLogits, int columns, float scale)
+    public override void UniformKl(DeviceView<float> q, DeviceView<float> kl, DeviceView<float> dLogits, int columns, float scale, DeviceView<double> factor = default)
     {
         using var timer = new Timer(_profile, nameof(UniformKl));
-        _device.UniformKl(q, kl, dLogits, columns, scale);
+        _device.UniformKl(q, kl, dLogits, columns, scale, factor);
     }
 
     /// <inheritdoc/>

@@ -69,6 +69,29 @@ internal static partial class SelftestCases
                 });
             }
         }
+        yield return new("HeadCrossEntropy, likely targets", Bf16, ConfidentHead);
+        yield return new("HeadCrossEntropy, unlikely targets", Bf16, FarTargets);
+    }
+
+    /// <summary>Targets that are the likeliest entries by far: what a trained model's rows are like, and what the gradient's filter is for.</summary>
+    private static string ConfidentHead(SelftestContext c)
+    {
+        (int n, int d, int v) = (c.Between(1, 20), 8 * c.Between(2, 6), 4096 + 8 * c.Between(1, 20));
+        DeviceView<float> x = c.Floats(n * d, 12), logits = c.Upload(new float[n * v]);
+        DeviceMatrix w = c.Weights(DType.BF16, v, d);
+        DeviceView<int> targets = c.Upload(new int[n]);
+        c.Device.MatMul(x, w, default, logits);
+        c.Device.ArgMaxRows(logits, targets, v);
+        c.Device.HeadCrossEntropy(x, w, targets, c.Result(n), c.Indices(n), c.Result(n * d));
+        return $"N {n}, D {d}, V {v}";
+    }
+
+    /// <summary>Targets hundreds of nats behind the likeliest entry: exponentials relative to them would not be finite.</summary>
+    private static string FarTargets(SelftestContext c)
+    {
+        (int n, int d, int v) = (c.Between(1, 20), 8 * c.Between(2, 6), 8 * c.Between(20, 60));
+        c.Device.HeadCrossEntropy(c.Floats(n * d, 100), c.Weights(DType.BF16, v, d), c.Ints(n, v), c.Result(n), c.Upload(new int[n]), default);
+        return $"N {n}, D {d}, V {v}";
     }
 
     private static string MatMul(SelftestContext c, DType type, int least, int most, int multiple, bool accumulate)

@@ -19,6 +19,19 @@ public enum LatentChoice
 /// <summary>One sequence to generate.</summary>
 public sealed class GenerationRequest
 {
+    /// <summary>A request with lists of its own.</summary>
+    public GenerationRequest() : this(null)
+    {
+    }
+
+    /// <summary>A request that takes over the lists of a finished one, emptied, which is not to be read any more: a loop of many rollouts makes no garbage of them.</summary>
+    /// <param name="finished">The finished request, or null.</param>
+    public GenerationRequest(GenerationRequest? finished)
+    {
+        (Generated, Options) = (Emptied(finished?.Generated), Emptied(finished?.Options));
+        (LogProbabilities, Hidden) = (Emptied(finished?.LogProbabilities), Emptied(finished?.Hidden));
+    }
+
     /// <summary>Token ids of the prompt, at least one.</summary>
     public required int[] Prompt { get; init; }
 
@@ -53,16 +66,16 @@ public sealed class GenerationRequest
     public int? TopScores { get; init; }
 
     /// <summary>Generated tokens, the end token included.</summary>
-    public List<int> Generated { get; } = [];
+    public List<int> Generated { get; }
 
     /// <summary>The option of each generated token; empty for the plain backbone.</summary>
-    public List<int> Options { get; } = [];
+    public List<int> Options { get; }
 
     /// <summary>log pi of each of <see cref="Options"/>.</summary>
-    public List<float> LogProbabilities { get; } = [];
+    public List<float> LogProbabilities { get; }
 
     /// <summary>Hidden states [generated, D] that each token was predicted from (when recording).</summary>
-    public List<float> Hidden { get; } = [];
+    public List<float> Hidden { get; }
 
     /// <summary>What each generated token could have been, option by option (when asked for).</summary>
     public List<ExplainedToken> Explained { get; } = [];
@@ -92,6 +105,12 @@ public sealed class GenerationRequest
             if (StopTokens[i] == token) return true;
         }
         return false;
+    }
+
+    private static List<T> Emptied<T>(List<T>? list)
+    {
+        list?.Clear();
+        return list ?? [];
     }
 
     /// <summary>Whether any token of the sequence needs the OLLM modules.</summary>

@@ -4,6 +4,7 @@ using OllmNative.Runtime.Compiler.Il;
 using OllmNative.Runtime.Compiler.Ir;
 using OllmNative.Runtime.Compiler.Passes;
 using OllmNative.Runtime.Compiler.Ptx;
+using OllmNative.Runtime.Extensions;
 using OllmNative.Runtime.Language;
 
 namespace OllmNative.Runtime.Compiler;
@@ -19,6 +20,8 @@ public static class KernelCompiler
     {
         ArgumentNullException.ThrowIfNull(method);
         options ??= new KernelCompileOptions();
+        if (options.MaxThreads is null && method.GetCustomAttribute<GroupBoundsAttribute>() is { } bounds)
+            options = options with { MaxThreads = bounds.Threads, MinGroups = options.MinGroups ?? bounds.Groups };
         KernelIr kernel = Optimise(method, options);
         (string ptx, int sharedBytes, bool dynamicShared) = PtxEmitter.Emit(kernel, options.Target, options.MaxThreads, options.MinGroups);
         KernelParameter[] parameters = [.. kernel.Parameters.Select(parameter => new KernelParameter(parameter.Name, parameter.Type.Text()))];

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Text;
 using OllmNative.Runtime.Extensions;
 using OllmNative.Runtime.Language;
 
@@ -18,6 +19,7 @@ public sealed class CudaAccelerator : Accelerator
 
     private readonly long _number = Interlocked.Increment(ref s_lastNumber);
     private readonly nint _context;
+    private readonly KernelCache _cache;
     private readonly ConcurrentDictionary<IDisposable, byte> _children = new();
     private readonly string?[] _recent = new string?[4];
     private int _launches;
@@ -29,7 +31,8 @@ public sealed class CudaAccelerator : Accelerator
         Api = device.Api;
         CuResult status = Api.DevicePrimaryCtxRetain(out _context, device.Handle);
         if (status != CuResult.Success) throw Failure("cuDevicePrimaryCtxRetain", status, $"{device.Name} cannot be opened");
-        Kernels = new KernelLoader(this, cache ?? KernelCache.Default);
+        _cache = cache ?? KernelCache.Default;
+        Kernels = new KernelLoader(this, _cache);
     }
 
     /// <summary>The GPU.</summary>
@@ -60,6 +63,17 @@ public sealed class CudaAccelerator : Accelerator
         Check("cuMemGetInfo", Api.MemGetInfo(out nuint free, out _));
         return (long)free;
     }
+
+    /// <summary>
+    /// What an earlier run has found out about this GPU under this driver, such as the fastest of several kernels; null when nothing has been
+    /// noted, or the cache of kernels is off.
+    /// </summary>
+    public string? Recall(string subject) =>
+        _cache.Read(KernelKey.OfNote(subject, Name, Architecture, Device.DriverNumber), KernelCache.Note) is { } note ? Encoding.UTF8.GetString(note) : null;
+
+    /// <summary>Notes something about this GPU for later runs, beside the compiled kernels; each subject is a file of its own.</summary>
+    public void Remember(string subject, string note) =>
+        _cache.Write(KernelKey.OfNote(subject, Name, Architecture, Device.DriverNumber), KernelCache.Note, Encoding.UTF8.GetBytes(note));
 
     public override void Synchronize()
     {

@@ -30,6 +30,8 @@ public sealed class CudaStream : AcceleratorStream
     /// <summary>Whether a graph is being recorded.</summary>
     internal bool IsCapturing { get; private set; }
 
+    internal override bool IsRecordingNow => IsCapturing;
+
     public override void Synchronize()
     {
         if (IsCapturing) throw new InvalidOperationException(EmulatorStream.CapturedWait);

@@ -15,6 +15,9 @@ internal sealed class KernelCache
     /// <summary>Kind of entry: machine code.</summary>
     public const string Image = ".cubin";
 
+    /// <summary>Kind of entry: what was measured.</summary>
+    public const string Note = ".note";
+
     /// <summary>The environment variable: <c>off</c>, or a folder.</summary>
     public const string Variable = "OLLM_KERNEL_CACHE";
 
@@ -99,7 +102,7 @@ internal sealed class KernelCache
         var folder = new DirectoryInfo(_folder!);
         FileInfo[] files = [.. folder.EnumerateFiles().OrderBy(file => file.LastWriteTimeUtc)];
         foreach (FileInfo file in files.Where(file => file.Extension == ".tmp" && file.LastWriteTimeUtc < DateTime.UtcNow.AddHours(-1))) TryDelete(file.FullName);
-        FileInfo[] entries = [.. files.Where(file => file.Extension is Text or Image)];
+        FileInfo[] entries = [.. files.Where(file => file.Extension is Text or Image or Note)];
         long total = entries.Sum(file => file.Length);
         foreach (FileInfo file in entries)
         {

@@ -38,6 +38,10 @@ internal static class KernelKey
     public static string OfImage(string ptx, CudaArchitecture architecture, int driver) =>
         Hash(string.Create(CultureInfo.InvariantCulture, $"kernel image 1\n{architecture} {driver}\n{ptx}"));
 
+    /// <summary>A note: what it is about, the GPU, the driver.</summary>
+    public static string OfNote(string subject, string gpu, CudaArchitecture architecture, int driver) =>
+        Hash(string.Create(CultureInfo.InvariantCulture, $"note 1\n{gpu} {architecture} {driver}\n{subject}"));
+
     private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
 
     /// <summary>The bits of a value, field by field.</summary>

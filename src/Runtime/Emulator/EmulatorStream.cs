@@ -10,6 +10,8 @@ internal sealed class EmulatorStream(Accelerator accelerator) : AcceleratorStrea
     /// <summary>Takes the work while a graph is recorded.</summary>
     public List<Action>? Recording { get; private set; }
 
+    internal override bool IsRecordingNow => Recording is not null;
+
     public override void Synchronize()
     {
         if (Recording is not null) throw new InvalidOperationException(CapturedWait);

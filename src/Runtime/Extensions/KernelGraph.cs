@@ -45,6 +45,13 @@ public static class StreamExtensions
         return stream.Capture(work);
     }
 
+    /// <summary>Whether a graph is being recorded on the stream.</summary>
+    public static bool IsRecording(this AcceleratorStream stream)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        return stream.IsRecordingNow;
+    }
+
     /// <summary>What the stream is given from now on waits, on the device, until the marker's stream has come to the marker.</summary>
     public static void WaitFor(this AcceleratorStream stream, ProfilingMarker marker)
     {

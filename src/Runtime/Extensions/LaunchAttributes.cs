@@ -23,3 +23,17 @@ public sealed class GroupClusterAttribute(int x, int y = 1, int z = 1) : Attribu
 /// </summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class OverlapsPredecessorAttribute : Attribute;
+
+/// <summary>
+/// Launches of this kernel have at most so many threads a group, and a multiprocessor is to hold so many groups at once: what the registers of
+/// a thread are handed out by. PTX: .maxntid and .minnctapersm.
+/// </summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class GroupBoundsAttribute(int threads, int groups = 1) : Attribute
+{
+    /// <summary>Most threads of a group.</summary>
+    public int Threads { get; } = threads;
+
+    /// <summary>Groups that fit a multiprocessor.</summary>
+    public int Groups { get; } = groups;
+}

@@ -73,6 +73,8 @@ public sealed class LaunchProfiler : IDisposable
     /// <summary>A launch that the host has timed.</summary>
     internal void Add(string kernel, Accelerator accelerator, in KernelConfig config, long started)
     {
+        // Another thread's, under way when the profile began.
+        if (started < _start) return;
         var timing = new LaunchTiming(kernel, accelerator.Name, config.GridDim.LongSize, (int)config.GroupDim.LongSize,
             Stopwatch.GetElapsedTime(_start, started).TotalMicroseconds, Stopwatch.GetElapsedTime(started).TotalMicroseconds);
         lock (_pending) _timings.Add(timing);

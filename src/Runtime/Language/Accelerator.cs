@@ -138,6 +138,9 @@ public abstract class AcceleratorStream : AcceleratorObject
 
     protected abstract ProfilingMarker AddProfilingMarkerCore();
 
+    /// <summary>Whether a graph is being recorded.</summary>
+    internal virtual bool IsRecordingNow => false;
+
     /// <summary>Records what the work gives to this stream.</summary>
     internal virtual KernelGraph Capture(Action work) => throw new NotSupportedException($"{Accelerator.Name} has no graphs");
 

@@ -23,17 +23,18 @@ internal sealed class StepReducer
     /// <summary>Seconds spent here, copies and waiting for slower processes included.</summary>
     public double Seconds { get; private set; }
 
-    /// <summary>Replaces the gradients by their sum over the processes and returns the sum of the losses.</summary>
-    public LossSums Reduce(LossSums own)
+    /// <summary>Replaces the gradients, and the sums of losses in the step's state, by their sums over the processes.</summary>
+    public void Reduce(DeviceView<double> state)
     {
-        if (!_group.IsDistributed) return own;
+        if (!_group.IsDistributed) return;
         long start = Stopwatch.GetTimestamp();
-        Span<double> sums = [own.Ce, own.Kl, own.Policy, own.Hits, own.Targets];
+        Span<double> sums = stackalloc double[StepState.Totals];
+        state.Slice(0, StepState.Totals).Download(sums);
         _group.Sum(sums);
+        state.Slice(0, StepState.Totals).Upload(sums);
         _gradients.All.Download(_host);
         _group.Sum(_host);
         _gradients.All.Upload(_host);
         Seconds += Stopwatch.GetElapsedTime(start).TotalSeconds;
-        return new LossSums(sums[0], sums[1], sums[2], (long)sums[3], (long)sums[4]);
     }
 }

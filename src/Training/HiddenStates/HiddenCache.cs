@@ -77,13 +77,24 @@ public sealed class HiddenCache : IDisposable
     public int TargetsOf(int row) => _rows[row].Targets;
 
     /// <summary>Reads a row's states [targets, D], as bf16 has them.</summary>
-    public void Read(int row, Span<float> hidden) => _file!.Read(row, hidden);
+    public void Read(int row, Span<float> hidden) => Bf16Rows.Widen(Words(row), hidden);
+
+    /// <summary>A row's states [targets, D] as bf16 bits, in the mapped file.</summary>
+    internal ReadOnlySpan<ushort> Words(int row) => _file!.Words(row, TargetsOf(row));
 
     /// <summary>
     /// Writes a row's states [targets, D] and renames the file when it was the last one. Returns false when the disk refuses:
     /// that is reported, what was written is removed, and the cache is of no use any more.
     /// </summary>
     public bool Write(int row, ReadOnlySpan<float> hidden)
+    {
+        var words = new ushort[hidden.Length];
+        Bf16Rows.Round(hidden, words);
+        return Write(row, words);
+    }
+
+    /// <summary>The same for states that are bf16 already.</summary>
+    internal bool Write(int row, ReadOnlySpan<ushort> hidden)
     {
         if (_file is null) return false;
         string path = _file.Path;

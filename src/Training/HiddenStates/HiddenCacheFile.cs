@@ -85,14 +85,14 @@ internal sealed unsafe class HiddenCacheFile : IDisposable
         return null;
     }
 
-    /// <summary>Writes a row: its target ids and hidden states [n, D], rounded to bf16.</summary>
+    /// <summary>Writes a row: its target ids and hidden states [n, D] as bf16 bits.</summary>
     /// <exception cref="IOException">The disk is full or gone.</exception>
-    public void Write(int row, ReadOnlySpan<int> targets, ReadOnlySpan<float> hidden)
+    public void Write(int row, ReadOnlySpan<int> targets, ReadOnlySpan<ushort> hidden)
     {
         Span<byte> record = _record.AsSpan(0, _layout.RecordBytes(row));
         record.Clear();
         MemoryMarshal.AsBytes(targets).CopyTo(record);
-        Bf16Rows.Round(hidden, MemoryMarshal.Cast<byte, ushort>(record[(targets.Length * sizeof(uint))..]));
+        MemoryMarshal.AsBytes(hidden).CopyTo(record[(targets.Length * sizeof(uint))..]);
         RandomAccess.Write(_handle, record, _layout.RecordAt(row));
         // The checksum comes last: a record that a crash cut short does not match it.
         ulong checksum = HiddenCacheLayout.Checksum(record, (ulong)row);
@@ -102,13 +102,11 @@ internal sealed unsafe class HiddenCacheFile : IDisposable
         Count++;
     }
 
-    /// <summary>Reads the hidden states [n, D] of a row that is there.</summary>
-    public void Read(int row, Span<float> hidden)
+    /// <summary>The hidden states [n, D] of a row of n targets that is there, as bf16 bits, where the file is mapped.</summary>
+    public ReadOnlySpan<ushort> Words(int row, int targets)
     {
         if (!_has[row]) throw new InvalidOperationException($"row {row} is not in the cache");
-        int targets = hidden.Length / _layout.HiddenSize;
-        byte* record = _data + _layout.RecordAt(row) + (long)targets * sizeof(uint);
-        Bf16Rows.Widen(new ReadOnlySpan<ushort>(record, hidden.Length), hidden);
+        return new(_data + _layout.RecordAt(row) + (long)targets * sizeof(uint), targets * _layout.HiddenSize);
     }
 
     /// <summary>Waits until everything written is on the disk.</summary>

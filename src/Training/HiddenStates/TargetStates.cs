@@ -8,9 +8,6 @@ namespace OllmNative.Training;
 /// </summary>
 internal sealed class TargetStates : IDisposable
 {
-    /// <summary>Tokens that go through the backbone together, unless a single row is longer.</summary>
-    public const int TokensPerPass = 2048;
-
     private readonly QwenBackbone _backbone;
     private readonly TokenBatch _batch;
     private readonly KvCache _cache;
@@ -25,7 +22,7 @@ internal sealed class TargetStates : IDisposable
     public TargetStates(QwenBackbone backbone, int capacity)
     {
         ComputeDevice device = backbone.Device;
-        (_backbone, _d) = (backbone, backbone.Config.HiddenSize);
+        (_backbone, _d, TokensPerPass) = (backbone, backbone.Config.HiddenSize, device.RowsPerPass);
         _batch = new TokenBatch(device, capacity);
         _cache = new KvCache(device, backbone.Config, capacity, singlePass: true);
         _buffers = new ForwardBuffers(device, backbone.Config, capacity);
@@ -34,6 +31,9 @@ internal sealed class TargetStates : IDisposable
         _rows = device.Allocate<int>(capacity);
         _hostRows = new int[capacity];
     }
+
+    /// <summary>Tokens that go through the backbone together, unless a single row is longer.</summary>
+    public int TokensPerPass { get; }
 
     /// <summary>Tokens in the next pass.</summary>
     public int Tokens => _batch.Rows;

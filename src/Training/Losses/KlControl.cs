@@ -1,3 +1,4 @@
+using OllmNative.Kernels;
 using OllmNative.Model;
 
 namespace OllmNative.Training;
@@ -6,20 +7,18 @@ namespace OllmNative.Training;
 public enum KlAdaptation
 {
     /// <summary>log beta += rate * (kl - target), clamped.</summary>
-    Log,
+    Log = StepControl.Log,
 
     /// <summary>beta grows or shrinks by a tenth when the KL leaves a band of a tenth around the target.</summary>
-    Mult,
+    Mult = StepControl.Mult,
 
     /// <summary>beta stays.</summary>
-    Fixed,
+    Fixed = StepControl.Fixed,
 }
 
 /// <summary>Keeps L_kl near its target by adapting beta after each step; the step itself uses beta as it was before.</summary>
 public sealed class KlControl
 {
-    private const double Rate = 0.02, MinLog = -8, MaxLog = 4, Band = 1.1, MinMult = 1e-6, MaxMult = 1e6;
-
     /// <summary>Starts at <paramref name="beta"/>.</summary>
     /// <param name="rule">The rule.</param>
     /// <param name="target">Wanted KL in nats.</param>
@@ -42,20 +41,6 @@ public sealed class KlControl
     /// <summary>Weight of the KL term in the next step.</summary>
     public double Beta { get; set; }
 
-    /// <summary>Adapts beta to the mean KL of the step that was just done.</summary>
-    public void Update(double kl)
-    {
-        switch (Rule)
-        {
-            case KlAdaptation.Log:
-                Beta = Math.Exp(Math.Clamp(Math.Log(Beta) + Rate * (kl - Target), MinLog, MaxLog));
-                break;
-            case KlAdaptation.Mult when kl > Band * Target:
-                Beta = Math.Min(Beta * Band, MaxMult);
-                break;
-            case KlAdaptation.Mult when kl < Target / Band:
-                Beta = Math.Max(Beta / Band, MinMult);
-                break;
-        }
-    }
+    /// <summary>Adapts beta to the mean KL of the step that was just done, as the end of a step does on a device.</summary>
+    public void Update(double kl) => Beta = StepControl.NextBeta(Beta, kl, Target, (int)Rule);
 }

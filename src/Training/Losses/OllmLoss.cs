@@ -14,6 +14,23 @@ public readonly record struct LossSums(double Ce, double Kl, double Policy, long
     public static LossSums operator +(LossSums a, LossSums b) =>
         new(a.Ce + b.Ce, a.Kl + b.Kl, a.Policy + b.Policy, a.Hits + b.Hits, a.Targets + b.Targets);
 
+    /// <summary>Sets a step's state to no sums, and to a weight of the KL term.</summary>
+    internal static void Begin(DeviceView<double> state, double beta)
+    {
+        Span<double> values = stackalloc double[StepState.Length];
+        values.Clear();
+        values[StepState.BetaAt] = beta;
+        state.Upload(values);
+    }
+
+    /// <summary>The sums in a step's state; waits for them.</summary>
+    internal static LossSums Of(DeviceView<double> state, long targets)
+    {
+        Span<double> totals = stackalloc double[StepState.Totals];
+        state.Slice(0, StepState.Totals).Download(totals);
+        return new LossSums(totals[0], totals[1], totals[2], (long)totals[3], targets);
+    }
+
     /// <summary>Adds two sums.</summary>
     public static LossSums Add(LossSums left, LossSums right) => left + right;
 }
@@ -37,8 +54,8 @@ public sealed class OllmLoss : IDisposable
     private readonly DeviceBuffer<ulong> _keys;
     private readonly DeviceBuffer<float> _target, _q, _encoderLogits, _soft, _z, _dZ, _dEncoder, _policyLogits, _dPolicy;
     private readonly DeviceBuffer<float> _bent, _dBent, _ce, _share, _loss, _kl, _policyLoss;
-    private readonly float[] _hostLoss, _hostKl, _hostPolicy, _hostQ;
-    private readonly int[] _hostTargets, _hostPrediction;
+    private readonly DeviceBuffer<double> _own;
+    private readonly int[] _hostTargets;
 
     /// <summary>Allocates activations and gradients.</summary>
     /// <param name="backbone">Gives the embedding and the head.</param>
@@ -66,8 +83,7 @@ public sealed class OllmLoss : IDisposable
         (_policyLogits, _dPolicy) = (Floats((long)rows * _k), Floats((long)rows * _k));
         (_bent, _dBent) = (Floats((long)wide * _d), Floats((long)wide * _d));
         (_ce, _share, _loss, _kl, _policyLoss) = (Floats(wide), Floats(wide), Floats(rows), Floats(rows), Floats(rows));
-        (_hostLoss, _hostKl, _hostPolicy, _hostQ) = (new float[rows], new float[rows], new float[rows], new float[rows * _k]);
-        (_hostTargets, _hostPrediction) = (new int[wide], new int[wide]);
+        (_own, _hostTargets) = (_device.Allocate<double>(StepState.Length), new int[wide]);
         if (mode == LatentMode.Marginal) _options = new OptionRows(_device, _d, _k, rows);
     }
 
@@ -84,13 +100,24 @@ public sealed class OllmLoss : IDisposable
     /// <param name="scale">1 / (target positions of the whole step).</param>
     public LossSums Accumulate(DeviceView<float> hidden, ReadOnlySpan<int> targets, ReadOnlySpan<ulong> keys, float beta, float scale)
     {
-        LossSums sums = default;
+        LossSums.Begin(_own.View, beta);
+        Add(hidden, targets, keys, scale, _own.View);
+        return LossSums.Of(_own.View, targets.Length);
+    }
+
+    /// <summary>The same with the weight of the KL term and the sums in a step's state (<see cref="StepState"/>): the host waits for nothing.</summary>
+    /// <param name="hidden">h at the positions that predict the targets, [N, D].</param>
+    /// <param name="targets">y, [N].</param>
+    /// <param name="keys">The random key of each position, [N].</param>
+    /// <param name="scale">1 / (target positions of the whole step).</param>
+    /// <param name="state">Gives beta; its totals are added to.</param>
+    public void Add(DeviceView<float> hidden, ReadOnlySpan<int> targets, ReadOnlySpan<ulong> keys, float scale, DeviceView<double> state)
+    {
         for (int first = 0; first < targets.Length; first += _maxRows)
         {
             int rows = Math.Min(_maxRows, targets.Length - first);
-            sums += Pass(hidden.Slice((long)first * _d, (long)rows * _d), targets.Slice(first, rows), keys.Slice(first, rows), beta, scale);
+            Pass(hidden.Slice((long)first * _d, (long)rows * _d), targets.Slice(first, rows), keys.Slice(first, rows), scale, state);
         }
-        return sums;
     }
 
     /// <inheritdoc/>
@@ -99,37 +126,39 @@ public sealed class OllmLoss : IDisposable
         IDisposable?[] owned =
         [
             _encoder, _decoder, _policy, _options, _targets, _prediction, _keys, _target, _q, _encoderLogits, _soft, _z, _dZ, _dEncoder,
-            _policyLogits, _dPolicy, _bent, _dBent, _ce, _share, _loss, _kl, _policyLoss,
+            _policyLogits, _dPolicy, _bent, _dBent, _ce, _share, _loss, _kl, _policyLoss, _own,
         ];
         foreach (IDisposable? item in owned) item?.Dispose();
     }
 
-    private LossSums Pass(DeviceView<float> hidden, ReadOnlySpan<int> targets, ReadOnlySpan<ulong> keys, float beta, float scale)
+    private void Pass(DeviceView<float> hidden, ReadOnlySpan<int> targets, ReadOnlySpan<ulong> keys, float scale, DeviceView<double> state)
     {
         int n = targets.Length;
         DeviceView<float> e = _target.First((long)n * _d), q = _q.First((long)n * _k), dEncoder = _dEncoder.First((long)n * _k);
         DeviceView<float> encoderLogits = _encoderLogits.First((long)n * _k);
-        targets.CopyTo(_hostTargets);
         _targets.First(n).Upload(targets);
 
         _device.Embedding(_targets.First(n), _backbone.Embedding, e);                        // e  [N, D]
         _encoder.Forward(hidden, e, encoderLogits);                                          // lq [N, K]
         _device.Softmax(encoderLogits, q, _k);                                               // q  [N, K]
-        long hits = Mode == LatentMode.Marginal
-            ? TokenLossMarginal(hidden, targets, q, dEncoder, scale)
-            : TokenLoss(hidden, keys, encoderLogits, q, dEncoder, scale);
-        _device.UniformKl(q, _kl.First(n), dEncoder, _k, beta * scale);
+        bool marginal = Mode == LatentMode.Marginal;
+        if (marginal) TokenLossMarginal(hidden, targets, q, dEncoder, scale);
+        else TokenLoss(hidden, keys, encoderLogits, q, dEncoder, scale);
+        _device.UniformKl(q, _kl.First(n), dEncoder, _k, scale, state.Slice(StepState.BetaAt, 1));
         _encoder.Backward(hidden, e, dEncoder);
 
         DeviceView<float> policyLogits = _policyLogits.First((long)n * _k), dPolicy = _dPolicy.First((long)n * _k);
         _policy.Forward(hidden, policyLogits);                                               // lp [N, K]
         _device.PolicyCrossEntropy(policyLogits, q, _policyLoss.First(n), dPolicy, _k, scale);
         _policy.Backward(hidden, dPolicy);
-        return new LossSums(Sum(_loss, _hostLoss, n), Sum(_kl, _hostKl, n), Sum(_policyLoss, _hostPolicy, n), hits, n);
+        // In the marginal mode the row under the likeliest option counts.
+        int wide = marginal ? n * _k : n;
+        _device.AddLosses(
+            _loss.First(n), _kl.First(n), _policyLoss.First(n), _prediction.First(wide), _targets.First(wide), marginal ? q : default, state.Slice(0, StepState.Totals));
     }
 
     /// <summary>One z for each position: z = q (soft) or the hard sample with the gradient of the soft one (gumbel).</summary>
-    private long TokenLoss(
+    private void TokenLoss(
         DeviceView<float> hidden, ReadOnlySpan<ulong> keys, DeviceView<float> encoderLogits, DeviceView<float> q, DeviceView<float> dEncoder, float scale)
     {
         int n = keys.Length;
@@ -145,14 +174,10 @@ public sealed class OllmLoss : IDisposable
         _device.Scale(dBent, scale);
         _decoder.Backward(hidden, z, dBent, dZ);
         _device.SoftmaxBackward(soft, dZ, dEncoder, _k, 1, accumulate: false);
-        _prediction.First(n).Download(_hostPrediction.AsSpan(0, n));
-        long hits = 0;
-        for (int i = 0; i < n; i++) hits += _hostPrediction[i] == _hostTargets[i] ? 1 : 0;
-        return hits;
     }
 
     /// <summary>L_ce = -log sum_k q_k p_k(y): row n * K + k of decoder and head is position n under option k.</summary>
-    private long TokenLossMarginal(DeviceView<float> hidden, ReadOnlySpan<int> targets, DeviceView<float> q, DeviceView<float> dEncoder, float scale)
+    private void TokenLossMarginal(DeviceView<float> hidden, ReadOnlySpan<int> targets, DeviceView<float> q, DeviceView<float> dEncoder, float scale)
     {
         int n = targets.Length, wide = n * _k;
         for (int i = 0; i < wide; i++) _hostTargets[i] = targets[i / _k];
@@ -165,31 +190,5 @@ public sealed class OllmLoss : IDisposable
         _device.ScaleRows(dBent, _share.First(wide), _d);
         _decoder.Backward(expanded, z, dBent, default);
         _device.SoftmaxBackward(q, _dZ.First(wide), dEncoder, _k, 1, accumulate: false);
-        return HitsOfLikeliestOption(targets, q, wide);
-    }
-
-    private long HitsOfLikeliestOption(ReadOnlySpan<int> targets, DeviceView<float> q, int wide)
-    {
-        _prediction.First(wide).Download(_hostPrediction.AsSpan(0, wide));
-        q.Download(_hostQ.AsSpan(0, wide));
-        long hits = 0;
-        for (int i = 0; i < targets.Length; i++)
-        {
-            int best = 0;
-            for (int k = 1; k < _k; k++)
-            {
-                if (_hostQ[i * _k + k] > _hostQ[i * _k + best]) best = k;
-            }
-            hits += _hostPrediction[i * _k + best] == targets[i] ? 1 : 0;
-        }
-        return hits;
-    }
-
-    private static double Sum(DeviceBuffer<float> values, float[] host, int count)
-    {
-        values.First(count).Download(host.AsSpan(0, count));
-        double sum = 0;
-        for (int i = 0; i < count; i++) sum += host[i];
-        return sum;
     }
 }

@@ -21,6 +21,10 @@ public abstract class AnswerRl : IDisposable
     private readonly DeviceBuffer<int> _choices;
     private readonly string _module;
     private readonly int _d, _rowsPerPass;
+    private readonly RlExperience _experience;
+    private readonly double[] _rewards;
+    private GenerationRequest[] _rollouts = [];
+    private AnswerProblem[] _chosen = [];
     private float[] _hostGradients = [];
     private int _done, _updates;
     private long _tokens;
@@ -54,6 +58,7 @@ public abstract class AnswerRl : IDisposable
         _generator = new Generator(backbone, ollm, Math.Min(options.Problems * options.Rollouts, Generator.SlotsFor(backbone, capacity)), capacity, tokenizer.VocabularySize);
         (_gradients, _first, _second) = (new(Device, ollm.Shape), new(Device, ollm.Shape), new(Device, ollm.Shape));
         _moduleGradients = _gradients.Module(module);
+        (_experience, _rewards) = (new RlExperience(_d), new double[options.Problems * options.Rollouts]);
         _order = new RowOrder(problems.Count, Counter.Key(options.Seed, 1));
         _hidden = Device.Allocate<float>((long)rowsPerPass * _d);
         (_advantage, _oldLog, _choices) = (Device.Allocate<float>(rowsPerPass), Device.Allocate<float>(rowsPerPass), Device.Allocate<int>(rowsPerPass));
@@ -111,20 +116,23 @@ public abstract class AnswerRl : IDisposable
     {
         long start = Stopwatch.GetTimestamp();
         int step = _done + 1, g = Options.Rollouts;
-        GenerationRequest[] rollouts = Rollouts(step, out AnswerProblem[] problems);
+        GenerationRequest[] rollouts = Rollouts(step);
         _generator.Run(rollouts, cancellation);
 
-        var rewards = new double[rollouts.Length];
-        double malformed = 0;
+        Span<double> rewards = _rewards.AsSpan(0, rollouts.Length);
+        double malformed = 0, right = 0;
+        long generated = 0;
         for (int i = 0; i < rollouts.Length; i++)
         {
-            AnswerProblem problem = problems[i / g];
+            AnswerProblem problem = _chosen[i / g];
             string text = _tokenizer.Decode(rollouts[i].Completion);
             rewards[i] = problem.IsRight(text, out string? answer) ? 1 : 0;
             malformed += IsMalformed(problem, text, answer) ? 1 : 0;
+            right += rewards[i];
+            generated += rollouts[i].Generated.Count;
         }
         RlExperience experience = Collect(rollouts, rewards, out int active, out double entropy, out long choices);
-        Span<double> sums = [rewards.Sum(), active, malformed, entropy, choices, rollouts.Sum(r => (long)r.Generated.Count), experience.Total];
+        Span<double> sums = [right, active, malformed, entropy, choices, generated, experience.Total];
         Group.Sum(sums);
         experience.Total = (long)sums[6];
         double progress = (step - 1.0) / Math.Max(1, Options.Steps - 1);
@@ -164,8 +172,8 @@ public abstract class AnswerRl : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>One rollout; hidden states have to be recorded.</summary>
-    protected abstract GenerationRequest Rollout(AnswerProblem problem, ulong seed);
+    /// <summary>One rollout, in the memory of a finished one where there is one; hidden states have to be recorded.</summary>
+    protected abstract GenerationRequest Rollout(AnswerProblem problem, ulong seed, GenerationRequest? finished);
 
     /// <summary>What a rollout chose at each token, and how likely it held that: log pi.</summary>
     protected abstract (IReadOnlyList<int> Choices, IReadOnlyList<float> LogProbabilities) ChoicesOf(GenerationRequest rollout);
@@ -196,31 +204,33 @@ public abstract class AnswerRl : IDisposable
     protected readonly record struct RlBatch(
         int First, DeviceView<float> Hidden, DeviceView<int> Choices, DeviceView<float> Advantage, DeviceView<float> OldLog, float Entropy, float Scale);
 
-    /// <summary>The rollouts of this process' share of the problems; each has its seed from its place among all of the update.</summary>
-    private GenerationRequest[] Rollouts(int step, out AnswerProblem[] problems)
+    /// <summary>
+    /// The rollouts of this process' share of the problems, in the memory of the last step's; each has its seed from its place among all of the update.
+    /// </summary>
+    private GenerationRequest[] Rollouts(int step)
     {
         (int firstProblem, int count) = Group.ShareOf(Options.Problems);
-        var chosen = new AnswerProblem[count];
-        var requests = new GenerationRequest[chosen.Length * Options.Rollouts];
-        for (int i = 0; i < requests.Length; i++)
+        if (_chosen.Length != count) (_chosen, _rollouts) = (new AnswerProblem[count], new GenerationRequest[count * Options.Rollouts]);
+        for (int i = 0; i < _rollouts.Length; i++)
         {
             int p = i / Options.Rollouts;
-            chosen[p] = _problems[_order.At((long)_done * Options.Problems + firstProblem + p)];
-            requests[i] = Rollout(chosen[p], Counter.Key(Counter.Key(Counter.Key(Options.Seed, 2), (ulong)step), (ulong)(firstProblem * Options.Rollouts + i)));
+            _chosen[p] = _problems[_order.At((long)_done * Options.Problems + firstProblem + p)];
+            ulong seed = Counter.Key(Counter.Key(Counter.Key(Options.Seed, 2), (ulong)step), (ulong)(firstProblem * Options.Rollouts + i));
+            _rollouts[i] = Rollout(_chosen[p], seed, _rollouts[i]);
         }
-        problems = chosen;
-        return requests;
+        return _rollouts;
     }
 
     /// <summary>The choices of all groups that teach; <paramref name="entropy"/> is the sum of -log pi over the choices of all.</summary>
-    private RlExperience Collect(GenerationRequest[] rollouts, double[] rewards, out int active, out double entropy, out long count)
+    private RlExperience Collect(GenerationRequest[] rollouts, ReadOnlySpan<double> rewards, out int active, out double entropy, out long count)
     {
-        var experience = new RlExperience(_d);
+        RlExperience experience = _experience;
+        experience.Clear();
         int g = Options.Rollouts;
         (active, entropy, count) = (0, 0, 0);
         for (int first = 0; first < rollouts.Length; first += g)
         {
-            ReadOnlySpan<double> group = rewards.AsSpan(first, g);
+            ReadOnlySpan<double> group = rewards.Slice(first, g);
             double mean = 0, variance = 0;
             foreach (double r in group) mean += r / g;
             foreach (double r in group) variance += (r - mean) * (r - mean) / g;
@@ -229,7 +239,7 @@ public abstract class AnswerRl : IDisposable
             {
                 GenerationRequest rollout = rollouts[first + i];
                 (IReadOnlyList<int> choices, IReadOnlyList<float> logs) = ChoicesOf(rollout);
-                foreach (float log in logs) entropy -= log;
+                for (int t = 0; t < logs.Count; t++) entropy -= logs[t];
                 count += logs.Count;
                 if (variance == 0) continue;
                 float advantage = (float)((group[i] - mean) / (Math.Sqrt(variance) + 1e-4));

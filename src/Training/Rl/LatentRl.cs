@@ -35,10 +35,10 @@ public sealed class LatentRl : AnswerRl
     }
 
     /// <inheritdoc/>
-    protected override GenerationRequest Rollout(AnswerProblem problem, ulong seed)
+    protected override GenerationRequest Rollout(AnswerProblem problem, ulong seed, GenerationRequest? finished)
     {
         ArgumentNullException.ThrowIfNull(problem);
-        return new GenerationRequest
+        return new GenerationRequest(finished)
         {
             Prompt = problem.Prompt, MaxTokens = Options.MaxTokens, StopTokens = StopTokens, Latent = LatentChoice.Sample, Record = true, Seed = seed,
         };

@@ -27,12 +27,25 @@ public sealed class RlExperience
     /// <summary>Choices of the rollouts, dropped rows and those of other processes included: the denominator of all means.</summary>
     public long Total { get; internal set; }
 
+    /// <summary>Starts over in the same memory.</summary>
+    internal void Clear()
+    {
+        Hidden.Clear();
+        Choices.Clear();
+        Advantage.Clear();
+        OldLog.Clear();
+        Total = 0;
+    }
+
     internal void Add(List<float> hidden, IReadOnlyList<int> choices, IReadOnlyList<float> logs, float advantage)
     {
         Hidden.AddRange(hidden);
-        Choices.AddRange(choices);
-        OldLog.AddRange(logs);
-        for (int t = 0; t < choices.Count; t++) Advantage.Add(advantage);
+        for (int t = 0; t < choices.Count; t++)
+        {
+            Choices.Add(choices[t]);
+            OldLog.Add(logs[t]);
+            Advantage.Add(advantage);
+        }
         Total += choices.Count;
     }
 

@@ -55,7 +55,7 @@ public sealed class RlRun
     private string EvaluationLines => Path.Combine(_folder, EvaluationsFile);
 
     /// <summary>Continues from the newest whole checkpoint of the folder. Returns false when it has none.</summary>
-    /// <param name="warn">Takes a line about a damaged checkpoint that was passed over.</param>
+    /// <param name="warn">Takes a line about a damaged checkpoint that was passed over, or about missing lines of metrics.jsonl.</param>
     /// <exception cref="OllmException">All checkpoints are damaged, or belong to a run with other settings.</exception>
     public bool TryResume(Action<string>? warn = null)
     {
@@ -65,7 +65,7 @@ public sealed class RlRun
         // Evaluations of updates after the checkpoint will be made again.
         _evaluations.AddRange(ReadEvaluations(_folder).Where(evaluation => evaluation.Step <= checkpoint.State.Step));
         if (!_rl.Group.IsFirst) return true;
-        JsonLines.CutTo(Metrics, checkpoint.State.MetricsLength);
+        JsonLines.CutToCheckpoint(Metrics, checkpoint.State.MetricsLength, warn);
         File.Delete(EvaluationLines);
         foreach (RlEvaluation evaluation in _evaluations) Write(evaluation);
         return true;
@@ -75,8 +75,7 @@ public sealed class RlRun
     /// <exception cref="OllmException">The gradient is not a number; the last checkpoint stays.</exception>
     public void Run(Action<RlMetrics>? onStep = null, Action<RlEvaluation>? onEvaluation = null, CancellationToken cancellation = default)
     {
-        if (_rl.Group.IsFirst && _rl.StepsDone == 0) JsonLines.CutTo(Metrics, 0);
-        using JsonLines? metrics = _rl.Group.IsFirst ? new JsonLines(Metrics) : null;
+        using JsonLines? metrics = _rl.Group.IsFirst ? JsonLines.OfRun(Metrics, _rl.StepsDone) : null;
         // Several processes stop after the same update; one alone may stop within it.
         CancellationToken inner = _rl.Group.IsDistributed ? default : cancellation;
         try

@@ -36,10 +36,10 @@ public sealed class TokenRl : AnswerRl
     }
 
     /// <inheritdoc/>
-    protected override GenerationRequest Rollout(AnswerProblem problem, ulong seed)
+    protected override GenerationRequest Rollout(AnswerProblem problem, ulong seed, GenerationRequest? finished)
     {
         ArgumentNullException.ThrowIfNull(problem);
-        return new GenerationRequest
+        return new GenerationRequest(finished)
         {
             Prompt = problem.Prompt, MaxTokens = Options.MaxTokens, StopTokens = StopTokens, Latent = LatentChoice.Force, Record = true, Seed = seed,
             Sampler = new SamplerOptions { Temperature = 1 }, TopScores = 0,

@@ -24,6 +24,9 @@ public sealed class Trainer : IDisposable
     private readonly OllmTensors _gradients, _first, _second;
     private readonly TrainStep _step;
     private readonly StepReducer _reducer;
+    private readonly DeviceBuffer<double> _state;
+    private readonly ReadBack<double> _reports;
+    private readonly Queue<Launched> _launched = new(MostAhead);
     private readonly CheckpointScore _score;
     private readonly KlControl _kl;
     private readonly RowOrder _order;
@@ -32,6 +35,7 @@ public sealed class Trainer : IDisposable
     private int _done;
     private long _tokens;
     private double _seconds;
+    private long _lastEnd;
 
     /// <summary>Prepares a run; nothing is written yet but the empty file of a hidden-state cache.</summary>
     /// <param name="backbone">The frozen model.</param>
@@ -62,6 +66,8 @@ public sealed class Trainer : IDisposable
         _cache = OpenCache(log);
         (_gradients, _first, _second) = (new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape), new(backbone.Device, ollm.Shape));
         _reducer = new StepReducer(Group, _gradients);
+        (_state, _reports) = (backbone.Device.Allocate<double>(StepState.Length), backbone.Device.NewReadBack<double>(StepState.Length, MostAhead));
+        LossSums.Begin(_state.View, _kl.Beta);
         int longest = Math.Max(_rows.Longest, validation?.Longest ?? 0);
         _step = new TrainStep(backbone, ollm.Parameters, _gradients, options.Latent, longest, _cache, options.RoundsHidden);
         _validation = validation is { Count: > 0 } ? new Validation(_step, validation, Counter.Key(options.Seed, 3)) : null;
@@ -111,11 +117,8 @@ public sealed class Trainer : IDisposable
         ArgumentNullException.ThrowIfNull(checkpoint);
         checkpoint.Restore(_ollm.Parameters, _first, _second, RunKey);
         (_done, _tokens, _kl.Beta) = (checkpoint.State.Step, checkpoint.State.Tokens, checkpoint.State.Beta);
-        if (!Group.IsFirst) return;
-        string metrics = Path.Combine(folder, MetricsFile);
-        long length = JsonLines.CutTo(metrics, checkpoint.State.MetricsLength);
-        if (length < checkpoint.State.MetricsLength)
-            warn?.Invoke($"warning: {metrics} has {length} bytes, the checkpoint knows {checkpoint.State.MetricsLength}: lines of earlier steps are missing");
+        LossSums.Begin(_state.View, _kl.Beta);
+        if (Group.IsFirst) JsonLines.CutToCheckpoint(Path.Combine(folder, MetricsFile), checkpoint.State.MetricsLength, warn);
     }
 
     /// <summary>
@@ -124,67 +127,64 @@ public sealed class Trainer : IDisposable
     /// <exception cref="OllmException">The loss is not a number; the last checkpoint stays.</exception>
     public void Run(string folder, Action<TrainMetrics>? onStep = null, CancellationToken cancellation = default)
     {
-        using JsonLines? metrics = Group.IsFirst ? OpenMetrics(folder) : null;
+        using JsonLines? metrics = Group.IsFirst ? JsonLines.OfRun(Path.Combine(folder, MetricsFile), _done) : null;
         RefillCache(cancellation);
         while (_done < TotalSteps)
         {
             if (Group.Any(cancellation.IsCancellationRequested))
             {
+                while (_launched.Count > 0) Report();
                 Save(folder, metrics);
                 Group.Barrier(); // The process that writes must not be ended by another one's leaving.
                 throw new OperationCanceledException(cancellation);
             }
-            TrainMetrics line = Step();
+            if (Asked < TotalSteps) Launch();
+            // On a device that runs ahead the report on a step is read while the next one runs, but where the run has to stand still.
+            int ahead = !_backbone.Device.RunsAhead || Group.IsDistributed || Asked == TotalSteps || StopsAfter(Asked) ? 0 : 1;
+            while (_launched.Count > ahead) Report();
+        }
+        Save(folder, metrics);
+        if (Group.IsFirst) _ollm.Save(folder);
+
+        void Report()
+        {
+            TrainMetrics line = Finish();
             // One process speaks for all; the others wait for it at the next step.
-            if (_validation is not null && Group.IsFirst && (_done == TotalSteps || (_options.ValidationEvery > 0 && _done % _options.ValidationEvery == 0)))
+            if (_validation is not null && Group.IsFirst && (_done == TotalSteps || IsDue(_options.ValidationEvery, _done)))
                 line = line with { Validation = _validation.Measure(_kl.Beta, cancellation) };
             metrics?.Write(line.Fields());
             _score.Add(line);
             onStep?.Invoke(line);
-            if (_options.CheckpointEvery > 0 && _done % _options.CheckpointEvery == 0 && _done < TotalSteps) Save(folder, metrics);
+            if (IsDue(_options.CheckpointEvery, _done) && _done < TotalSteps) Save(folder, metrics);
         }
-        Save(folder, metrics);
-        if (Group.IsFirst) _ollm.Save(folder);
     }
 
-    /// <summary>One optimizer step.</summary>
+    /// <summary>One optimizer step, waited for.</summary>
     /// <exception cref="OllmException">The loss or the gradient is not a number; parameters are as before.</exception>
     public TrainMetrics Step()
     {
-        long start = Stopwatch.GetTimestamp();
-        int step = _done + 1;
-        TakeRows(_done);
-        long targets = 0, tokens = 0;
-        foreach (TokenRow row in _stepRows) (targets, tokens) = (targets + row.Targets, tokens + row.Tokens.Length);
+        Launch();
+        _step.FinishWriting();
+        return Finish();
+    }
 
-        ComputeDevice device = _backbone.Device;
-        device.Clear(_gradients.All);
-        ulong key = Counter.Key(Counter.Key(_options.Seed, 2), (ulong)step);
-        LossSums sums = _reducer.Reduce(_step.Accumulate(_ownRows, _firstOwn, _kl.Beta, targets, key, OwnNumbers));
-        double ce = sums.Ce / targets, kl = sums.Kl / targets, policy = sums.Policy / targets, beta = _kl.Beta;
-        double loss = ce + beta * kl + policy, norm = Math.Sqrt(device.SquaredNorm(_gradients.All)), rate = _rate.At(step);
-        if (!double.IsFinite(loss) || !double.IsFinite(norm))
-        {
-            throw new OllmException(
-                $"step {step}: the loss is {loss} and the gradient norm {norm}; training stops, and the last checkpoint stays. A lower --lr or --clip may help");
-        }
-        // The rule of PyTorch's clip_grad_norm_.
-        double scale = _options.Clip > 0 ? Math.Min(1, _options.Clip / (norm + 1e-6)) : 1;
-        device.AdamW(_ollm.Parameters.All, _gradients.All, _first.All, _second.All,
-            new AdamWStep(step, (float)rate, 0.9f, 0.999f, 1e-8f, (float)_options.WeightDecay, (float)scale));
-        _kl.Update(kl);
-        _done = step;
-        _tokens += targets;
-        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        _seconds += seconds;
-        StepsMade++;
-        return new TrainMetrics(step, loss, ce, kl, beta, policy, (double)sums.Hits / targets, norm, rate, _tokens, tokens / seconds);
+    /// <summary>
+    /// Asks for one optimizer step and, on a device that runs ahead, reports on the one before, as <see cref="Run"/> does; null for the first,
+    /// whose report the next call gives.
+    /// </summary>
+    /// <exception cref="OllmException">The loss or the gradient is not a number; parameters stay as they were.</exception>
+    public TrainMetrics? Advance()
+    {
+        Launch();
+        return _launched.Count > (_backbone.Device.RunsAhead ? 1 : 0) ? Finish() : null;
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
         _step.Dispose();
+        _reports.Dispose();
+        _state.Dispose();
         _cache?.Dispose();
         _gradients.Dispose();
         _first.Dispose();
@@ -192,6 +192,71 @@ public sealed class Trainer : IDisposable
     }
 
     private const string MetricsFile = "metrics.jsonl";
+
+    /// <summary>Steps that the device has been asked for and that were not reported on.</summary>
+    private const int MostAhead = 2;
+
+    /// <summary>A step that was asked for.</summary>
+    private readonly record struct Launched(int Step, long Targets, long Tokens, double Rate, long Start);
+
+    /// <summary>Steps asked for so far.</summary>
+    private int Asked => _done + _launched.Count;
+
+    /// <summary>
+    /// Asks for the next optimizer step. Nothing in here waits for the device: losses, norm, clipping factor and beta stay on it, and what
+    /// it has to say of the step is copied behind.
+    /// </summary>
+    private void Launch()
+    {
+        long start = Stopwatch.GetTimestamp();
+        int step = Asked + 1;
+        TakeRows(step - 1);
+        long targets = 0, tokens = 0;
+        foreach (TokenRow row in _stepRows) (targets, tokens) = (targets + row.Targets, tokens + row.Tokens.Length);
+
+        ComputeDevice device = _backbone.Device;
+        _reports.Settle();
+        device.Clear(_gradients.All);
+        ulong key = Counter.Key(Counter.Key(_options.Seed, 2), (ulong)step);
+        _step.Add(_ownRows, _firstOwn, targets, key, OwnNumbers, _state.View);
+        _reducer.Reduce(_state.View);
+        device.SquaredNorm(_gradients.All, _state.View.Slice(StepState.SquaredNormAt, 1));
+        device.EndStep(_state.View, new StepRule(targets, _options.Clip, _kl.Target, (int)_kl.Rule));
+        _reports.Start(_state.View);
+        double rate = _rate.At(step);
+        device.AdamW(_ollm.Parameters.All, _gradients.All, _first.All, _second.All,
+            new AdamWStep(step, (float)rate, 0.9f, 0.999f, 1e-8f, (float)_options.WeightDecay, 1), _state.View);
+        _launched.Enqueue(new Launched(step, targets, tokens, rate, start));
+        if (!device.RunsAhead || step >= TotalSteps) return;
+        TakeRows(step);
+        _step.SendAhead(_ownRows, OwnNumbers);
+    }
+
+    /// <summary>Reads the report on the oldest step that was asked for.</summary>
+    private TrainMetrics Finish()
+    {
+        Launched step = _launched.Dequeue();
+        StepReport report = StepState.Of(_reports.Read());
+        double loss = report.Ce + report.Beta * report.Kl + report.Policy, norm = Math.Sqrt(report.SquaredNorm);
+        if (report.Failed)
+        {
+            throw new OllmException(
+                $"step {step.Step}: the loss is {loss} and the gradient norm {norm}; training stops, and the last checkpoint stays. A lower --lr or --clip may help");
+        }
+        (_kl.Beta, _done, _tokens) = (report.NextBeta, step.Step, _tokens + step.Targets);
+        // Steps overlap when the device runs ahead: each counts from the end of the one before.
+        double seconds = Stopwatch.GetElapsedTime(Math.Max(step.Start, _lastEnd)).TotalSeconds;
+        _lastEnd = Stopwatch.GetTimestamp();
+        _seconds += seconds;
+        StepsMade++;
+        return new TrainMetrics(
+            step.Step, loss, report.Ce, report.Kl, report.Beta, report.Policy, report.Hits, norm, step.Rate, _tokens, step.Tokens / seconds);
+    }
+
+    /// <summary>Whether something has to see the parameters as they are after this step.</summary>
+    private bool StopsAfter(int step) => IsDue(_options.CheckpointEvery, step) || (_validation is not null && IsDue(_options.ValidationEvery, step));
+
+    private static bool IsDue(int every, int step) => every > 0 && step % every == 0;
 
     private HiddenCache? OpenCache(Action<string>? log)
     {
@@ -235,15 +300,9 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    private JsonLines OpenMetrics(string folder)
-    {
-        string path = Path.Combine(folder, MetricsFile);
-        if (_done == 0) JsonLines.CutTo(path, 0);
-        return new JsonLines(path);
-    }
-
     private void Save(string folder, JsonLines? metrics)
     {
+        _step.FinishWriting();
         Group.RequireClose("the squared norm of the parameters", _backbone.Device.SquaredNorm(_ollm.Parameters.All));
         double? score = _score.Take();
         if (metrics is null) return;

@@ -2,7 +2,7 @@ namespace OllmNative.Model.Cpu;
 
 public sealed unsafe partial class CpuDevice
 {
-    /// <summary>Most rows of one item: a stretch of their terms (384 KB) and the sums of a group of strips (768 KB) share a second-level cache of 2 MB.</summary>
+    /// <summary>Most rows of one item: a stretch of their terms (384 KB) and the sums of a group of strips (896 KB) share a second-level cache of 2 MB.</summary>
     private const int AmxRows = 256;
 
     /// <summary>Products that share their x.</summary>
@@ -20,7 +20,7 @@ public sealed unsafe partial class CpuDevice
         using Lock.Scope alone = _scratchUse.EnterScope();
         byte* terms = (byte*)Work(SplitTerms.Bytes(rows, k) / sizeof(float));
         PackTerms(rows, k, x, k, terms);
-        (body.Rows, body.K) = (rows, k);
+        body.K = k;
         body.Terms = terms;
         body.Scratch = _amx;
         _pool.For(body.Count, body);
@@ -63,8 +63,9 @@ public sealed unsafe partial class CpuDevice
         // Rows in equal cuts of whole blocks.
         private readonly int _rowsPerItem = RoundUp(Items(rows, Math.Max(1, Items(rows, AmxRows))), Amx.Block);
 
+        public readonly int Rows = rows;
         public AmxPart First, Second, Third;
-        public int Rows, K, Count;
+        public int K, Count;
         public byte* Terms;
         public AmxScratch* Scratch;
 
@@ -73,14 +74,14 @@ public sealed unsafe partial class CpuDevice
         public void Add(int place, Projection projection, bool accumulate)
         {
             CpuMatrix m = Cpu(projection.W);
-            int strips = Items(m.Rows, Amx.Block);
-            // A multiple of four groups: two or four threads end together.
-            int groups = Math.Min(strips, RoundUp(Items(strips, AmxScratch.MostStrips), 4));
+            int strips = Items(m.Rows, Amx.Block), rowItems = RowItems;
+            // Each group passes over all terms of its rows, so as few as give a multiple of four items: two or four threads end together.
+            int groups = Math.Min(strips, RoundUp(Items(strips, AmxScratch.MostStrips), Math.Max(1, 4 / rowItems)));
             var part = new AmxPart
             {
                 W = m.Data, Outputs = m.Rows, Bias = P(projection.Bias), Output = P(projection.Output), Accumulate = accumulate, Groups = groups, FirstItem = Count,
             };
-            Count += groups * Items(rows, _rowsPerItem);
+            Count += groups * rowItems;
             if (place == 0) First = Second = Third = part;
             else if (place == 1) Second = Third = part;
             else Third = part;

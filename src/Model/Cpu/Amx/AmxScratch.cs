@@ -16,7 +16,7 @@ internal readonly unsafe struct AmxResult(float* c, long stride, float* bias, bo
 internal unsafe struct AmxScratch
 {
     /// <summary>Rows of the split operand in one call, and strips of 32 weights that are multiplied with a stretch while it is near.</summary>
-    public const int MostRows = 384, MostStrips = 24;
+    public const int MostRows = 384, MostStrips = 28;
 
     private const int BlockFloats = Amx.Block * Amx.Block, Tile = 256;
 
@@ -81,10 +81,10 @@ internal unsafe struct AmxScratch
             for (int b = 0; b < blocks; b++, from += BlockFloats)
             {
                 // The tiles hold C with weights as rows.
-                Transpose.Block16((byte*)from, 64, _turned, 16);
-                Transpose.Block16((byte*)(from + Tile), 64, _turned + 2 * Tile, 16);
-                Transpose.Block16((byte*)(from + 2 * Tile), 64, _turned + Tile, 16);
-                Transpose.Block16((byte*)(from + 3 * Tile), 64, _turned + 3 * Tile, 16);
+                Transpose.Block16<F32Element, WholeLine>((byte*)from, 64, _turned, 16);
+                Transpose.Block16<F32Element, WholeLine>((byte*)(from + Tile), 64, _turned + 2 * Tile, 16);
+                Transpose.Block16<F32Element, WholeLine>((byte*)(from + 2 * Tile), 64, _turned + Tile, 16);
+                Transpose.Block16<F32Element, WholeLine>((byte*)(from + 3 * Tile), 64, _turned + 3 * Tile, 16);
                 Put(_turned, b * Amx.Block, Math.Min(Amx.Block, rows - b * Amx.Block), j, Math.Min(Amx.Block, n - j), to);
             }
         }

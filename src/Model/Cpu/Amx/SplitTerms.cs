@@ -53,7 +53,7 @@ internal static unsafe class SplitTerms
                     Cut(x + row * stride + column, count, lines, termBytes);
                 }
                 for (int term = 0; !first && term < Amx.Terms; term++)
-                    Transpose.Block16(room + term * TileBytes, 64, (float*)(to + term * 2 * TileBytes), 16);
+                    Transpose.Block16<F32Element, WholeLine>(room + term * TileBytes, 64, (float*)(to + term * 2 * TileBytes), 16);
             }
             to += (Amx.Terms - 1) * 2 * TileBytes;
         }

@@ -36,7 +36,7 @@ internal static class MathIntrinsics
         Real(table, "ReciprocalSqrtEstimate", (b, x) => b.Emit(Op.Rsqrt, IrType.F32, x));
         Real(table, "ReciprocalEstimate", (b, x) => b.Emit(Op.Rcp, IrType.F32, x));
         table["XMath.Rsqrt"] = call => Float(call, (b, x) => b.Emit(Op.Rsqrt, IrType.F32, x));
-        table["FastMath.Exp2"] = call => call.Result(call.B.EmitSub(Op.Exp2, 1, IrType.F32, call.Arg(0)));
+        table["FastMath.Exp2"] = call => call.Result(call.B.EmitSub(Op.Exp2, Ops.Flushed, IrType.F32, call.Arg(0)));
         table["XMath.Exp2"] = call => Float(call, (b, x) => b.Emit(Op.Exp2, IrType.F32, x));
         AddBits(table);
     }
@@ -91,16 +91,23 @@ internal static class MathIntrinsics
         return call.Result(call.B.Emit(unsigned ? Op.MinU : Op.Min, register, low, call.Arg(2)));
     }
 
-    /// <summary>2^n 2^f with n + f = x log2 e: n is exact in ex2, and f keeps the bits that the product would lose.</summary>
+    /// <summary>
+    /// 2^n 2^f with n + f = x log2 e: f keeps the bits that the product would lose. Adding 1.5 * 2^23 + 127 rounds to a whole number and leaves
+    /// n + 127 in the last bits, which shifted are the bits of 2^n. Where n ends (-126 and 127), f grows beyond 1/2 and carries what is left, so that
+    /// small results lose bits as they must and large ones become infinite.
+    /// </summary>
     private static Value Exp(IrBuilder b, Value x)
     {
         KernelIr k = b.Kernel;
+        const float shift = 12582912 + 127;
         Value log2E = k.Float(Log2E);
-        Value scaled = b.Emit(Op.Truncate, IrType.F32, b.Mul(x, log2E));
-        Value whole = b.Emit(Op.Max, IrType.F32, b.Emit(Op.Min, IrType.F32, scaled, k.Float(127)), k.Float(-149));
+        Value scaled = b.Emit(Op.Max, IrType.F32, b.Emit(Op.Min, IrType.F32, b.Mul(x, log2E), k.Float(127)), k.Float(-126));
+        Value shifted = b.Add(scaled, k.Float(shift));
+        Value whole = b.Add(shifted, k.Float(-shift));
         Value part = b.Emit(Op.Fma, IrType.F32, x, log2E, b.Emit(Op.Neg, IrType.F32, whole));
         part = b.Emit(Op.Fma, IrType.F32, x, k.Float(Log2ELow), part);
-        return b.Mul(b.Emit(Op.Exp2, IrType.F32, part), b.Emit(Op.Exp2, IrType.F32, whole));
+        Value power = b.Emit(Op.Bits, IrType.F32, b.Emit(Op.Shl, IrType.I32, b.Emit(Op.Bits, IrType.I32, shifted), k.Int(23)));
+        return b.Mul(b.EmitSub(Op.Exp2, Ops.Flushed, IrType.F32, part), power);
     }
 
     /// <summary>x minus whole turns, so that the hardware's sine works where it is accurate.</summary>

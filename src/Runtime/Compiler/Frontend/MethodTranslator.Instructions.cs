@@ -80,7 +80,15 @@ internal sealed partial class MethodTranslator
         _shared.Write(variable, Pop(), _place);
     }
 
-    private Variable Local(int index) => _locals[index] ??= new Variable(Layout(_graph.Locals[index]));
+    /// <summary>Locals are zero at each entry: also where the method was put into a loop, whose rounds before must not show.</summary>
+    private Variable Local(int index)
+    {
+        if (_locals[index] is { } known) return known;
+        var variable = new Variable(Layout(_graph.Locals[index]));
+        foreach (Slot slot in variable.Slots)
+            _shared.Variables.Write(_entry, slot, slot.Type == IrType.Ptr ? Kernel.Undefined(IrType.Ptr) : Kernel.Constant(slot.Type, 0));
+        return _locals[index] = variable;
+    }
 
     private void LoadLocal(int index) => Push(_boundLocals[index] ?? _shared.Read(Local(index)));
 

@@ -25,6 +25,7 @@ internal sealed partial class MethodTranslator
     private readonly List<StackValue> _stack = [];
     private Type? _constrained;
     private readonly IlPlace? _libraryCaller;
+    private readonly Block _entry;
     private IlPlace _place;
 
     private MethodTranslator(Translation shared, MethodBase method, StackValue[] arguments, IlPlace caller)
@@ -35,6 +36,7 @@ internal sealed partial class MethodTranslator
         _libraryCaller = method.DeclaringType?.Namespace == typeof(DeviceLibrary).Namespace ? caller : null;
         _place = _libraryCaller ?? new IlPlace(method, 0);
         _graph = IlGraph.Of(method);
+        _entry = shared.Builder.Block;
         _arguments = arguments;
         _argumentVariables = new Variable?[arguments.Length];
         _locals = new Variable?[_graph.Locals.Length];

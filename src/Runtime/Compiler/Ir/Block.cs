@@ -21,6 +21,9 @@ internal sealed class Block(int id)
 
     public Block? Dominator { get; set; }
 
+    /// <summary>First and last number of the blocks that this one dominates, itself included.</summary>
+    public (int First, int Last) Dominated { get; set; }
+
     public IEnumerable<Block> Successors
     {
         get

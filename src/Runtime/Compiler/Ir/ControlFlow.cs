@@ -23,13 +23,31 @@ internal static class ControlFlow
         }
         foreach (Block block in kernel.Blocks) DropDeadOperands(block);
         FindDominators(kernel.Blocks);
+        NumberDominated(kernel.Blocks);
     }
 
-    public static bool Dominates(Block above, Block below)
+    /// <summary>Of blocks that were there at the last analysis.</summary>
+    public static bool Dominates(Block above, Block below) =>
+        above == below || (above.Dominated.First <= below.Dominated.First && below.Dominated.First <= above.Dominated.Last);
+
+    /// <summary>Numbers the tree of dominators in preorder: what a block dominates is then a range.</summary>
+    private static void NumberDominated(List<Block> blocks)
     {
-        for (Block? at = below; at is not null; at = at.Dominator)
-            if (at == above) return true;
-        return false;
+        int[] sizes = new int[blocks.Count];
+        for (int i = blocks.Count - 1; i >= 0; i--)
+        {
+            sizes[i]++;
+            if (blocks[i].Dominator is { } above) sizes[above.Order] += sizes[i];
+        }
+        int[] next = new int[blocks.Count];
+        for (int i = 0; i < blocks.Count; i++)
+        {
+            // A dominator comes before what it dominates in reverse postorder.
+            int first = blocks[i].Dominator is { } above ? next[above.Order] : 0;
+            if (blocks[i].Dominator is { } parent) next[parent.Order] += sizes[i];
+            blocks[i].Dominated = (first, first + sizes[i] - 1);
+            next[i] = first + 1;
+        }
     }
 
     private static List<Block> ReversePostorder(Block entry)

@@ -10,6 +10,7 @@ internal enum Op : byte
     // Integers only; the U forms read their operands as unsigned.
     DivU, RemU, MinU, MaxU, And, Or, Xor, Not, Shl, Shr, ShrU, PopCount, LeadingZeros, ReverseBits, MulWide, MulWideU,
     // Floats only. Fma: a*b+c, rounded once.
+    // Rcp, sub: Ops.Rounded for 1 / x as IEEE rounds it, else approximate. Exp2, sub: Ops.Flushed where subnormal numbers may count as 0.
     Fma, Sqrt, Rsqrt, Rcp, Exp2, Sin, Cos, Floor, Ceiling, Truncate, RoundEven,
     // Sub: CompareKind. Select: condition, then, else.
     Compare, Select,
@@ -53,6 +54,9 @@ internal enum VoteKind { Ballot, Any, All }
 
 internal static class Ops
 {
+    /// <summary>Variants of Rcp and Exp2.</summary>
+    public const int Rounded = 1, Flushed = 1;
+
     /// <summary>Ops that only compute: they may be shared, moved and dropped.</summary>
     public static bool IsPure(this Op op) => op is (>= Op.Add and <= Op.PtrToInt) or Op.ToGeneric or Op.Extract;
 

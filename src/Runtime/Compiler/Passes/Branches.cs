@@ -36,6 +36,8 @@ internal static class Branches
         {
             if (block == kernel.Entry || block.Body.Count > 0 || block.Phis.Count > 0 || block.Condition is not null || block.Then is not { } target || target == block) continue;
             Block[] sources = [.. block.Predecessors];
+            // A loop keeps one way back and one way in: the passes that work on loops ask for that.
+            if (sources.Length > 1 && target.Predecessors.Exists(from => from.Order >= target.Order)) continue;
             if (target.Phis.Count > 0 && sources.Any(source => source.Successors.Contains(target))) continue;
             foreach (Value phi in target.Phis) Spread(phi, block, sources);
             foreach (Block source in sources)

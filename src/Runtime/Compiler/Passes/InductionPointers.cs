@@ -5,7 +5,7 @@ namespace OllmNative.Runtime.Compiler.Passes;
 /// <summary>
 /// An address that grows by the same number of bytes in each round of a loop, base + size * (i + ...), becomes a pointer that is
 /// increased: one addition instead of an extension, a multiplication and additions. As everywhere, an index that has overflowed addresses
-/// nothing.
+/// nothing. Sources of asynchronous copies stay indices: a loop that copies ahead has many of them, and needs its registers for products.
 /// </summary>
 internal static class InductionPointers
 {
@@ -35,11 +35,12 @@ internal static class InductionPointers
             int made = 0;
             foreach (Value phi in loop.Header.Phis) AddCounter(phi);
             if (_steps.Count == 0) return false;
+            HashSet<Value> copied = [.. kernel.Blocks.SelectMany(block => block.Body).Where(value => value.Op == Op.CopyAsync).Select(copy => copy.Args[1])];
             foreach (Block block in kernel.Blocks.Where(loop.Blocks.Contains))
             {
                 foreach (Value address in block.Body.ToArray())
                 {
-                    if (made == MostPointers || address.Op != Op.PtrAdd || _inside.Contains(address.Args[0])) continue;
+                    if (made == MostPointers || address.Op != Op.PtrAdd || copied.Contains(address) || _inside.Contains(address.Args[0])) continue;
                     _counter = null;
                     if (Factor(address.Args[1]) is not { } factor || _counter is null) continue;
                     Replace(block, address, factor * _steps[_counter]);

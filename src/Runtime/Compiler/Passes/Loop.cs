@@ -28,10 +28,51 @@ internal sealed record Loop(Block Header, Block Latch, HashSet<Block> Blocks)
         }
     }
 
-    /// <summary>Gives each loop that is entered from one block a preheader. Finds the loops again.</summary>
+    /// <summary>
+    /// Gives each loop one way back and one way in: several of either are led together in a block of their own. The kernel was just analysed,
+    /// and is again where something changed.
+    /// </summary>
+    public static void Straighten(KernelIr kernel)
+    {
+        bool any = false;
+        foreach (Block header in kernel.Blocks.ToArray())
+        {
+            Block[] back = [.. header.Predecessors.Where(from => from.Order >= header.Order && ControlFlow.Dominates(header, from))];
+            if (back.Length == 0) continue;
+            Block[] outside = [.. header.Predecessors.Except(back)];
+            if (back.Length > 1) LeadTogether(kernel, header, back);
+            if (outside.Length > 1) LeadTogether(kernel, header, outside);
+            any |= back.Length > 1 || outside.Length > 1;
+        }
+        if (any) ControlFlow.Analyse(kernel);
+    }
+
+    private static void LeadTogether(KernelIr kernel, Block header, Block[] sources)
+    {
+        Block middle = kernel.NewBlock();
+        foreach (Value phi in header.Phis)
+        {
+            Value[] args = [.. sources.Select(source => phi.Args[Array.IndexOf(phi.Incoming, source)])];
+            Value merged = args[0];
+            if (args.Any(arg => arg != merged))
+            {
+                merged = kernel.New(Op.Phi, phi.Type, args);
+                (merged.Incoming, merged.Space) = ([.. sources], phi.Space);
+                middle.Phis.Add(merged);
+            }
+            int[] kept = [.. Enumerable.Range(0, phi.Args.Length).Where(i => !sources.Contains(phi.Incoming[i]))];
+            phi.Args = [.. kept.Select(i => phi.Args[i]), merged];
+            phi.Incoming = [.. kept.Select(i => phi.Incoming[i]), middle];
+        }
+        middle.JumpTo(header);
+        foreach (Block source in sources) source.Retarget(header, middle);
+    }
+
+    /// <summary>Gives each loop a preheader. Finds the loops again.</summary>
     public static List<Loop> FindWithPreheaders(KernelIr kernel)
     {
         ControlFlow.Analyse(kernel);
+        Straighten(kernel);
         List<Loop> loops = Find(kernel);
         bool any = false;
         foreach (Loop loop in loops)

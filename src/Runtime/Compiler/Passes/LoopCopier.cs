@@ -34,6 +34,50 @@ internal sealed class LoopCopier(KernelIr kernel, Loop loop)
         }
     }
 
+    /// <summary>
+    /// Puts a loop before this one whose round is <paramref name="rounds"/> of its rounds, and which stays while <paramref name="counter"/> is below
+    /// <paramref name="limit"/>: where it leaves, this one goes on.
+    /// </summary>
+    public void Precede(Block before, int rounds, Value counter, Value limit)
+    {
+        Block header = loop.Header, inside = loop.Blocks.Contains(header.Then!) ? header.Then! : header.Else!;
+        Block[] body = [.. kernel.Blocks.Where(block => loop.Blocks.Contains(block) && block != header)];
+        Block newHeader = kernel.NewBlock(), middle = kernel.NewBlock();
+        var phis = header.Phis.ToDictionary(phi => phi, phi => kernel.New(Op.Phi, phi.Type));
+        newHeader.Phis.AddRange(phis.Values);
+        Dictionary<Value, Value> values = new(phis);
+        Block from = newHeader;
+        for (int round = 0; round < rounds; round++)
+        {
+            Block head = kernel.NewBlock();
+            if (round == 0)
+            {
+                Value stay = kernel.New(Op.Compare, IrType.I1, phis[counter], limit);
+                stay.Sub = (int)CompareKind.Lt;
+                newHeader.Body.Add(stay);
+                newHeader.BranchTo(stay, head, middle);
+            }
+            else
+            {
+                from.Retarget(header, head);
+            }
+            CopyBody(header, head, values);
+            from = CopyRound(head, inside, body, values);
+            values = header.Phis.ToDictionary(phi => phi, phi => Map(phi.Args[1 - Unrolling.EntryIndex(phi, loop)], values));
+        }
+        from.Retarget(header, newHeader);
+        before.Retarget(header, newHeader);
+        middle.JumpTo(header);
+        foreach ((Value phi, Value copy) in phis)
+        {
+            int entry = Unrolling.EntryIndex(phi, loop);
+            copy.Args = [phi.Args[entry], values[phi]];
+            (copy.Incoming, copy.Space) = ([before, from], phi.Space);
+            phi.Args[entry] = copy;
+            phi.Incoming[entry] = middle;
+        }
+    }
+
     private Block CopyRound(Block head, Block inside, Block[] body, Dictionary<Value, Value> values)
     {
         var blocks = body.ToDictionary(block => block, _ => kernel.NewBlock());

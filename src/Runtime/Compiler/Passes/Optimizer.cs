@@ -19,7 +19,11 @@ internal static class Optimizer
             if (!changed) break;
             CleanUp(kernel);
         }
+        if (Remainders.Run(kernel)) CleanUp(kernel);
+        for (int round = 0; round < 4 && Selections.Run(kernel); round++) CleanUp(kernel);
         if (Loads.Run(kernel)) CleanUp(kernel);
+        if (PartialUnrolling.Run(kernel)) CleanUp(kernel);
+        if (Addresses.Run(kernel)) CleanUp(kernel);
         bool moved = LoopInvariants.Run(kernel);
         moved |= InductionPointers.Run(kernel);
         if (moved) CleanUp(kernel);

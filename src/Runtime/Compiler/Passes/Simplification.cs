@@ -33,10 +33,10 @@ internal static class Simplification
 
     private static Value? At(Value value, int index) => index < value.Args.Length ? value.Args[index] : null;
 
-    /// <summary>access [p + c] becomes access [p] + c.</summary>
+    /// <summary>access [p + c] becomes access [p] + c; of an asynchronous copy, its target.</summary>
     private static bool FoldOffset(Value access)
     {
-        if (access.Op is not (Op.Load or Op.LoadOnce or Op.Store) || access.Args[0] is not { Op: Op.PtrAdd } address || !address.Args[1].IsConst) return false;
+        if (access.Op is not (Op.Load or Op.LoadOnce or Op.Store or Op.LoadMatrix or Op.CopyAsync) || access.Args[0] is not { Op: Op.PtrAdd } address || !address.Args[1].IsConst) return false;
         long offset = access.Bits + address.Args[1].Bits;
         if (offset is < int.MinValue or > int.MaxValue) return false;
         access.Args[0] = address.Args[0];

@@ -22,6 +22,7 @@ internal static class Simplifier
             Op.Mul when value.Type.IsInteger() => Mul(kernel, value),
             Op.DivU or Op.RemU => UnsignedDivision(kernel, value),
             Op.Div or Op.Rem when value.Type.IsInteger() => Division(kernel, value),
+            Op.Div when value.Type == IrType.F32 => FloatDivision(kernel, value),
             Op.And or Op.Or or Op.Xor => Logic(kernel, value),
             Op.Shl or Op.Shr or Op.ShrU => value.Args[1].IsConstant(0) ? value.Args[0] : null,
             Op.Not => value.Type == IrType.I1 ? InvertCondition(value) : null,
@@ -114,6 +115,24 @@ internal static class Simplifier
         return UnsignedDivision(kernel, value);
     }
 
+    /// <summary>1 / x has an instruction that rounds like the division and takes half the time; a power of two has an exact reciprocal.</summary>
+    private static Value? FloatDivision(KernelIr kernel, Value value)
+    {
+        (Value a, Value b) = (value.Args[0], value.Args[1]);
+        if (a.IsConst && a.AsFloat == 1f)
+        {
+            value.Op = Op.Rcp;
+            value.Sub = Ops.Rounded;
+            value.Args = [b];
+        }
+        else if (b.IsConst && float.IsNormal(b.AsFloat) && (b.Bits & 0x7fffff) == 0 && float.IsNormal(1f / b.AsFloat))
+        {
+            value.Op = Op.Mul;
+            value.Args = [a, kernel.Float(1f / b.AsFloat)];
+        }
+        return null;
+    }
+
     public static bool IsNonNegative(Value value) => value.Op switch
     {
         Op.Const => value.Bits >= 0,
@@ -197,10 +216,29 @@ internal static class Simplifier
         (Value condition, Value then, Value otherwise) = (value.Args[0], value.Args[1], value.Args[2]);
         if (condition.IsConst) return condition.Bits != 0 ? then : otherwise;
         if (then == otherwise) return then;
+        if (value.Type == IrType.I1) return SelectCondition(kernel, value);
         if (value.Type != IrType.I32 || !then.IsConstant(1) || !otherwise.IsConstant(0)) return null;
         value.Op = Op.ZeroExtend;
         value.Args = [condition];
         return null;
+    }
+
+    /// <summary>A choice between a condition and a constant is an "and" or an "or".</summary>
+    private static Value? SelectCondition(KernelIr kernel, Value value)
+    {
+        (Value condition, Value then, Value otherwise) = (value.Args[0], value.Args[1], value.Args[2]);
+        if (then.IsConst && otherwise.IsConst)
+        {
+            if (then.Bits != 0) return condition;
+            value.Op = Op.Not;
+            value.Args = [condition];
+            return InvertCondition(value);
+        }
+        if (!otherwise.IsConstant(0) && !then.IsConstant(1)) return null;
+        bool or = then.IsConst;
+        value.Op = or ? Op.Or : Op.And;
+        value.Args = [condition, or ? otherwise : then];
+        return Logic(kernel, value);
     }
 
     private static Value? Cut(Value value)

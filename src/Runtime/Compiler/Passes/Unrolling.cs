@@ -21,6 +21,7 @@ internal static class Unrolling
     private static bool UnrollOne(KernelIr kernel)
     {
         ControlFlow.Analyse(kernel);
+        Loop.Straighten(kernel);
         foreach (Loop loop in Loop.Find(kernel))
         {
             if (!LeavesFromHeader(loop)) continue;

@@ -75,8 +75,8 @@ internal sealed partial class PtxEmitter
             Op.Fma => $"fma.rn.{s}",
             Op.Sqrt => $"sqrt.rn.{s}",
             Op.Rsqrt => "rsqrt.approx.f32",
-            Op.Rcp => "rcp.approx.f32",
-            Op.Exp2 => value.Sub == 0 ? "ex2.approx.f32" : "ex2.approx.ftz.f32",
+            Op.Rcp => value.Sub == Ops.Rounded ? "rcp.rn.f32" : "rcp.approx.f32",
+            Op.Exp2 => value.Sub == Ops.Flushed ? "ex2.approx.ftz.f32" : "ex2.approx.f32",
             Op.Sin => "sin.approx.f32",
             Op.Cos => "cos.approx.f32",
             Op.Floor => $"cvt.rmi.{s}.{s}",
@@ -163,5 +163,5 @@ internal sealed partial class PtxEmitter
 
     private static string Bits(IrType type) => type switch { IrType.I32 or IrType.F32 => "b32", _ => "b64" };
 
-    private static string Offset(long bytes) => bytes == 0 ? "" : bytes.ToString("+0;-0", CultureInfo.InvariantCulture);
+    private static string Offset(long bytes) => bytes == 0 ? "" : bytes.ToString("+0;+-0", CultureInfo.InvariantCulture);
 }

@@ -37,7 +37,7 @@ internal sealed partial class PtxEmitter
                 return true;
             case Op.CopyAsync:
                 Need(PtxTarget.Sm80, "an asynchronous copy");
-                Line($"cp.async.cg.shared.global [{Shared(value.Args[0])}], [{_registers.Operand(value.Args[1])}], 16{(value.Args.Length > 2 ? ", " + _registers.Operand(value.Args[2]) : "")}");
+                Line($"cp.async.cg.shared.global [{Shared(value.Args[0])}{Offset(value.Bits)}], [{_registers.Operand(value.Args[1])}], 16{(value.Args.Length > 2 ? ", " + _registers.Operand(value.Args[2]) : "")}");
                 return true;
             case Op.CopyAsyncCommit:
                 Line("cp.async.commit_group");
@@ -138,7 +138,7 @@ internal sealed partial class PtxEmitter
                 return true;
             case Op.LoadMatrix:
                 string form = value.Sub == 1 ? ".trans" : "";
-                Line($"ldmatrix.sync.aligned.m8n8.x{value.Count}{form}.shared.b16 {_registers.Vector(value)}, [{Shared(value.Args[0])}]");
+                Line($"ldmatrix.sync.aligned.m8n8.x{value.Count}{form}.shared.b16 {_registers.Vector(value)}, [{Shared(value.Args[0])}{Offset(value.Bits)}]");
                 return true;
             case Op.Mma:
                 Need(PtxTarget.Sm80, "mma.m16n8k16");

@@ -1,7 +1,7 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 
-namespace OllmNative.Training;
+namespace OllmNative.Model;
 
 /// <summary>f32 to bf16 and back: round to nearest, ties to even, a relative error of at most 2^-8 for normal numbers; NaN stays NaN.</summary>
 public static class Bf16Rows

@@ -1,0 +1,252 @@
+#if !ILGPU
+using OllmNative.Kernels;
+using OllmNative.Runtime.Cuda;
+using OllmNative.Runtime.Extensions;
+using OllmNative.Runtime.Language;
+using Half = OllmNative.Runtime.Language.Half;
+
+namespace OllmNative.Model.Cuda;
+
+/// <summary>The products of many rows on the tensor cores: which kernel makes them, and what it does on the way out.</summary>
+public sealed partial class CudaDevice
+{
+    private Action<Queue, Launch, Words, Words, Words, Words, ProductTask>? _large128, _large256, _half128, _half256;
+    private Action<Queue, Launch, Words, Words, Words, ProductTask>? _gated128, _gated256;
+    private Action<Queue, Launch, Words, Words, ProductTask>? _largeInput128, _largeInput256, _largeWeight128, _largeWeight256;
+    private Action<Queue, Launch, TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>? _wgmma, _wgmmaNarrow;
+    private Action<Queue, Launch, TensorMap, TensorMap, TensorMap, ProductTask>? _wgmmaGated;
+    private Action<Queue, Launch, Floats, Floats, Words, int, float>? _normRounded;
+    private Action<Queue, Launch, Floats, ArrayView<Half>, int>? _toF16;
+    private CudaBuffer<float>? _trialOutput;
+    private CudaBuffer<ushort>? _normed, _half;
+    private ProductTuner? _tuner;
+
+    /// <summary>The operands of a product; those that it has not are empty.</summary>
+    private readonly record struct Operands(Words A, Words B0, Words B1, Words B2);
+
+    /// <summary>
+    /// Makes the product with one of the large tiles. False where a small one is to make it: the result is small, or not laid out for the others,
+    /// whose stores are of two columns.
+    /// </summary>
+    private bool LargeProduct(ProductForm form, in Operands operands, in ProductTask task)
+    {
+        if (!Paired(task)) return false;
+        var size = new ProductSize(form, task.M, form == ProductForm.Gated ? 2 * task.N0 : task.N0 + task.N1 + task.N2, task.K);
+        ProductTile tile = ChooseTile(size, operands, task);
+        if (tile is ProductTile.Small64 or ProductTile.Small128 && !IsSingle(form, task)) tile = ProductTile.Large128;
+        if (tile is ProductTile.Small64 or ProductTile.Small128) return false;
+        LaunchTile(tile, form, operands, task);
+        return true;
+    }
+
+    /// <summary>Whether two columns can be stored at once everywhere.</summary>
+    private static bool Paired(in ProductTask task) =>
+        (task.N0 | task.N1 | task.N2) % 2 == 0 && OnPairs(task.Output0) && OnPairs(task.Output1) && OnPairs(task.Output2);
+
+    private static bool OnPairs(Floats view) => view.Length == 0 || view.LoadEffectiveAddressAsPtr() % 8 == 0;
+
+    /// <summary>Whether the small kernels can make it too: one bf16 product with an f32 result.</summary>
+    private static bool IsSingle(ProductForm form, in ProductTask task) =>
+        form is not (ProductForm.Gated or ProductForm.Half) && task.N1 == 0 && task.Rounded.Length == 0;
+
+    private ProductTile ChooseTile(in ProductSize size, Operands operands, ProductTask task)
+    {
+        Span<ProductTile> room = stackalloc ProductTile[6];
+        ReadOnlySpan<ProductTile> candidates = Candidates(size.Form, task, room);
+        if (_options.Tile is { } asked && candidates.Contains(asked)) return asked;
+        int multiprocessors = _accelerator is CudaAccelerator ? _accelerator.NumMultiprocessors : TileChoice.UsualMultiprocessors;
+        ProductTile usual = TileChoice.Default(size, candidates, multiprocessors);
+        if (!_options.MeasureProducts || candidates.Length == 1) return usual;
+        _tuner ??= new ProductTuner(_accelerator);
+        if (_tuner.Find(size) is { } known) return candidates.Contains(known) ? known : usual;
+        if (LaunchProfiler.Active is not null) return usual;
+
+        // The result is overwritten by the product that follows, unless that adds to it.
+        ProductForm form = size.Form;
+        ProductTask trial = task;
+        trial.Accumulate = 0;
+        if (task.Accumulate != 0) trial.Output0 = Scratch(ref _trialOutput, (long)task.M * task.N0).Write(0, (long)task.M * task.N0);
+        return _tuner.Measure(size, candidates, _queue, tile => LaunchTile(tile, form, operands, trial), () => Sample(trial));
+    }
+
+    /// <summary>The tiles that can make a product on this device, the plainest first.</summary>
+    private ReadOnlySpan<ProductTile> Candidates(ProductForm form, in ProductTask task, Span<ProductTile> room)
+    {
+        int count = 0;
+        if (IsSingle(form, task))
+        {
+            room[count++] = ProductTile.Small64;
+            room[count++] = ProductTile.Small128;
+        }
+        if (count == 0 || MatMulTensorLarge.SharedBytes(128) <= _accelerator.MaxSharedMemoryPerGroup) room[count++] = ProductTile.Large128;
+        if (MatMulTensorLarge.SharedBytes(256) <= _accelerator.MaxSharedMemoryPerGroup) room[count++] = ProductTile.Large256;
+        if (_options.Hopper && form == ProductForm.Forward) room[count++] = ProductTile.WgmmaNarrow;
+        if (_options.Hopper && form is ProductForm.Forward or ProductForm.Gated) room[count++] = ProductTile.Wgmma;
+        return room[..count];
+    }
+
+    /// <summary>The beginning and the end of a result.</summary>
+    private float[] Sample(in ProductTask task)
+    {
+        const int most = 4096;
+        if (task.Output0.Length == 0)
+        {
+            var words = new ushort[Math.Min(most, task.Rounded.Length)];
+            task.Rounded.SubView(task.Rounded.Length - words.Length, words.Length).CopyToCPU(_queue, words);
+            return Array.ConvertAll(words, word => Weights16.Value(word, Weights16.Bf16));
+        }
+        int count = (int)Math.Min(most, task.Output0.Length);
+        float[] first = new float[count], last = new float[count];
+        task.Output0.SubView(0, count).CopyToCPU(_queue, first);
+        task.Output0.SubView(task.Output0.Length - count, count).CopyToCPU(_queue, last);
+        return [.. first, .. last];
+    }
+
+    private void LaunchTile(ProductTile tile, ProductForm form, in Operands o, in ProductTask task)
+    {
+        int width = tile == ProductTile.Large128 ? 128 : 256;
+        if (tile is ProductTile.Small64 or ProductTile.Small128) LaunchSmall(tile, form, o, task);
+        else if (tile is ProductTile.WgmmaNarrow or ProductTile.Wgmma) LaunchWgmma(tile, form, o, task);
+        else if (form == ProductForm.Gated)
+        {
+            var launch = width == 128 ? _gated128 ??= Load(MatMulTensorLarge.Gated128) : _gated256 ??= Load(MatMulTensorLarge.Gated256);
+            launch(_queue, MatMulTensorLarge.Config(task, width, gated: true), o.A, o.B0, o.B1, task);
+        }
+        else if (form is ProductForm.Forward or ProductForm.Half)
+        {
+            var launch = (form, width) switch
+            {
+                (ProductForm.Forward, 128) => _large128 ??= Load(MatMulTensorLarge.Forward128),
+                (ProductForm.Forward, _) => _large256 ??= Load(MatMulTensorLarge.Forward256),
+                (_, 128) => _half128 ??= Load(MatMulTensorLarge.Half128),
+                _ => _half256 ??= Load(MatMulTensorLarge.Half256),
+            };
+            launch(_queue, MatMulTensorLarge.Config(task, width), o.A, o.B0, o.B1, o.B2, task);
+        }
+        else
+        {
+            var launch = (form, width) switch
+            {
+                (ProductForm.Input, 128) => _largeInput128 ??= Load(MatMulTensorLarge.Input128),
+                (ProductForm.Input, _) => _largeInput256 ??= Load(MatMulTensorLarge.Input256),
+                (_, 128) => _largeWeight128 ??= Load(MatMulTensorLarge.Weight128),
+                _ => _largeWeight256 ??= Load(MatMulTensorLarge.Weight256),
+            };
+            launch(_queue, MatMulTensorLarge.Config(task, width), o.A, o.B0, task);
+        }
+    }
+
+    private void LaunchSmall(ProductTile tile, ProductForm form, in Operands o, in ProductTask task)
+    {
+        bool large = tile == ProductTile.Small128;
+        var launch = form switch
+        {
+            ProductForm.Forward => large ? _forward128 ??= Load(MatMulTensor.Forward128) : _forward64 ??= Load(MatMulTensor.Forward64),
+            ProductForm.Input => large ? _input128 ??= Load(MatMulTensor.Input128) : _input64 ??= Load(MatMulTensor.Input64),
+            _ => large ? _weight128 ??= Load(MatMulTensor.Weight128) : _weight64 ??= Load(MatMulTensor.Weight64),
+        };
+        launch(
+            _queue, MatMulTensor.Config(task.M, task.N0, large ? 128 : 64), o.A.Cast<Bf16>(), o.B0.Cast<Bf16>(), task.Bias0, task.Scale, task.Output0,
+            task.M, task.N0, task.K, task.Accumulate);
+    }
+
+    private void LaunchWgmma(ProductTile tile, ProductForm form, in Operands o, in ProductTask task)
+    {
+        int k = task.K, width = tile == ProductTile.Wgmma ? MatMulWgmma.Wide : MatMulWgmma.Narrow;
+        bool gated = form == ProductForm.Gated;
+        Launch config = MatMulWgmma.Config(task, _accelerator.NumMultiprocessors, width, gated);
+        TensorMap a = MatMulWgmma.Left(o.A, task.M, k), first = MatMulWgmma.Right(o.B0, task.N0, k, width, gated);
+        if (gated)
+        {
+            (_wgmmaGated ??= _accelerator.LoadKernel<TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.Gated))(
+                _queue, config, a, first, MatMulWgmma.Right(o.B1, task.N0, k, width, gated), task);
+            return;
+        }
+        TensorMap second = task.N1 > 0 ? MatMulWgmma.Right(o.B1, task.N1, k, width) : first, third = task.N2 > 0 ? MatMulWgmma.Right(o.B2, task.N2, k, width) : first;
+        var launch = tile == ProductTile.Wgmma
+            ? _wgmma ??= _accelerator.LoadKernel<TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.Forward)
+            : _wgmmaNarrow ??= _accelerator.LoadKernel<TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.ForwardNarrow);
+        launch(_queue, config, a, first, second, third, task);
+    }
+
+    /// <summary>Norm, rounded at once, and the products with up to three matrices in one launch. False where they are not laid out for it.</summary>
+    private bool LargeNormEach(DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, ReadOnlySpan<Projection> projections)
+    {
+        if (projections.Length is < 1 or > 3 || !Roundable(x, gain)) return false;
+        foreach (Projection projection in projections)
+            if (!ForLarge((CudaMatrix)projection.W, gain)) return false;
+        Projection first = projections[0], second = projections.Length > 1 ? projections[1] : default, third = projections.Length > 2 ? projections[2] : default;
+        ProductTask task = default;
+        (task.M, task.K) = (checked((int)(x.Length / gain.Length)), checked((int)gain.Length));
+        (task.N0, task.N1, task.N2) = (first.W.Rows, second.W?.Rows ?? 0, third.W?.Rows ?? 0);
+        (task.Output0, task.Output1, task.Output2) = (Out(first.Output), Out(second.Output), Out(third.Output));
+        (task.Bias0, task.Bias1, task.Bias2) = (In(first.Bias), In(second.Bias), In(third.Bias));
+        if (!Paired(task)) return false;
+        Words a = NormRounded(x, gain, eps, normed);
+        return LargeProduct(ProductForm.Forward, new Operands(a, WordsOf(first.W), WordsOf(second.W), WordsOf(third.W)), task)
+            || SmallForward(a, WordsOf(first.W), task);
+    }
+
+    /// <summary>Norm, gate, up and SwiGLU in two launches; what comes out is there in bf16 too, for the product that follows.</summary>
+    private bool LargeGateUp(DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, DeviceMatrix gate, DeviceMatrix up, DeviceView<float> output)
+    {
+        if (!Roundable(x, gain) || !ForLarge((CudaMatrix)gate, gain) || !ForLarge((CudaMatrix)up, gain)) return false;
+        ProductTask task = default;
+        (task.M, task.N0, task.K) = (checked((int)(x.Length / gain.Length)), gate.Rows, checked((int)gain.Length));
+        task.Output0 = Out(output);
+        if (!Paired(task)) return false;
+        Words a = NormRounded(x, gain, eps, normed);
+        Bf16Copy copy = _copies[^1];
+        task.Rounded = Scratch(ref copy.Memory, output.Length).Write(0, output.Length);
+        LargeProduct(ProductForm.Gated, new Operands(a, WordsOf(gate), WordsOf(up), default), task);
+        CopyIs(copy, output);
+        return true;
+    }
+
+    private bool SmallForward(Words a, Words w, in ProductTask task)
+    {
+        LaunchSmall(ProductTile.Small64, ProductForm.Forward, new Operands(a, w, default, default), task);
+        return true;
+    }
+
+    /// <summary>x Wᵀ with f16 weights, activations rounded to f16. False where they are not laid out for it.</summary>
+    private bool HalfProduct(DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate)
+    {
+        var task = new ProductTask { M = rows, N0 = w.Rows, K = w.Columns, Output0 = c, Bias0 = bias, Accumulate = accumulate ? 1 : 0 };
+        if (!_options.TensorCores || w.IsFloat || w.Type != Weights16.F16 || w.Columns % 8 != 0 || rows <= ProductTable.MostFewRows || !Paired(task)) return false;
+        Words input = Scratch(ref _half, x.Length).Write(0, x.Length);
+        (_toF16 ??= _accelerator.LoadKernel<Floats, ArrayView<Half>, int>(ToF16.Forward))(_queue, Each(x.Length), In(x), input.Cast<Half>(), checked((int)x.Length));
+        return LargeProduct(ProductForm.Half, new Operands(input, w.Words, default, default), task);
+    }
+
+    /// <summary>Many rows, on a device that takes bf16 activations.</summary>
+    private bool Roundable(DeviceView<float> x, DeviceView<float> gain) =>
+        _options.TensorCores && gain.Length % 8 == 0 && x.Length > ProductTable.MostFewRows * gain.Length && x.Length % gain.Length == 0;
+
+    private bool ForLarge(CudaMatrix m, DeviceView<float> gain) =>
+        m.Columns == gain.Length && m.Rows % 2 == 0 && (m.IsFloat ? _options.Bf16Parameters : m.DType == DType.BF16);
+
+    /// <summary>The norm in bf16; it stands for <paramref name="room"/>, whose own contents stay as they were.</summary>
+    private Words NormRounded(DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> room)
+    {
+        int width = checked((int)gain.Length);
+        Words target = Scratch(ref _normed, x.Length).Write(0, x.Length);
+        (_normRounded ??= _accelerator.LoadKernel<Floats, Floats, Words, int, float>(RmsNormRows.Rounded))(
+            _queue, RowGroups(x.Length / width, width), In(x), In(gain), target, width, eps);
+        return target;
+    }
+
+    /// <summary>Notes that a copy is of a view as it is now.</summary>
+    private static void CopyIs(Bf16Copy copy, DeviceView<float> view)
+    {
+        var source = (CudaBuffer<float>)view.Buffer!;
+        (copy.Source, copy.Offset, copy.Length, copy.Version) = (source, view.Offset, view.Length, source.Version);
+    }
+
+    private Action<Queue, Launch, Words, Words, Words, Words, ProductTask> Load(Action<Words, Words, Words, Words, ProductTask> kernel) => _accelerator.LoadKernel(kernel);
+
+    private Action<Queue, Launch, Words, Words, Words, ProductTask> Load(Action<Words, Words, Words, ProductTask> kernel) => _accelerator.LoadKernel(kernel);
+
+    private Action<Queue, Launch, Words, Words, ProductTask> Load(Action<Words, Words, ProductTask> kernel) => _accelerator.LoadKernel(kernel);
+}
+#endif
