@@ -81,6 +81,8 @@ public sealed class AnswerCheckerTests
     [InlineData("2^{n+1}", @"2\cdot2^n")]
     [InlineData("f(x)=x+1", "f(n)=n+1")]
     [InlineData("f(n)=kn", "f(k)=nk")]
+    [InlineData(@"\lfloor \frac{n+2}{2} \rfloor", @"1 + \lfloor n/2 \rfloor")]
+    [InlineData(@"-\lfloor -x \rfloor", @"\lceil x \rceil")]
     // equations and inequalities
     [InlineData("x = 5", "5")]
     [InlineData("f(x)=x+1", "1+x")]
@@ -115,6 +117,10 @@ public sealed class AnswerCheckerTests
 
     [Theory]
     [InlineData("2^{n-1}", "2^n-1")]
+    [InlineData(@"\lceil \frac{n}{t} \rceil", @"\lceil \log_2 n \rceil")]
+    [InlineData(@"\lfloor x \rfloor", @"\lceil x \rceil")]
+    [InlineData("n", @"n \text{ must be odd}")]
+    [InlineData("2n", @"2 \text{ if } n \text{ is even}")]
     [InlineData(@"\frac{1}{23}", @"\frac{12}{3}")]
     [InlineData("x_{12}", "x_{1}2")]
     [InlineData(@"\sqrt{x+1}", @"\sqrt{x}+1")]

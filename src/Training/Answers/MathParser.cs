@@ -218,6 +218,7 @@ internal sealed partial class MathParser
         while (Next.Kind == TokenKind.Word)
         {
             string word = Next.Text;
+            if (word.Split(' ').Any(MathSymbols.Conditions.Contains)) throw new NotMathematicsException();
             _at++;
             if (MathSymbols.Scales.TryGetValue(word, out int scale)) node = new BinaryNode(Operation.Multiply, node, Integer(scale));
             else if (word is "percent" or "pct" or "percentage" or "per cent") node = new CallNode("percent", node);

@@ -55,6 +55,9 @@ internal static class MathSymbols
     /// <summary>Words of fewer than four letters that are answers rather than products of variables.</summary>
     public static readonly FrozenSet<string> ShortWords = Set("no yes odd not any all the for is are of on to by if at it an one two six ten");
 
+    /// <summary>Words of a condition or a sentence: text that has one of them is no unit.</summary>
+    public static readonly FrozenSet<string> Conditions = Set("if when where for unless otherwise must is are be not except only");
+
     /// <summary>Words that scale the number before them.</summary>
     public static readonly FrozenDictionary<string, int> Scales = new Dictionary<string, int>
     {

@@ -101,10 +101,15 @@ internal sealed class NumericEvaluator(int point, WorkBudget budget)
             "binom" => second is { } k ? Gamma(x + 1) / (Gamma(k + 1) * Gamma(x - k + 1)) : NotANumber,
             "factorial" => Gamma(x + 1),
             "min" or "max" or "gcd" or "lcm" => Extreme(node),
+            "floor" or "ceil" when x.Imaginary == 0 && ScalarComparer.HasVariable(node) => node.Function == "floor" ? Floor(x.Real) : -Floor(-x.Real),
             "floor" or "ceil" => x.Imaginary != 0 ? NotANumber : node.Function == "floor" ? Math.Floor(x.Real + 1e-9) : Math.Ceiling(x.Real - 1e-9),
             _ => Trigonometric(node.Function, x),
         };
     }
+
+    // Few points do not tell step functions apart: n/t and log n often lie between the same whole numbers. So a smooth function stands for
+    // the floor of what has a variable. Its wave has period 1, so that floor(x + 1) = floor(x) + 1 holds, and floor(a) = floor(b) only if a = b.
+    private static double Floor(double x) => x - 0.5 + 0.2 * Math.Sin(2 * Math.PI * x) + 0.1 * Math.Cos(2 * Math.PI * x);
 
     private static Complex Logarithm(Complex x) => x == Complex.Zero ? NotANumber : Complex.Log(x);
 
