@@ -51,10 +51,16 @@ public sealed record CudaDeviceOptions
         ArgumentNullException.ThrowIfNull(accelerator);
         bool gpu = accelerator.AcceleratorType == AcceleratorType.Cuda;
 #if ILGPU
-        const bool hopper = false;
+        const bool tensorCores = false, hopper = false;
 #else
+        // bf16 products came with compute capability 8.0.
+        bool tensorCores = accelerator is Runtime.Cuda.CudaAccelerator { Architecture.Major: >= 8 };
         bool hopper = accelerator is Runtime.Cuda.CudaAccelerator { Architecture: { Major: 9, Minor: 0 }, DriverVersion.Major: >= 12 };
 #endif
-        return new CudaDeviceOptions { Plain = !gpu, TensorCores = gpu, Bf16Parameters = gpu, Graphs = gpu, Hopper = hopper, MeasureProducts = gpu, RunsAhead = gpu, StepsAlone = gpu };
+        return new CudaDeviceOptions
+        {
+            Plain = !gpu, TensorCores = tensorCores, Bf16Parameters = tensorCores, Hopper = hopper, MeasureProducts = gpu,
+            Graphs = gpu, RunsAhead = gpu, StepsAlone = gpu,
+        };
     }
 }
