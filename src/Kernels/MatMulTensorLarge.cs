@@ -51,52 +51,52 @@ public static class MatMulTensorLarge
     /// <summary>Shared memory that a group needs.</summary>
     public static int SharedBytes(int width) => ProductTiles.SharedElements(width) * sizeof(ushort);
 
-    [Kernel("MatMulTensor", ForwardContract, Version = 3)]
+    [Kernel("MatMulTensor", ForwardContract, Version = 3, Threads = 128, DynamicShared = 96 * 1024)]
     [GroupBounds(128, 2)]
     public static void Forward128(ArrayView<ushort> a, ArrayView<ushort> b0, ArrayView<ushort> b1, ArrayView<ushort> b2, ProductTask task) =>
         ProductTiles.Run(a, b0, b1, b2, task, 128, ProductTiles.Forward, false);
 
-    [Kernel("MatMulTensor", ForwardContract, Version = 4)]
+    [Kernel("MatMulTensor", ForwardContract, Version = 4, Threads = 256, DynamicShared = 144 * 1024)]
     [GroupBounds(256)]
     public static void Forward256(ArrayView<ushort> a, ArrayView<ushort> b0, ArrayView<ushort> b1, ArrayView<ushort> b2, ProductTask task) =>
         ProductTiles.Run(a, b0, b1, b2, task, 256, ProductTiles.Forward, false);
 
-    [Kernel("MatMulTensorF16", HalfContract, Version = 1)]
+    [Kernel("MatMulTensorF16", HalfContract, Version = 1, Threads = 128, DynamicShared = 96 * 1024)]
     [GroupBounds(128, 2)]
     public static void Half128(ArrayView<ushort> a, ArrayView<ushort> b0, ArrayView<ushort> b1, ArrayView<ushort> b2, ProductTask task) =>
         ProductTiles.Run(a, b0, b1, b2, task, 128, ProductTiles.Forward, true);
 
-    [Kernel("MatMulTensorF16", HalfContract, Version = 2)]
+    [Kernel("MatMulTensorF16", HalfContract, Version = 2, Threads = 256, DynamicShared = 144 * 1024)]
     [GroupBounds(256)]
     public static void Half256(ArrayView<ushort> a, ArrayView<ushort> b0, ArrayView<ushort> b1, ArrayView<ushort> b2, ProductTask task) =>
         ProductTiles.Run(a, b0, b1, b2, task, 256, ProductTiles.Forward, true);
 
-    [Kernel("MatMulGated", GatedContract, Version = 1)]
+    [Kernel("MatMulGated", GatedContract, Version = 1, Threads = 128, DynamicShared = 96 * 1024)]
     [GroupBounds(128, 2)]
     public static void Gated128(ArrayView<ushort> a, ArrayView<ushort> gate, ArrayView<ushort> up, ProductTask task) =>
         ProductTiles.Run(a, gate, up, default, task, 128, ProductTiles.Gated, false);
 
-    [Kernel("MatMulGated", GatedContract, Version = 2)]
+    [Kernel("MatMulGated", GatedContract, Version = 2, Threads = 256, DynamicShared = 144 * 1024)]
     [GroupBounds(256)]
     public static void Gated256(ArrayView<ushort> a, ArrayView<ushort> gate, ArrayView<ushort> up, ProductTask task) =>
         ProductTiles.Run(a, gate, up, default, task, 256, ProductTiles.Gated, false);
 
-    [Kernel("MatMulTensorInput", InputContract, Version = 3)]
+    [Kernel("MatMulTensorInput", InputContract, Version = 3, Threads = 128, DynamicShared = 96 * 1024)]
     [GroupBounds(128, 2)]
     public static void Input128(ArrayView<ushort> a, ArrayView<ushort> b, ProductTask task) =>
         ProductTiles.Run(a, b, default, default, task, 128, ProductTiles.Input, false);
 
-    [Kernel("MatMulTensorInput", InputContract, Version = 4)]
+    [Kernel("MatMulTensorInput", InputContract, Version = 4, Threads = 256, DynamicShared = 144 * 1024)]
     [GroupBounds(256)]
     public static void Input256(ArrayView<ushort> a, ArrayView<ushort> b, ProductTask task) =>
         ProductTiles.Run(a, b, default, default, task, 256, ProductTiles.Input, false);
 
-    [Kernel("MatMulTensorWeight", WeightContract, Version = 3)]
+    [Kernel("MatMulTensorWeight", WeightContract, Version = 3, Threads = 128, DynamicShared = 96 * 1024)]
     [GroupBounds(128, 2)]
     public static void Weight128(ArrayView<ushort> a, ArrayView<ushort> b, ProductTask task) =>
         ProductTiles.Run(a, b, default, default, task, 128, ProductTiles.Weight, false);
 
-    [Kernel("MatMulTensorWeight", WeightContract, Version = 4)]
+    [Kernel("MatMulTensorWeight", WeightContract, Version = 4, Threads = 256, DynamicShared = 144 * 1024)]
     [GroupBounds(256)]
     public static void Weight256(ArrayView<ushort> a, ArrayView<ushort> b, ProductTask task) =>
         ProductTiles.Run(a, b, default, default, task, 256, ProductTiles.Weight, false);
