@@ -61,7 +61,7 @@ public static class MatMulWgmma
     [GroupBounds(Threads)]
     public static void Forward(TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ProductTask task) => Run(a, b0, b1, b2, task, Wide, false);
 
-    [Kernel("MatMulWgmmaNarrow", NarrowContract)]
+    [Kernel("MatMulWgmmaNarrow", NarrowContract, DynamicShared = 160 * 1024)]
     [GroupBounds(Threads)]
     public static void ForwardNarrow(TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ProductTask task) => Run(a, b0, b1, b2, task, Narrow, false);
 
