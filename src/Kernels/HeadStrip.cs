@@ -46,6 +46,8 @@ internal static class HeadStrip
     {
         bool inside = n < shape.Rows;
         int row = inside ? n : 0, own = targets[row] - shape.First - column, first = lane % 4 * 2;
+        // A target of a later chunk is none of the entries that fill up this one's last strip.
+        if (own >= shape.Count - column) own = -1;
         float top = float.NegativeInfinity;
         int best = first;
         for (int i = 0; i < 16; i++)
