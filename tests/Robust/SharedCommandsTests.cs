@@ -39,7 +39,7 @@ public class SharedCommandsTests
     public void Eval_KilledJobOfTwo_GoesOnFromTheRowsOfBoth(int processes)
     {
         string whole = _model.At("whole"), parts = _model.At("parts");
-        string[] args = EvalArguments(_model.NewOllm(), rows: 400);
+        string[] args = EvalArguments(_model.NewOllm(), rows: 2000);
         Assert.Equal(0, CliRun.Of([.. args, "--out", whole]).Code);
         string first = Path.Combine(parts, "results.jsonl"), second = Path.Combine(parts, "results.rank-0001.jsonl");
         using (OllmProcess job = MpiLauncher.Start(MpiLauncher.OpenMpi, 2, [.. args, "--out", parts]))
