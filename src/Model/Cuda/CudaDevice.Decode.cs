@@ -87,9 +87,12 @@ public sealed partial class CudaDevice
 
         protected override void Dispose(bool disposing)
         {
-            if (!disposing) return;
-            foreach (ProfilingMarker mark in _marks) mark.Dispose();
-            _memory.Dispose();
+            if (disposing)
+            {
+                foreach (ProfilingMarker mark in _marks) mark.Dispose();
+                _memory.Dispose();
+            }
+            base.Dispose(disposing);
         }
     }
 #endif

@@ -3,7 +3,7 @@ namespace OllmNative.Model;
 /// <summary>The end of a training step and the hidden states' way to and from the cache.</summary>
 internal static partial class SelftestCases
 {
-    private static readonly double[] Ones = [1, 1, 1, 1];
+    private static readonly double[] Ones = [1, 1, 1, 1], Factor = [1.7];
 
     public static IEnumerable<SelftestCase> Training()
     {
@@ -62,7 +62,7 @@ internal static partial class SelftestCases
         yield return new("UniformKl with a factor", Float, c =>
         {
             (int n, int k) = (c.Between(1, 300), c.Between(1, 20));
-            c.Device.UniformKl(c.Distributions(n, k), c.Result(n), c.Result(n * k), k, 0.3f, c.Upload(new double[] { 1.7 }));
+            c.Device.UniformKl(c.Distributions(n, k), c.Result(n), c.Result(n * k), k, 0.3f, c.Upload(Factor));
             return $"N {n}, K {k}";
         });
     }

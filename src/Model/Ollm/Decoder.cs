@@ -50,7 +50,7 @@ public sealed class Decoder : IDisposable
 
     /// <summary>
     /// Adds the gradients of the parameters for dBent [N, D] and, when asked for, writes the gradient dZ [N, K] that the
-    /// encoder receives; operands are those of the last <see cref="Forward"/>.
+    /// encoder receives; operands are those of the last <see cref="Forward(DeviceView{float}, DeviceView{float}, DeviceView{float})"/>.
     /// </summary>
     public void Backward(DeviceView<float> hidden, DeviceView<float> z, DeviceView<float> dBent, DeviceView<float> dZ)
     {

@@ -31,7 +31,7 @@ internal sealed class Validation(TrainStep step, ITokenRows rows, ulong key, Pro
         {
             if (cancellation.IsCancellationRequested && !group.IsDistributed) return null; // The caller saves a checkpoint and stops.
             TokenRow[] part = [.. Enumerable.Range(first, Math.Min(RowsAtATime, begin + count - first)).Select(i => rows[i])];
-            own += step.Accumulate(part, first, beta, 1, key);
+            own += step.Accumulate(part, first, beta, 1, key, cancellation: CancellationToken.None); // What has begun is ended: its step must get its line.
         }
         Span<double> sums = [own.Ce, own.Kl, own.Policy, own.Hits, own.Targets];
         group.Sum(sums);
