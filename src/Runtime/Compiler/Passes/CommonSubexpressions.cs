@@ -8,27 +8,29 @@ internal static class CommonSubexpressions
     /// <summary>Values of one kind in places of which none dominates another.</summary>
     private sealed record Known(Value Value, Block Block, Known? Next);
 
-    private readonly record struct Key(Op Op, IrType Type, int Sub, long Bits, int A, int B, int C);
+    private readonly record struct Key(Op Op, IrType Type, int Sub, long Bits, int A, int B, int C)
+    {
+        // Cheaper than combining all seven: operands and constants tell most values apart.
+        public override int GetHashCode() => (((A * 31) + B) * 31 + C) * 31 + (int)Op + (int)Bits * 486187739;
+    }
 
     public static bool Run(KernelIr kernel)
     {
         bool changed = false;
-        var known = new Dictionary<Key, Known>();
+        var known = new Dictionary<Key, Known>(kernel.Blocks.Sum(block => block.Body.Count));
         foreach (Block block in kernel.Blocks)
         {
-            var kept = new List<Value>(block.Body.Count);
+            int removed = 0;
             foreach (Value value in block.Body)
             {
                 for (int i = 0; i < value.Args.Length; i++) value.Args[i] = value.Args[i].Resolve();
-                if (value.Op.IsPure() && value.Args.Length <= 3 && Earlier(known, value, block) is { } earlier)
-                {
-                    value.Forward = earlier;
-                    changed = true;
-                    continue;
-                }
-                kept.Add(value);
+                if (!value.Op.IsPure() || value.Args.Length > 3 || Earlier(known, value, block) is not { } earlier) continue;
+                value.Forward = earlier;
+                removed++;
             }
-            block.Body = kept;
+            if (removed == 0) continue;
+            block.Body.RemoveAll(value => value.Forward is not null);
+            changed = true;
         }
         if (changed) kernel.ResolveOperands();
         return changed;

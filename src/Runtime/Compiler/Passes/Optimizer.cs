@@ -33,18 +33,25 @@ internal static class Optimizer
         ControlFlow.Analyse(kernel);
     }
 
-    /// <summary>The cheap passes until nothing changes.</summary>
+    /// <summary>The cheap passes until nothing changes; the dearest of them only once the others are through.</summary>
     public static void CleanUp(KernelIr kernel)
     {
-        for (int round = 0; round < 16; round++)
+        bool merged = false;
+        for (int round = 0; round < 32; round++)
         {
             ControlFlow.Analyse(kernel);
             bool changed = Phis.Run(kernel);
             changed |= Simplification.Run(kernel);
             changed |= Branches.Run(kernel);
-            changed |= CommonSubexpressions.Run(kernel);
             changed |= DeadCode.Run(kernel);
-            if (!changed) return;
+            if (changed)
+            {
+                merged = false;
+                continue;
+            }
+            // One pass over the blocks in their order finds all there is until something else changes.
+            if (merged || !CommonSubexpressions.Run(kernel)) return;
+            merged = true;
         }
     }
 }

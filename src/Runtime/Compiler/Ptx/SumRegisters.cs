@@ -9,13 +9,22 @@ namespace OllmNative.Runtime.Compiler.Ptx;
 internal sealed class SumRegisters(KernelIr kernel, PtxRegisters registers)
 {
     private readonly Dictionary<Value, Block> _home = [];
+    private readonly Dictionary<Value, HashSet<Block>> _readers = [];
 
     public void Assign()
     {
+        foreach (Value product in kernel.Blocks.SelectMany(block => block.Body).Where(value => value.Op == Op.Wgmma))
+            foreach (Value sum in product.Args.Skip(3)) _readers[sum] = [];
+        if (_readers.Count == 0) return;
         foreach (Block block in kernel.Blocks)
         {
             foreach (Value phi in block.Phis) _home[phi] = block;
-            foreach (Value value in block.Body) _home[value] = block;
+            foreach (Value value in block.Body)
+            {
+                _home[value] = block;
+                foreach (Value arg in value.Args)
+                    if (_readers.TryGetValue(arg, out HashSet<Block>? blocks)) blocks.Add(block);
+            }
         }
         foreach (Block block in kernel.Blocks)
         {
@@ -38,6 +47,8 @@ internal sealed class SumRegisters(KernelIr kernel, PtxRegisters registers)
         HashSet<Value> before = [.. product.Args.Skip(3).Where(arg => !arg.IsConst)];
         for (int i = at + 1; i < block.Body.Count; i++)
             if (block.Body[i].Args.Any(before.Contains)) return true;
+        HashSet<Block> readers = [.. before.SelectMany(value => _readers[value])];
+        Dictionary<Block, int> defined = before.CountBy(Defined).ToDictionary();
         var seen = new HashSet<Block>();
         var work = new Stack<Block>();
         work.Push(block);
@@ -48,10 +59,10 @@ internal sealed class SumRegisters(KernelIr kernel, PtxRegisters registers)
             {
                 // A phi of the next block reads its operand on the way there; where a sum itself is such a phi, it becomes new.
                 if (next.Phis.Any(phi => before.Contains(phi.Args[Array.IndexOf(phi.Incoming, from)]))) return true;
-                HashSet<Value> alive = [.. before.Where(value => Defined(value) != next)];
-                if (alive.Count < before.Count && alive.Count > 0) return true;
-                if (alive.Count == 0 || !seen.Add(next)) continue;
-                if (next.Body.Any(value => value.Args.Any(before.Contains))) return true;
+                int alive = before.Count - defined.GetValueOrDefault(next);
+                if (alive < before.Count && alive > 0) return true;
+                if (alive == 0 || !seen.Add(next)) continue;
+                if (readers.Contains(next)) return true;
                 work.Push(next);
             }
         }
