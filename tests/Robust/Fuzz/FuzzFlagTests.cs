@@ -127,6 +127,6 @@ public sealed partial class FuzzFlagTests
         };
     }
 
-    [GeneratedRegex(@"expected an? (?:number|integer) (?:of at least (?<min>[-0-9.eE+]+)|from (?<min>[-0-9.eE+]+) to (?<max>[-0-9.eE+]+))")]
+    [GeneratedRegex(@"expected an? (?:number|integer) (?:of at least (?<min>[-0-9.eE+]+)|from (?<min>[-0-9.eE+]+) to (?<max>[-0-9.eE+]+)|above (?<min>[-0-9.eE+]+) and at most (?<max>[-0-9.eE+]+))")]
     private static partial Regex Range();
 }
