@@ -70,13 +70,12 @@ internal sealed partial class PtxEmitter
     private void Product(Value value)
     {
         Need(PtxTarget.Sm90a, "a product of a warp group");
-        string accumulate = InRegister(value.Args[2]);
+        string a = InRegister(value.Args[0]), b = InRegister(value.Args[1]), accumulate = InRegister(value.Args[2]);
         for (int i = 0; i < value.Count; i++)
         {
             string target = _registers.Of(value, i), source = _registers.Operand(value.Args[3 + i]);
             if (target != source) Move(IrType.F32, target, source);
         }
-        Line(string.Create(CultureInfo.InvariantCulture, $"wgmma.mma_async.sync.aligned.m64n{value.Sub}k16.f32.bf16.bf16 {_registers.Vector(value)}, ")
-            + $"{InRegister(value.Args[0])}, {InRegister(value.Args[1])}, {accumulate}, 1, 1, 0, 0");
+        Line($"wgmma.mma_async.sync.aligned.m64n{value.Sub}k16.f32.bf16.bf16 {_registers.Vector(value)}, {a}, {b}, {accumulate}, 1, 1, 0, 0");
     }
 }
