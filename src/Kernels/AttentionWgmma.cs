@@ -135,7 +135,7 @@ public static class AttentionWgmma
             total[row] = 0f;
         }
 
-        TransactionBarrier.Wait(full, 0, 0);
+        Await(full, 0);
         WarpGroup.Fence();
         Score(scores, tiles, own, 0, size);
         WarpGroup.Commit();
@@ -145,15 +145,15 @@ public static class AttentionWgmma
         AttentionScores.Grow(scores, max, shrink);
         AttentionScores.Weights(scores, max, total, shrink);
         AttentionScores.Pack(scores, weights);
+        Await(full, 1);
         for (int tile = 1; tile < count; tile++)
         {
             int keys = 2 * tile - 1, values = 2 * tile;
-            TransactionBarrier.Wait(full, keys & (Stages - 1), keys >> 2 & 1);
             TransactionBarrier.Wait(turns, own, (tile ^ own) & 1);
             WarpGroup.Fence();
             Score(scores, tiles, own, keys, size);
             WarpGroup.Commit();
-            TransactionBarrier.Wait(full, values & (Stages - 1), values >> 2 & 1);
+            Await(full, values);
             Sum(sums, weights, tiles, values, size);
             WarpGroup.Commit();
             if (lane == 0) TransactionBarrier.Arrive(turns, own ^ 1);
@@ -163,6 +163,9 @@ public static class AttentionWgmma
             if (tile * Tile + Tile > first) AttentionScores.Hide(scores, tile * Tile, position, lane);
             bool grows = AttentionScores.Grow(scores, max, shrink);
             AttentionScores.Weights(scores, max, total, shrink);
+            // What comes next: keys, or the last values. Here, since ptxas moves the wait for the products up to the last branch, and all
+            // of the above would come after them instead of beside.
+            Await(full, values + 1);
             WarpGroup.Wait(0);
             Free(empty, values, warp, lane);
             if (WarpVote.Any(grows))
@@ -171,7 +174,6 @@ public static class AttentionWgmma
         }
 
         int last = 2 * count - 1;
-        TransactionBarrier.Wait(full, last & (Stages - 1), last >> 2 & 1);
         if (end < count * Tile) ClearBehind(tiles, ready, Place(last, size), end - (count - 1) * Tile, size);
         WarpGroup.Fence();
         Sum(sums, weights, tiles, last, size);
@@ -179,6 +181,9 @@ public static class AttentionWgmma
         WarpGroup.Wait(0);
         Store(output, items, sums, total, own * OwnQueries + warp * 16, lane, shape, size);
     }
+
+    /// <summary>Waits for the tile of a turn.</summary>
+    private static void Await(ArrayView<long> full, int turn) => TransactionBarrier.Wait(full, turn & (Stages - 1), turn >> 2 & 1);
 
     /// <summary>A tile has been read by this warp group.</summary>
     private static void Free(ArrayView<long> empty, int turn, int warp, int lane)
@@ -208,19 +213,19 @@ public static class AttentionWgmma
     /// <summary>Starts scores [64, Tile] = queries [64, Dh] keys [Tile, Dh] transposed.</summary>
     private static void Score(float[] scores, ArrayView<Bf16> tiles, int own, int turn, int size)
     {
-        int queries = own * OwnQueries * Panel, keys = Place(turn, size);
-        WarpGroup.MultiplyAddBf16(scores, WarpGroup.Describe(tiles, queries), WarpGroup.Describe(tiles, keys), false);
+        long queries = WarpGroup.Describe(tiles, own * OwnQueries * Panel), keys = WarpGroup.Describe(tiles, Place(turn, size));
+        WarpGroup.MultiplyAddBf16(scores, queries, keys, false);
         for (int k = 1; k < size / 16; k++)
         {
-            int at = k / 4 * PanelElements + k % 4 * 16;
-            WarpGroup.MultiplyAddBf16(scores, WarpGroup.Describe(tiles, queries + at), WarpGroup.Describe(tiles, keys + at), true);
+            int further = (k / 4 * PanelElements + k % 4 * 16) / 8;
+            WarpGroup.MultiplyAddBf16(scores, queries + further, keys + further, true);
         }
     }
 
     /// <summary>Starts sums [64, Dh] += weights [64, Tile] values [Tile, Dh].</summary>
     private static void Sum(float[] sums, uint[] weights, ArrayView<Bf16> tiles, int turn, int size)
     {
-        int values = Place(turn, size);
+        long values = WarpGroup.DescribeRows(tiles, Place(turn, size), PanelElements);
         for (int k = 0; k < Tile / 16; k++)
         {
             FragmentA a = default;
@@ -228,7 +233,7 @@ public static class AttentionWgmma
             a.R1 = weights[4 * k + 1];
             a.R2 = weights[4 * k + 2];
             a.R3 = weights[4 * k + 3];
-            WarpGroup.MultiplyAddRowsBf16(sums, a, WarpGroup.DescribeRows(tiles, values + k * 16 * Panel, PanelElements), true);
+            WarpGroup.MultiplyAddRowsBf16(sums, a, values + k * 16 * Panel / 8, true);
         }
     }
 

@@ -14,7 +14,7 @@ public static class WarpGroup
 {
     /// <summary>
     /// Describes tile rows of 64 bf16 (128 bytes) as a swizzled tensor copy leaves them, K contiguous, from element <paramref name="index"/> on.
-    /// The tile begins on a multiple of 1024 bytes; a step of 16 in K is 16 elements further.
+    /// The tile begins on a multiple of 1024 bytes; a step of 16 in K is 16 elements further. A description plus n is of what lies 8 n elements further.
     /// </summary>
     public static long Describe(ArrayView<Bf16> shared, int index) => EmulatedProducts.Describe(shared, index);
 
