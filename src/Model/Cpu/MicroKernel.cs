@@ -50,6 +50,11 @@ internal static unsafe class MicroKernel
         // Four base pointers with one and two row strides as offsets reach twelve rows with few address registers.
         float* a0 = a, a3 = a + 3 * aRow, a6 = a + 6 * aRow, a9 = a + 9 * aRow;
         long two = 2 * aRow, ahead = Ahead * aK;
+        for (int r = 0; r < 12; r++)
+        {
+            Sse.Prefetch0(c + r * ldc);
+            Sse.Prefetch0(c + r * ldc + 16);
+        }
         for (float* end = panel + (long)k * 32; panel != end; panel += 32)
         {
             Sse.Prefetch0(a0 + ahead);
