@@ -77,10 +77,14 @@ public sealed partial class CudaDevice
 
     private static int Strips(int entries) => (entries + HeadTensor.Strip - 1) / HeadTensor.Strip;
 
-    /// <summary>Entries of a chunk: as many as the workspace holds, in whole tiles.</summary>
+    /// <summary>
+    /// Entries of a chunk: as many as the workspace holds, in whole tiles. Warp groups are through with one so soon that its end, where
+    /// multiprocessors wait for the last, costs more than weights which leave the L2 cache: chunks are four times as long for them.
+    /// </summary>
     private int HeadChunk(int rows, int entries)
     {
-        long most = Math.Clamp(_options.HeadWorkspace / rows / HeadTensor.LogitTile * HeadTensor.LogitTile, HeadTensor.LogitTile, HeadTensor.Strip * HeadTensor.MostStrips);
+        long workspace = _options.Hopper ? 4 * _options.HeadWorkspace : _options.HeadWorkspace;
+        long most = Math.Clamp(workspace / rows / HeadTensor.LogitTile * HeadTensor.LogitTile, HeadTensor.LogitTile, HeadTensor.Strip * HeadTensor.MostStrips);
         return (int)Math.Min(entries, most);
     }
 

@@ -42,10 +42,7 @@ public sealed record CudaDeviceOptions
     /// <summary>Decoding steps that need nothing of the host run from token to token on the device.</summary>
     public bool StepsAlone { get; init; }
 
-    /// <summary>
-    /// Logits of the fused head and loss that exist at one time; the vocabulary goes by in chunks of at least 128. On Hopper they leave the L2
-    /// cache, whose misses cost less there than more chunks, each with an end where multiprocessors wait for the last.
-    /// </summary>
+    /// <summary>Logits of the fused head and loss that exist at one time; the vocabulary goes by in chunks of at least 128.</summary>
     public long HeadWorkspace { get; init; } = 8L << 20;
 
     /// <summary>What suits an accelerator: everything on a GPU, the plain kernels on the emulator.</summary>
@@ -63,7 +60,7 @@ public sealed record CudaDeviceOptions
         return new CudaDeviceOptions
         {
             Plain = !gpu, TensorCores = tensorCores, Bf16Parameters = tensorCores, Hopper = hopper, MeasureProducts = gpu,
-            Graphs = gpu, RunsAhead = gpu, StepsAlone = gpu, HeadWorkspace = hopper ? 32L << 20 : 8L << 20,
+            Graphs = gpu, RunsAhead = gpu, StepsAlone = gpu,
         };
     }
 }
