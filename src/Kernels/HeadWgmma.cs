@@ -64,6 +64,7 @@ public static class HeadWgmma
         int rowTiles = (shape.Rows + WgmmaStages.Height - 1) / WgmmaStages.Height, columnTiles = (shape.Count + LogitTile - 1) / LogitTile, turn = 0;
         if (WgmmaStages.Copies())
         {
+            WgmmaStages.GiveRegisters();
             for (int tile = Grid.IdxX; Group.IdxX == 0 && tile < rowTiles * columnTiles; tile += Grid.DimX)
             {
                 TilePlace place = TilePlace.Of(tile, rowTiles, columnTiles);
@@ -77,6 +78,7 @@ public static class HeadWgmma
             }
             return;
         }
+        WgmmaStages.TakeRegisters();
         int steps = (shape.Depth + WgmmaStages.Depth - 1) / WgmmaStages.Depth;
         for (int tile = Grid.IdxX; tile < rowTiles * columnTiles; tile += Grid.DimX)
         {
@@ -109,6 +111,7 @@ public static class HeadWgmma
         int steps = list[HeadTensor.MostStrips];
         if (WgmmaStages.Copies())
         {
+            WgmmaStages.GiveRegisters();
             for (int turn = 0; Group.IdxX == 0 && turn < steps; turn++)
             {
                 int term = list[turn] * HeadTensor.Strip;
@@ -118,6 +121,7 @@ public static class HeadWgmma
             }
             return;
         }
+        WgmmaStages.TakeRegisters();
         float[] sums = new float[GradientTile / 2];
         for (int i = 0; i < GradientTile / 8; i++)
             for (int e = 0; e < 4; e++) sums[4 * i + e] = 0f;

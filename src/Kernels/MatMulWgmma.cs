@@ -107,8 +107,16 @@ public static class MatMulWgmma
         TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ProductTask task, int width, bool gated, bool aDown, bool bDown)
     {
         WgmmaStages stages = WgmmaStages.Open();
-        if (!WgmmaStages.Copies()) Consume(stages, task, width, gated, aDown, bDown);
-        else if (Group.IdxX == 0) Produce(a, b0, b1, b2, stages, task, width, gated, aDown, bDown);
+        if (WgmmaStages.Copies())
+        {
+            WgmmaStages.GiveRegisters();
+            if (Group.IdxX == 0) Produce(a, b0, b1, b2, stages, task, width, gated, aDown, bDown);
+        }
+        else
+        {
+            WgmmaStages.TakeRegisters();
+            Consume(stages, task, width, gated, aDown, bDown);
+        }
     }
 
     /// <summary>One thread keeps the stages full.</summary>

@@ -51,18 +51,14 @@ internal struct WgmmaStages
         return stages;
     }
 
-    /// <summary>Whether this thread's warp group copies; registers go from those that do to those that multiply.</summary>
-    public static bool Copies()
-    {
-        if (Group.IdxX < WarpGroupSize)
-        {
-            WarpGroup.DecreaseRegisters(40);
-            return true;
-        }
+    /// <summary>Whether this thread's warp group copies.</summary>
+    public static bool Copies() => Group.IdxX < WarpGroupSize;
 
-        WarpGroup.IncreaseRegisters(232);
-        return false;
-    }
+    /// <summary>The copying warp group gives registers away. Its path must not meet the others' again: the assembler would keep both alike.</summary>
+    public static void GiveRegisters() => WarpGroup.DecreaseRegisters(40);
+
+    /// <summary>Those that multiply take them.</summary>
+    public static void TakeRegisters() => WarpGroup.IncreaseRegisters(232);
 
     /// <summary>The thread's first row within the tile, and which of 64 that its warp group has; rows of its sums are 8 apart.</summary>
     public static int FirstRow() => (Group.IdxX / WarpGroupSize - 1) * 64 + Group.IdxX % WarpGroupSize / 32 * 16 + Group.IdxX % 32 / 4;
