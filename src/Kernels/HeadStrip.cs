@@ -50,7 +50,7 @@ internal static class HeadStrip
         bool counts = Half(logits, from, rows.First, column, rows.FirstLogit, rows.FirstEntry, weights, sums, tops, bests, shape);
         counts |= Half(logits, from + 2, rows.Second, column, rows.SecondLogit, rows.SecondEntry, weights, sums, tops, bests, shape);
         bool any = WarpVote.Any(counts);
-        if (alive.Length != 0 && lane == 0) alive[row / 16 * (shape.Pitch / 64) + column / 64] = any ? 1 : 0;
+        if (alive.Length != 0 && lane == 0) alive[(row >> 4) * (shape.Pitch >> 6) + (column >> 6)] = any ? 1 : 0;
     }
 
     /// <summary>Entries behind the last one weigh nothing.</summary>
@@ -98,14 +98,15 @@ internal static class HeadStrip
         for (int j = 0; j < 8; j++) sum += logits[at + 4 * j] + logits[at + 4 * j + 1];
         if (inside && weights.Length != 0)
         {
-            ArrayView<uint> row = weights.SubView(((long)n * shape.Pitch + column + first) / 2, 29);
+            // Shifts, here and below: a division by a constant is not one instruction.
+            ArrayView<uint> row = weights.SubView((long)n * shape.Pitch + column + first >> 1, 29);
             for (int j = 0; j < 8; j++) row[4 * j] = Vector16.PackBf16(logits[at + 4 * j], logits[at + 4 * j + 1]);
         }
         sum += Warp.ShuffleXor(sum, 1);
         sum += Warp.ShuffleXor(sum, 2);
         if (inside && lane % 4 == 0)
         {
-            long statistic = (long)((shape.First + column) / 64) * shape.Rows + n;
+            long statistic = (long)(shape.First + column >> 6) * shape.Rows + n;
             sums[statistic] = sum;
             tops[statistic] = top;
             bests[statistic] = shape.First + column + best;

@@ -7,6 +7,7 @@ namespace OllmNative.Cli.Trials;
 internal static partial class KernelTrials
 {
     private static readonly TrialSize OptionRows = new(Tokens, 10, 0);
+    private static readonly double[] KlFactor = [1.7], TotalsBefore = [1, 2, 3, 4];
 
     private static IEnumerable<KernelTrialPlan> LossPlans() =>
     [
@@ -78,7 +79,7 @@ internal static partial class KernelTrials
         double Term(int i) => p[i] * (Math.Log(p[i]) + Math.Log(k));
         ArrayView<float> q = trial.Input(p), kl = trial.Output(n, () => Each(n, i => RowSum(k, i, Term)));
         ArrayView<float> gradient = trial.Changed(old, () => Each(n * k, i => old[i] + 0.3 * 1.7 * (Term(i) - p[i] * RowSum(k, i / k, Term))));
-        ArrayView<double> factor = trial.Input(new[] { 1.7 });
+        ArrayView<double> factor = trial.Input(KlFactor);
         var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, ArrayView<float>, ArrayView<double>, int, int, float, float>(UniformKl.Forward);
         trial.Launch = () => kernel(EachRow(n), q, kl, gradient, factor, n, k, MathF.Log(k), 0.3f);
         trial.Bytes = 12.0 * n * k + 4.0 * n;
@@ -168,7 +169,7 @@ internal static partial class KernelTrials
         ArrayView<float> loss = trial.Input(a), kl = trial.Input(b), policy = trial.Input(c), q = trial.Input(p);
         ArrayView<int> prediction = trial.Input(picked), targets = trial.Input(wanted);
         ArrayView<double> totals = trial.Changed(
-            new double[] { 1, 2, 3, 4 }, value => value, () => [1 + a.Sum(v => (double)v), 2 + b.Sum(v => (double)v), 3 + c.Sum(v => (double)v), 4 + Enumerable.Range(0, n).Sum(Hit)]);
+            TotalsBefore, value => value, () => [1 + a.Sum(v => (double)v), 2 + b.Sum(v => (double)v), 3 + c.Sum(v => (double)v), 4 + Enumerable.Range(0, n).Sum(Hit)]);
         var kernel = trial.Accelerator.LoadStreamKernel<
             ArrayView<float>, ArrayView<float>, ArrayView<float>, ArrayView<int>, ArrayView<int>, ArrayView<float>, ArrayView<double>, int, int>(LossTotals.Add);
         trial.Launch = () => kernel((1, 256), loss, kl, policy, prediction, targets, q, totals, n, k);
