@@ -59,19 +59,20 @@ public sealed class CudaTrainingTests : IDisposable
     }
 
     [Fact]
-    public void Run_TwentySteps_LossesWithinOnePercentOfTheCpus() => HoldLosses(20);
+    public void Run_TwentySteps_LossesWithinOnePercentOfTheCpus() => HoldLosses(20, LatentMode.Gumbel);
 
+    /// <summary>Without sampling: where a draw is near the edge between two options rounding decides it, and with a dozen targets a step one draw is more than a percent.</summary>
     [SkippableFact]
     public void Run_TwoHundredSteps_LossesWithinOnePercentOfTheCpus()
     {
         Skip.IfNot(Environment.GetEnvironmentVariable("OLLM_SOAK") == "1", "takes minutes: set OLLM_SOAK=1");
-        HoldLosses(200);
+        HoldLosses(200, LatentMode.Soft);
     }
 
     /// <summary>The same run on both devices, from the same seed.</summary>
-    private void HoldLosses(int steps)
+    private void HoldLosses(int steps, LatentMode mode)
     {
-        var options = new TrainOptions { Steps = steps, BatchSize = 3, LearningRate = 5e-3, CheckpointEvery = 0 };
+        var options = new TrainOptions { Steps = steps, BatchSize = 3, LearningRate = 5e-3, CheckpointEvery = 0, Latent = mode };
         using var gpu = new PtxGpu();
         using CudaDevice device = Device(gpu);
         using QwenBackbone other = QwenBackbone.Load(device, _tiny.Folder);

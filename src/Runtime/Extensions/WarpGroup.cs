@@ -44,12 +44,6 @@ public static class WarpGroup
     /// </summary>
     public static void MultiplyAddRowsBf16(float[] sums, FragmentA a, long b, bool accumulate) => EmulatedThread.Current.Products.Start(sums, a, b, accumulate);
 
-    /// <summary>
-    /// Starts sums += A B, or sums = A B when <paramref name="accumulate"/> is false, with A [64,16] in registers and B of <see cref="DescribeRows"/>.
-    /// A's registers must not change before the wait.
-    /// </summary>
-    public static void MultiplyAddRowsBf16(float[] sums, FragmentA a, long b, bool accumulate) => EmulatedThread.Current.Products.Start(sums, a, b, accumulate);
-
     /// <summary>Closes the products since the last commit into a group. PTX: wgmma.commit_group.</summary>
     public static void Commit() => EmulatedThread.Current.Products.Commit();
 
