@@ -1,4 +1,7 @@
 using OllmNative.Kernels;
+using OllmNative.Runtime.Compiler;
+using OllmNative.Runtime.Compiler.Ptx;
+using OllmNative.Runtime.Cuda;
 using OllmNative.Runtime.Extensions;
 using OllmNative.Runtime.Language;
 using OllmNative.Tests.Cuda;
@@ -22,6 +25,24 @@ public sealed class AttentionWgmmaTests(EmulatorFixture emulator) : IClassFixtur
         attention.Check(emulator.Accelerator);
         using var gpu = new PtxGpu();
         attention.Check(gpu.Accelerator);
+    }
+
+    /// <summary>What makes it fast: nothing in memory, and the exponentials between the wait for the scores and the wait for the values.</summary>
+    [SkippableTheory]
+    [InlineData("AttentionWgmma64")]
+    [InlineData("AttentionWgmma128")]
+    public void Assemble_Loop_HasTheSoftmaxBesideTheProducts(string name)
+    {
+        Ptxas? ptxas = Ptxas.Find();
+        Skip.If(ptxas is null, "ptxas and nvdisasm are not on PATH: build/ptxas.sh fetches them");
+        AssembledPtx assembled = ptxas!.Assemble([KernelCompiler.Compile(KernelCatalog.Get(name)!.Method, new KernelCompileOptions { Target = PtxTarget.Sm90a })]);
+        Assert.Empty(assembled.Warnings);
+        Assert.Equal(0, assembled.Kernels[0].StackBytes);
+        string sass = ptxas.Disassemble(assembled.Cubin);
+        int scores = sass.IndexOf("WARPGROUP.DEPBAR.LE gsb0, 0x1", StringComparison.Ordinal), values = sass.IndexOf("WARPGROUP.DEPBAR.LE gsb0, 0x0", scores, StringComparison.Ordinal);
+        Assert.True(scores > 0 && values > scores);
+        // 64 scores a thread, of which ptxas may leave a last one or two behind.
+        Assert.InRange(sass[scores..values].Split("MUFU.EX2").Length - 1, 60, 70);
     }
 
     /// <summary>Inputs, and what comes out.</summary>
