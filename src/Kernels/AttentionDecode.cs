@@ -110,8 +110,8 @@ public static class AttentionDecode
                 a.R1 = left[4 * i + 1];
                 a.R2 = left[4 * i + 2];
                 a.R3 = left[4 * i + 3];
-                TensorTiles.Multiply(scores, 0, a, right[2 * i], right[2 * i + 1]);
-                TensorTiles.Multiply(scores, 4, a, right[size / 8 + 2 * i], right[size / 8 + 2 * i + 1]);
+                TensorSums.Multiply(scores, 0, a, right[2 * i], right[2 * i + 1]);
+                TensorSums.Multiply(scores, 4, a, right[size / 8 + 2 * i], right[size / 8 + 2 * i + 1]);
             }
             for (int i = 0; i < 8; i++)
                 if (key + i / 4 * 8 + 2 * t + i % 2 > (i % 4 < 2 ? last0 : last1)) scores[i] = float.NegativeInfinity;
@@ -130,7 +130,7 @@ public static class AttentionDecode
                 int word = i / 8 * 16 + i % 8 / 2;
                 uint low = i % 2 == 0 ? Lower(pairs[word], pairs[word + 4]) : Upper(pairs[word], pairs[word + 4]);
                 uint high = i % 2 == 0 ? Lower(pairs[word + 8], pairs[word + 12]) : Upper(pairs[word + 8], pairs[word + 12]);
-                TensorTiles.Multiply(sums, 4 * i, weights, low, high);
+                TensorSums.Multiply(sums, 4 * i, weights, low, high);
             }
         }
     }

@@ -152,10 +152,10 @@ public static class AttentionTensor
             for (int n = 0; n < Tile / 16; n++)
             {
                 FragmentA keys = TensorCore.LoadMatrix4(tile, n * 16 * (size + Spare) + 16 * k);
-                TensorTiles.Multiply(upper, 8 * n, a, keys.R0, keys.R1);
-                TensorTiles.Multiply(lower, 8 * n, b, keys.R0, keys.R1);
-                TensorTiles.Multiply(upper, 8 * n + 4, a, keys.R2, keys.R3);
-                TensorTiles.Multiply(lower, 8 * n + 4, b, keys.R2, keys.R3);
+                TensorSums.Multiply(upper, 8 * n, a, keys.R0, keys.R1);
+                TensorSums.Multiply(lower, 8 * n, b, keys.R0, keys.R1);
+                TensorSums.Multiply(upper, 8 * n + 4, a, keys.R2, keys.R3);
+                TensorSums.Multiply(lower, 8 * n + 4, b, keys.R2, keys.R3);
             }
         }
     }
@@ -171,10 +171,10 @@ public static class AttentionTensor
             for (int n = 0; n < size / 16; n++)
             {
                 FragmentA values = TensorCore.LoadMatrix4Transposed(tile, k * 16 * (size + Spare) + 16 * n);
-                TensorTiles.Multiply(upperSums, 8 * n, a, values.R0, values.R1);
-                TensorTiles.Multiply(lowerSums, 8 * n, b, values.R0, values.R1);
-                TensorTiles.Multiply(upperSums, 8 * n + 4, a, values.R2, values.R3);
-                TensorTiles.Multiply(lowerSums, 8 * n + 4, b, values.R2, values.R3);
+                TensorSums.Multiply(upperSums, 8 * n, a, values.R0, values.R1);
+                TensorSums.Multiply(lowerSums, 8 * n, b, values.R0, values.R1);
+                TensorSums.Multiply(upperSums, 8 * n + 4, a, values.R2, values.R3);
+                TensorSums.Multiply(lowerSums, 8 * n + 4, b, values.R2, values.R3);
             }
         }
     }

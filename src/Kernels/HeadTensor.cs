@@ -73,10 +73,10 @@ public static class HeadTensor
         """;
 
     /// <summary>The layout of <see cref="Logits"/>.</summary>
-    public static KernelConfig LogitsConfig(HeadShape shape) => Config(shape.Rows, shape.Count, LogitTile, false);
+    public static KernelConfig LogitsConfig(HeadShape shape) => Config(shape.Rows, shape.Count, LogitForm());
 
     /// <summary>The layout of <see cref="Gradient"/>.</summary>
-    public static KernelConfig GradientConfig(HeadShape shape) => Config(shape.Rows, shape.Depth, GradientTile, true);
+    public static KernelConfig GradientConfig(HeadShape shape) => Config(shape.Rows, shape.Depth, GradientForm());
 
     [Kernel("HeadTarget", TargetContract)]
     public static void Target(ArrayView<Bf16> x, ArrayView<Bf16> w, ArrayView<int> targets, ArrayView<float> target, int rows, int depth)
@@ -95,21 +95,22 @@ public static class HeadTensor
         ArrayView<Bf16> x, ArrayView<Bf16> w, ArrayView<float> target, ArrayView<int> targets, ArrayView<uint> weights,
         ArrayView<float> sums, ArrayView<float> tops, ArrayView<int> bests, ArrayView<int> alive, HeadShape shape)
     {
-        ArrayView<float> logits = LocalMemory.Allocate<float>(128);
+        float[] logits = new float[128];
         for (int i = 0; i < 64; i++)
         {
             logits[i] = 0f;
             logits[64 + i] = 0f;
         }
-        HeadTileShape tile = default;
-        tile.FirstRow = Grid.IdxX * HeadTiles.Rows;
-        tile.FirstColumn = Grid.IdxY * LogitTile;
+        TileForm form = LogitForm();
+        TileShape tile = default;
+        tile.FirstRow = Grid.IdxX * form.Rows;
+        tile.FirstColumn = Grid.IdxY * form.Columns;
         tile.Rows = shape.Rows;
         tile.Columns = shape.Count;
         tile.Terms = shape.Depth;
         tile.Pitch = shape.Depth;
-        HeadTiles.Run(x, w, logits, bests, tile, (shape.Depth + HeadTiles.Depth - 1) / HeadTiles.Depth, LogitTile, false);
-        int warp = Group.IdxX / 32, row = tile.FirstRow + warp / 4 * 64, column = tile.FirstColumn + warp % 4 * Strip;
+        CopyTiles.Run(x, w, logits, bests, tile, (shape.Depth + CopyTiles.Depth - 1) / CopyTiles.Depth, form);
+        int row = tile.FirstRow + form.WarpRow(), column = tile.FirstColumn + form.WarpColumn();
         if (column >= shape.Count) return;
         // The number of rounds is not a constant, so the code is there once: 16 rows are moved to where it finds them.
         float[] strip = new float[32];
@@ -186,23 +187,23 @@ public static class HeadTensor
     public static void Gradient(ArrayView<Bf16> weights, ArrayView<Bf16> w, ArrayView<int> alive, ArrayView<float> gradient, HeadShape shape)
     {
         ArrayView<int> list = SharedMemory.Allocate<int>(MostStrips + 1);
-        ArrayView<float> sums = LocalMemory.Allocate<float>(96);
+        float[] sums = new float[96];
         for (int i = 0; i < 48; i++)
         {
             sums[i] = 0f;
             sums[48 + i] = 0f;
         }
-        HeadTileShape tile = default;
-        tile.FirstRow = Grid.IdxX * HeadTiles.Rows;
-        tile.FirstColumn = Grid.IdxY * GradientTile;
+        TileForm form = GradientForm();
+        TileShape tile = default;
+        tile.FirstRow = Grid.IdxX * form.Rows;
+        tile.FirstColumn = Grid.IdxY * form.Columns;
         tile.Rows = shape.Rows;
         tile.Columns = shape.Depth;
         tile.Terms = shape.Count;
         tile.Pitch = shape.Pitch;
         HeadStrip.ListAlive(list, alive, tile.FirstRow / 16, XMath.Min(8, (shape.Rows - tile.FirstRow + 15) / 16), shape.Pitch / Strip);
-        HeadTiles.Run(weights, w, sums, list, tile, 2 * list[MostStrips], GradientTile, true);
-        int lane = Group.IdxX % 32, warp = Group.IdxX / 32;
-        int row = tile.FirstRow + warp / 4 * 64 + lane / 4, column = tile.FirstColumn + warp % 4 * (GradientTile / 4) + lane % 4 * 2;
+        CopyTiles.Run(weights, w, sums, list, tile, 2 * list[MostStrips], form);
+        int row = tile.FirstRow + form.WarpRow() + Group.IdxX % 32 / 4, column = tile.FirstColumn + form.WarpColumn() + Group.IdxX % 4 * 2;
         Store(sums, 0, gradient, row, column, shape);
         Store(sums, 48, gradient, row + 32, column, shape);
     }
@@ -217,16 +218,25 @@ public static class HeadTensor
             gradient[row + d] = gradient[row + d] * scale - Weights16.Value(w[target + d], Weights16.Bf16);
     }
 
-    private static KernelConfig Config(int rows, int columns, int tile, bool down) => new(
-        new Index3D((rows + HeadTiles.Rows - 1) / HeadTiles.Rows, (columns + tile - 1) / tile, 1), new Index3D(HeadTiles.Threads, 1, 1),
-        SharedMemoryConfig.RequestDynamic<Bf16>(HeadTiles.SharedElements(tile, down)));
+    private static KernelConfig Config(int rows, int columns, TileForm form) => new(
+        new Index3D((rows + form.Rows - 1) / form.Rows, (columns + form.Columns - 1) / form.Columns, 1), new Index3D(form.Threads, 1, 1),
+        SharedMemoryConfig.RequestDynamic<Bf16>(CopyTiles.SharedElements(form)));
+
+    private static TileForm LogitForm() => TileForm.Of(128, LogitTile, 256, false, false);
+
+    private static TileForm GradientForm()
+    {
+        TileForm form = TileForm.Of(128, GradientTile, 256, false, true);
+        form.Listed = true;
+        return form;
+    }
 
     private static float Dot(Word4 a, Word4 b) => Dot(a.X, b.X) + Dot(a.Y, b.Y) + (Dot(a.Z, b.Z) + Dot(a.W, b.W));
 
     private static float Dot(uint a, uint b) => Vector16.LowBf16(a) * Vector16.LowBf16(b) + Vector16.HighBf16(a) * Vector16.HighBf16(b);
 
     /// <summary>Half of a warp's sums: two rows of six products.</summary>
-    private static void Store(ArrayView<float> sums, int at, ArrayView<float> gradient, int row, int column, HeadShape shape)
+    private static void Store(float[] sums, int at, ArrayView<float> gradient, int row, int column, HeadShape shape)
     {
         for (int i = 0; i < 48; i++)
         {

@@ -193,25 +193,8 @@ internal static class ProductTiles
             a.R1 = operands[at + 1];
             a.R2 = operands[at + 2];
             a.R3 = operands[at + 3];
-            for (int j = 0; j < 8; j++) Multiply(sums, 32 * i + 4 * j, a, operands[buffer * 32 + 16 + 2 * j], operands[buffer * 32 + 17 + 2 * j], half);
+            for (int j = 0; j < 8; j++) TensorSums.Multiply(sums, 32 * i + 4 * j, a, operands[buffer * 32 + 16 + 2 * j], operands[buffer * 32 + 17 + 2 * j], half);
         }
-    }
-
-    private static void Multiply(float[] sums, int at, FragmentA a, uint first, uint second, bool half)
-    {
-        FragmentB b = default;
-        b.R0 = first;
-        b.R1 = second;
-        FragmentC c = default;
-        c.R0 = sums[at];
-        c.R1 = sums[at + 1];
-        c.R2 = sums[at + 2];
-        c.R3 = sums[at + 3];
-        c = half ? TensorCore.MultiplyAddF16(a, b, c) : TensorCore.MultiplyAddBf16(a, b, c);
-        sums[at] = c.R0;
-        sums[at + 1] = c.R1;
-        sums[at + 2] = c.R2;
-        sums[at + 3] = c.R3;
     }
 }
 #endif
