@@ -14,6 +14,7 @@ public static class MatMulWgmma
         task: sizes, outputs f32 [M,N] (the first also as bf16), bias [N] or empty; scale [M] or empty: what C held counts scale[m] times
         tiles of 128 x W x 64, W = 256 if not said, four in flight: grid as many groups as run at once, group 384; launch with Config(): 64 (W + 128)
         elements a stage, 192 KB of dynamic shared memory for W = 256
+        splits > 1: K in so many parts of whole steps, one after the other in the outputs, for SplitSums; then no bias, no accumulate, no bf16
         requires K % 8 = 0, even N, sm_90a; maps from Left() and Right(): boxes of rows of 64, swizzled
         bytes of memory traffic 3MNK/128 + 4MN, flops 2MNK
         """;
@@ -47,7 +48,7 @@ public static class MatMulWgmma
 
     /// <summary>The launch of a task on a chip with so many multiprocessors; gated, a tile has half as many columns of C.</summary>
     public static KernelConfig Config(in ProductTask task, int multiprocessors, int width = Wide, bool gated = false) => new(
-        new Index3D(Math.Min(multiprocessors, (task.M + Height - 1) / Height * task.ColumnTiles(gated ? width / 2 : width)), 1, 1), new Index3D(Threads, 1, 1),
+        new Index3D(Math.Min(multiprocessors, (task.M + Height - 1) / Height * task.ColumnTiles(gated ? width / 2 : width) * Math.Max(task.Splits, 1)), 1, 1), new Index3D(Threads, 1, 1),
         SharedMemoryConfig.RequestDynamic<ushort>(Stages * StageElements(width)));
 
     /// <summary>The map of the left operand [rows, depth].</summary>
@@ -103,12 +104,13 @@ public static class MatMulWgmma
         TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ArrayView<Bf16> tiles, ArrayView<long> full, ArrayView<long> empty, ProductTask task, int width, bool gated)
     {
         int columns = gated ? width / 2 : width, rowTiles = (task.M + Height - 1) / Height, columnTiles = task.ColumnTiles(columns);
-        int steps = (task.K + Depth - 1) / Depth, turn = 0;
-        for (int tile = Grid.IdxX; tile < rowTiles * columnTiles; tile += Grid.DimX)
+        int places = rowTiles * columnTiles, parts = XMath.Max(task.Splits, 1), steps = (task.K + Depth - 1) / Depth, turn = 0;
+        for (int item = Grid.IdxX; item < places * parts; item += Grid.DimX)
         {
+            int part = item / places, tile = item - part * places, lastStep = steps * (part + 1) / parts;
             TilePlace place = TilePlace.Of(tile, rowTiles, columnTiles);
             ProductEpilogue to = ProductEpilogue.Of(task, place.Column, columns);
-            for (int step = 0; step < steps; step++)
+            for (int step = steps * part / parts; step < lastStep; step++)
             {
                 int stage = turn & (Stages - 1), tileA = stage * StageElements(width), tileB = tileA + ElementsA;
                 // In the first turn the phase before the first counts as ended.
@@ -133,14 +135,15 @@ public static class MatMulWgmma
     {
         int member = Group.IdxX % WarpGroupSize, firstRow = (Group.IdxX / WarpGroupSize - 1) * 64;
         int columns = gated ? width / 2 : width, rowTiles = (task.M + Height - 1) / Height, columnTiles = task.ColumnTiles(columns);
-        int steps = (task.K + Depth - 1) / Depth, turn = 0;
-        for (int tile = Grid.IdxX; tile < rowTiles * columnTiles; tile += Grid.DimX)
+        int places = rowTiles * columnTiles, parts = XMath.Max(task.Splits, 1), steps = (task.K + Depth - 1) / Depth, turn = 0;
+        for (int item = Grid.IdxX; item < places * parts; item += Grid.DimX)
         {
+            int part = item / places, tile = item - part * places, lastStep = steps * (part + 1) / parts;
             // A thread's share of 64 x W. The first product of a tile overwrites it; zeros here let registers end with the tile.
             float[] sums = new float[width / 2];
             for (int i = 0; i < width / 8; i++)
                 for (int e = 0; e < 4; e++) sums[4 * i + e] = 0f;
-            for (int step = 0; step < steps; step++)
+            for (int step = steps * part / parts; step < lastStep; step++)
             {
                 int stage = turn & (Stages - 1), tileA = stage * StageElements(width) + firstRow * Depth, tileB = stage * StageElements(width) + ElementsA;
                 TransactionBarrier.Wait(full, stage, turn >> 2 & 1);
@@ -156,6 +159,7 @@ public static class MatMulWgmma
             TilePlace place = TilePlace.Of(tile, rowTiles, columnTiles);
             ProductEpilogue to = ProductEpilogue.Of(task, place.Column, columns);
             int row = place.Row * Height + firstRow + member / 32 * 16 + member % 32 / 4, column = to.First + member % 4 * 2;
+            to.TakePart(part);
             if (gated) ProductEpilogue.Gate(sums, 2, columns / 8, 0, columns / 2);
             to.Store(sums, row, column, 2, columns / 8, 0);
         }
