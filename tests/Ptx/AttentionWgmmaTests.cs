@@ -89,12 +89,15 @@ public sealed class AttentionWgmmaTests(EmulatorFixture emulator) : IClassFixtur
             using var values = accelerator.Allocate1D(_values);
             using var items = accelerator.Allocate1D(_items);
             using var output = accelerator.Allocate1D(new float[_q.Length]);
-            accelerator.LoadStreamKernel<ArrayView<float>, TensorMap, TensorMap, ArrayView<float>, ArrayView<int>, AttentionShape>(
+            using var rounded = accelerator.Allocate1D(new ushort[_q.Length]);
+            accelerator.LoadStreamKernel<ArrayView<float>, TensorMap, TensorMap, ArrayView<float>, ArrayView<ushort>, ArrayView<int>, AttentionShape>(
                 _size == 64 ? AttentionWgmma.Head64 : AttentionWgmma.Head128)(
                 AttentionWgmma.Config(_items.Length / 4, _heads, _size), q.View, AttentionWgmma.Map(keys.View, _width), AttentionWgmma.Map(values.View, _width),
-                output.View, items.View, _shape);
+                output.View, rounded.View, items.View, _shape);
             accelerator.Synchronize();
-            PtxRun.AssertClose(Expected(), output.GetAsArray1D(), 4e-3);
+            float[] found = output.GetAsArray1D();
+            PtxRun.AssertClose(Expected(), found, 4e-3);
+            Assert.Equal(found.Select(value => Bf16.FromFloat(value).Bits), rounded.GetAsArray1D());
         }
 
         private double[] Expected()
