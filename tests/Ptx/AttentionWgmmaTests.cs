@@ -11,10 +11,10 @@ namespace OllmNative.Tests.Ptx;
 /// <summary>The prompts' attention on Hopper's warp groups, in the emulator and as PTX through the host layer, against plain C# in f64.</summary>
 public sealed class AttentionWgmmaTests(EmulatorFixture emulator) : IClassFixture<EmulatorFixture>
 {
-    /// <summary>Sequences: queries, positions before, cache row. Lengths that fill no tile, prefixes, one block of one query, neighbours full of NaN.</summary>
-    private static readonly (int Count, int Past, int CacheRow)[] Sequences = [(150, 0, 3), (1, 127, 200), (20, 250, 330)];
+    /// <summary>Sequences: queries, positions before, cache row. Lengths that fill no tile, prefixes, one block of one query, five tiles so that the ring goes round more than twice, neighbours full of NaN.</summary>
+    private static readonly (int Count, int Past, int CacheRow)[] Sequences = [(150, 0, 3), (1, 127, 200), (20, 530, 330)];
 
-    private const int CacheRows = 610;
+    private const int CacheRows = 890;
 
     [Theory]
     [InlineData(64, 2, 1)]
