@@ -196,12 +196,19 @@ internal sealed partial class PtxDecoder
     private static void Sums(PtxThread t, int[] registers, Func<int, int, float> a, Func<int, int, float> b, bool add)
     {
         int firstRow = (t.Linear >> 5 & 3) * 16 + t.Lane / 4;
-        for (int i = 0; i < registers.Length; i++)
+        Span<float> rows = stackalloc float[32], right = stackalloc float[16];
+        for (int i = 0; i < rows.Length; i++) rows[i] = a(firstRow + i / 16 * 8, i % 16);
+        for (int j = 0; j < registers.Length / 2; j++)
         {
-            int row = firstRow + 8 * (i / 2 % 2), column = i / 4 * 8 + 2 * (t.Lane % 4) + i % 2;
-            double sum = add ? F(t.R[registers[i]]) : 0;
-            for (int k = 0; k < 16; k++) sum += (double)a(row, k) * b(column, k);
-            t.R[registers[i]] = F((float)sum);
+            int column = j / 2 * 8 + 2 * (t.Lane % 4) + j % 2;
+            for (int k = 0; k < right.Length; k++) right[k] = b(column, k);
+            for (int half = 0; half < 2; half++)
+            {
+                int register = registers[j / 2 * 4 + 2 * half + j % 2];
+                double sum = add ? F(t.R[register]) : 0;
+                for (int k = 0; k < right.Length; k++) sum += (double)rows[16 * half + k] * right[k];
+                t.R[register] = F((float)sum);
+            }
         }
     }
 
