@@ -48,8 +48,6 @@ public readonly unsafe struct ArrayView1D<T, TStride> : IContiguousArrayView<T>
     public ArrayView3D<T, Stride3D.DenseXY> As3DDenseXYView(LongIndex3D extent) => new(BaseView, extent, Stride3D.DenseXY.FromExtent(extent));
     public ArrayView3D<T, Stride3D.DenseZY> As3DDenseZYView(LongIndex3D extent) => new(BaseView, extent, Stride3D.DenseZY.FromExtent(extent));
 
-    public static ArrayView1D<T, TStride> GetEmpty(TStride stride) => new(default, default, stride);
-
     /// <summary>The same elements at another stride: the extent stays, so that not every index need be in the memory.</summary>
     public ArrayView1D<T, Stride1D.General> AsGeneral(Stride1D.General stride) => new(BaseView, Extent, stride);
     public ArrayView1D<T, Stride1D.General> AsGeneral() => AsGeneral(new Stride1D.General(Stride.StrideExtent));

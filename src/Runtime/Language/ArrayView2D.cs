@@ -61,7 +61,6 @@ public readonly unsafe struct ArrayView2D<T, TStride> : IArrayView
 
     public VariableView<T> VariableView(Index2D index) => new(BaseView.SubView(Stride.ComputeElementIndex(index), 1));
     public VariableView<T> VariableView(LongIndex2D index) => new(BaseView.SubView(Stride.ComputeElementIndex(index), 1));
-    public static ArrayView2D<T, TStride> GetEmpty(TStride stride) => new(default, default, stride);
     public ArrayView1D<T, TOtherStride> As1DView<TOtherStride>(TOtherStride stride) where TOtherStride : struct, IStride1D => new(BaseView, Extent.Size, stride);
     public ArrayView3D<T, TOtherStride> As3DView<TOtherStride>(LongIndex3D extent, TOtherStride stride) where TOtherStride : struct, IStride3D =>
         new(BaseView, extent, stride);

@@ -48,8 +48,6 @@ public readonly unsafe struct ArrayView3D<T, TStride> : IArrayView
 
     public ref T this[long x, long y, long z] => ref this[new LongIndex3D(x, y, z)];
 
-    public static ArrayView3D<T, TStride> GetEmpty(TStride stride) => new(default, default, stride);
-
     public int ComputeLinearIndex(Index3D index) => Stride.ComputeElementIndex(index);
     public long ComputeLinearIndex(LongIndex3D index) => Stride.ComputeElementIndex(index);
     public ArrayView3D<T, TStride> SubView(Index3D index, Index3D extent) => SubView(index.ToLongIndex(), extent.ToLongIndex());

@@ -4,9 +4,9 @@ namespace OllmNative.Runtime.Language;
 public enum OptimizationLevel
 {
     Debug = 0,
-    O0 = 0,
+    O0 = Debug,
     Release = 1,
-    O1 = 1,
+    O1 = Release,
     O2 = 2,
 }
 
@@ -22,7 +22,7 @@ public enum MathMode
 public enum InliningMode
 {
     Default = 0,
-    Aggressive = 0,
+    Aggressive = Default,
     Conservative = 1,
     Disabled = 2,
 }
