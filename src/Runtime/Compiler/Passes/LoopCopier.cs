@@ -24,8 +24,7 @@ internal sealed class LoopCopier(KernelIr kernel, Loop loop)
         for (int round = 0; ; round++)
         {
             Block head = kernel.NewBlock();
-            if (from == entry) entry.Retarget(header, head);
-            else from.Retarget(header, head);
+            from.Retarget(header, head);
             CopyBody(header, head);
             if (round == rounds)
             {
