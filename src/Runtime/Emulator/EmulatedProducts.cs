@@ -32,12 +32,18 @@ internal sealed unsafe class EmulatedProducts(EmulatedThread thread)
         return offset % alignment == 0 ? offset : throw EmulatedThread.Error($"a matrix at element {index} is not on a multiple of {alignment} bytes");
     }
 
-    public void Start(float[] sums, long a, long b, bool accumulate) => Add(new Product(sums, a, null, b, accumulate));
+    public void Start(float[] sums, long a, long b, bool accumulate, bool aRows, bool bRows)
+    {
+        if (IsRows(a) != aRows || IsRows(b) != bRows) throw EmulatedThread.Error("the operands are not described as the product takes them");
+        Add(new Product(sums, a, null, b, accumulate));
+    }
+
+    private static bool IsRows(long descriptor) => (descriptor >> 16 & 0x3fff) != OnePanel;
 
     /// <summary>A row's 16 elements are in the registers of four lanes.</summary>
     public void Start(float[] sums, FragmentA a, long b, bool accumulate)
     {
-        if ((b >> 16 & 0x3fff) == OnePanel) throw EmulatedThread.Error("with A in registers B is described by DescribeRows");
+        if (!IsRows(b)) throw EmulatedThread.Error("with A in registers B is described by DescribeRows");
         int turn = thread.Exchange(a, Collective.MatrixProduct), first = thread.LinearIndex & 28;
         var rows = new float[32];
         for (int t = 0; t < 4; t++)
@@ -87,11 +93,11 @@ internal sealed unsafe class EmulatedProducts(EmulatedThread thread)
     {
         int lane = thread.LinearIndex & 31, firstRow = (thread.LinearIndex >> 5 & 3) * 16 + lane / 4;
         Span<float> rows = stackalloc float[32], right = stackalloc float[16];
-        for (int i = 0; i < rows.Length; i++) rows[i] = product.Rows is { } known ? known[i] : Element(product.A, firstRow + i / 16 * 8, i % 16);
+        for (int i = 0; i < rows.Length; i++) rows[i] = product.Rows is { } known ? known[i] : Operand(product.A, firstRow + i / 16 * 8, i % 16);
         for (int j = 0; j < product.Sums.Length / 2; j++)
         {
             int column = j / 2 * 8 + 2 * (lane % 4) + j % 2;
-            for (int k = 0; k < right.Length; k++) right[k] = product.Rows is null ? Element(product.B, column, k) : RowElement(product.B, k, column);
+            for (int k = 0; k < right.Length; k++) right[k] = Operand(product.B, column, k);
             for (int half = 0; half < 2; half++)
             {
                 float sum = 0;
@@ -101,6 +107,8 @@ internal sealed unsafe class EmulatedProducts(EmulatedThread thread)
             }
         }
     }
+
+    private float Operand(long descriptor, int row, int k) => IsRows(descriptor) ? RowElement(descriptor, k, row) : Element(descriptor, row, k);
 
     private float Element(long descriptor, int row, int k) => At((int)(descriptor & 0x3fff) * 16 + row / 8 * 1024 + row % 8 * 128 + 2 * k);
 
