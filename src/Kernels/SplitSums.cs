@@ -47,12 +47,28 @@ public static class SplitSums
         }
 
         int row = at / columns, size = task.M * columns;
-        Float4 sum = default;
-        for (int part = 0; part < task.Splits; part++) sum = Plus(sum, Vector16.LoadFloat4(parts.SubView(first + (long)part * size + at, 4), 0), 1f);
+        Float4 sum = Together(parts.SubView(first + at), task.Splits, size);
         if (bias.Length != 0) sum = Plus(sum, Vector16.LoadFloat4(bias, at - row * columns), 1f);
         if (task.Accumulate != 0) sum = Plus(sum, Vector16.LoadFloat4(output, at), task.Scale.Length != 0 ? task.Scale[row] : 1f);
         Vector16.StoreFloat4(output, at, sum);
     }
+
+    /// <summary>The sum of four columns over all parts in their order, four loads at a time: each takes as long as hundreds of instructions.</summary>
+    private static Float4 Together(ArrayView<float> parts, int count, int size)
+    {
+        Float4 sum = default;
+        int part = 0;
+        for (; part + 4 <= count; part += 4)
+        {
+            Float4 a = Part(parts, part, size), b = Part(parts, part + 1, size), c = Part(parts, part + 2, size), d = Part(parts, part + 3, size);
+            sum = Plus(Plus(Plus(Plus(sum, a, 1f), b, 1f), c, 1f), d, 1f);
+        }
+
+        for (; part < count; part++) sum = Plus(sum, Part(parts, part, size), 1f);
+        return sum;
+    }
+
+    private static Float4 Part(ArrayView<float> parts, int part, int size) => Vector16.LoadFloat4(parts.SubView((long)part * size, 4), 0);
 
     private static Float4 Plus(Float4 sum, Float4 value, float factor) =>
         new(sum.X + value.X * factor, sum.Y + value.Y * factor, sum.Z + value.Z * factor, sum.W + value.W * factor);

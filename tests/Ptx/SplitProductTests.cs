@@ -16,7 +16,7 @@ public sealed class SplitProductTests(EmulatorFixture emulator) : IClassFixture<
 {
     /// <summary>Parts of unequal numbers of steps, a last step that is not whole, several outputs with all that is done on the way out.</summary>
     [Theory]
-    [InlineData(3, 70, 456, 200, 8, 4, true)]
+    [InlineData(7, 70, 456, 200, 8, 4, true)]
     [InlineData(2, 5, 136, 12, 0, 0, false)]
     public void Forward_InParts_IsTheProductOfTheRoundedInputs(int parts, int m, int k, int n0, int n1, int n2, bool accumulate)
     {
