@@ -2,6 +2,7 @@ using OllmNative.Model;
 using OllmNative.Model.Cuda;
 using OllmNative.Tests.Cuda;
 using OllmNative.Training;
+using Xunit.Abstractions;
 
 namespace OllmNative.Tests;
 
@@ -14,7 +15,9 @@ public sealed class CudaTrainingTests : IDisposable
     private readonly TinyBackbone _tiny = new();
     private readonly TokenRow[] _rows;
 
-    public CudaTrainingTests() => _rows = [.. Enumerable.Range(0, 6).Select(i => new TokenRow(_tiny.Tokens(4 + i % 3), i % 3, i + 1))];
+    private readonly ITestOutputHelper _output;
+
+    public CudaTrainingTests(ITestOutputHelper output) => (_output, _rows) = (output, [.. Enumerable.Range(0, 6).Select(i => new TokenRow(_tiny.Tokens(4 + i % 3), i % 3, i + 1))]);
 
     public void Dispose() => _tiny.Dispose();
 
@@ -59,20 +62,25 @@ public sealed class CudaTrainingTests : IDisposable
     }
 
     [Fact]
-    public void Run_TwentySteps_LossesWithinOnePercentOfTheCpus() => HoldLosses(20, LatentMode.Gumbel);
+    public void Run_TwentySteps_LossesWithinOnePercentOfTheCpus() => HoldLosses(20, 5e-3, LatentMode.Gumbel, 1);
 
-    /// <summary>Without sampling: where a draw is near the edge between two options rounding decides it, and with a dozen targets a step one draw is more than a percent.</summary>
-    [SkippableFact]
-    public void Run_TwoHundredSteps_LossesWithinOnePercentOfTheCpus()
+    /// <summary>
+    /// Every step without sampling. With it, where a draw is near the edge between two options, rounding decides it, and with two dozen targets a step one
+    /// draw is more than a percent: then the means over 20 steps.
+    /// </summary>
+    [SkippableTheory]
+    [InlineData(LatentMode.Soft)]
+    [InlineData(LatentMode.Gumbel)]
+    public void Run_TwoHundredSteps_LossesWithinOnePercentOfTheCpus(LatentMode mode)
     {
         Skip.IfNot(Environment.GetEnvironmentVariable("OLLM_SOAK") == "1", "takes minutes: set OLLM_SOAK=1");
-        HoldLosses(200, LatentMode.Soft);
+        HoldLosses(200, 3e-4, mode, mode == LatentMode.Gumbel ? 20 : 1);
     }
 
     /// <summary>The same run on both devices, from the same seed.</summary>
-    private void HoldLosses(int steps, LatentMode mode)
+    private void HoldLosses(int steps, double rate, LatentMode mode, int window)
     {
-        var options = new TrainOptions { Steps = steps, BatchSize = 3, LearningRate = 5e-3, CheckpointEvery = 0, Latent = mode };
+        var options = new TrainOptions { Steps = steps, BatchSize = steps > 20 ? 6 : 3, LearningRate = rate, CheckpointEvery = 0, Latent = mode };
         using var gpu = new PtxGpu();
         using CudaDevice device = Device(gpu);
         using QwenBackbone other = QwenBackbone.Load(device, _tiny.Folder);
@@ -86,8 +94,12 @@ public sealed class CudaTrainingTests : IDisposable
 
         void Hold(string what, Func<TrainMetrics, double> value)
         {
-            for (int i = 0; i < steps; i++)
-                Assert.True(Math.Abs(value(expected[i]) - value(actual[i])) <= 0.01 * value(expected[i]), $"{what} of step {i + 1}: {value(actual[i])} instead of {value(expected[i])}");
+            double Mean(TrainMetrics[] lines, int last) => lines[(last + 1 - window)..(last + 1)].Average(value);
+            double Error(int last) => Math.Abs(Mean(actual, last) / Mean(expected, last) - 1);
+            int worst = Enumerable.Range(window - 1, steps - window + 1).MaxBy(Error);
+            string found = $"{what} up to step {worst + 1}: {Mean(actual, worst)} instead of {Mean(expected, worst)}; first {value(expected[0])}, last {value(expected[^1])}";
+            _output.WriteLine(found);
+            Assert.True(Error(worst) <= 0.01, found);
         }
     }
 
