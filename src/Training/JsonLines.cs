@@ -17,11 +17,12 @@ public sealed class JsonLines : IDisposable
     /// <exception cref="OllmException">The file cannot be written.</exception>
     public JsonLines(string path)
     {
+        SpecialFile.RefuseToWrite(path);
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
             // No buffer: a row goes out in one write, and closing after a failed one has nothing left to write.
-            _file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
+            _file = DurableFiles.OpenWhenFree(() => new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0));
             EndBrokenLine();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -118,9 +119,10 @@ public sealed class JsonLines : IDisposable
     public static long CutTo(string path, long length)
     {
         if (!File.Exists(path)) return 0;
+        SpecialFile.RefuseToWrite(path);
         try
         {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+            using FileStream file = DurableFiles.OpenWhenFree(() => new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite));
             if (file.Length > length) file.SetLength(length);
             return file.Length;
         }

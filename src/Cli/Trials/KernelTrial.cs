@@ -77,7 +77,17 @@ internal sealed class KernelTrial(Accelerator accelerator, int seed) : IDisposab
         MemoryBuffer1D<float, Stride1D.Dense> buffer = Accelerator.Allocate1D(values);
         _buffers.Add(buffer);
         _resets.Add(() => buffer.CopyFromCPU(values));
-        _errors.Add(() => Largest(expected(), buffer.GetAsArray1D()));
+        _errors.Add(() => Largest(expected(), Array.ConvertAll(buffer.GetAsArray1D(), element => (double)element)));
+        return buffer.View;
+    }
+
+    /// <summary>The same for elements of any type, which <paramref name="value"/> reads.</summary>
+    public ArrayView<T> Changed<T>(T[] values, Func<T, double> value, Func<double[]> expected) where T : unmanaged
+    {
+        MemoryBuffer1D<T, Stride1D.Dense> buffer = Accelerator.Allocate1D(values);
+        _buffers.Add(buffer);
+        _resets.Add(() => buffer.CopyFromCPU(values));
+        _errors.Add(() => Largest(expected(), Array.ConvertAll(buffer.GetAsArray1D(), element => value(element))));
         return buffer.View;
     }
 
@@ -90,7 +100,7 @@ internal sealed class KernelTrial(Accelerator accelerator, int seed) : IDisposab
         return _errors.Max(error => error());
     }
 
-    private static double Largest(double[] expected, float[] actual)
+    private static double Largest(double[] expected, double[] actual)
     {
         double largest = 0;
         for (int i = 0; i < expected.Length; i++)

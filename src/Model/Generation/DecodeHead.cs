@@ -67,6 +67,24 @@ internal sealed class DecodeHead : IDisposable
         return token;
     }
 
+    /// <summary>Adds the scores of tokens of a prompt, each after the row of hidden [N, D] of the same place.</summary>
+    public void ScoreRows(DeviceView<float> hidden, GenerationRequest request, ReadOnlySpan<int> tokens)
+    {
+        if (_options is not null && request.Latent != LatentChoice.Backbone)
+        {
+            _options.Begin(hidden);
+            for (int i = 0; i < tokens.Length; i++)
+                _options.Set(i, request.Latent == LatentChoice.Force ? request.ForcedOption : LogitMath.IndexOfMax(_options.Probabilities(i)));
+            hidden = _options.Bend(hidden);                                                // h' [N, D]
+        }
+        _device.MatMul(hidden, _head, default, _logits.First((long)tokens.Length * _vocab)); //  [N, V]
+        for (int i = 0; i < tokens.Length; i++)
+        {
+            ReadLogits(i);
+            request.PromptScores.Add(Score(tokens[i], request.TopScores ?? 0));
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -105,7 +123,9 @@ internal sealed class DecodeHead : IDisposable
     private TokenScore Score(int token, int count)
     {
         double sum = LogitMath.LogSumExp(_row);
-        return new TokenScore((float)(_row[token] - sum), [.. LogitMath.Top(_row, count).Select(top => (top.Index, (float)(top.Value - sum)))]);
+        // Only ids that may be generated have logits; a prompt may hold others.
+        float score = token < _row.Length ? (float)(_row[token] - sum) : float.NegativeInfinity;
+        return new TokenScore(score, [.. LogitMath.Top(_row, count).Select(top => (top.Index, (float)(top.Value - sum)))]);
     }
 
     private ExplainedToken Explain(GenerationRequest request, int row)
