@@ -90,9 +90,13 @@ public static class DecodeProducts
     [Kernel("DecodeMatMul", PlainContract, Version = 4), OverlapsPredecessor]
     public static void SixteenBytes(ArrayView<float> x, DecodeMatrix w, DecodeShape shape) => Product(x, w, default, default, default, shape, 2, 2, true, DecodeTiles.Plain);
 
-    [Kernel("DecodeAdapter", AdapterContract), OverlapsPredecessor]
-    public static void Adapter(ArrayView<float> x, DecodeMatrix w, ArrayView<float> table, ArrayView<int> chosen, ArrayView<float> residual, DecodeShape shape) =>
+    [Kernel("DecodeAdapter", AdapterContract, Version = 1), OverlapsPredecessor]
+    public static void AdapterEight(ArrayView<float> x, DecodeMatrix w, ArrayView<float> table, ArrayView<int> chosen, ArrayView<float> residual, DecodeShape shape) =>
         Product(x, w, table, chosen, residual, shape, 1, 3, false, DecodeTiles.Silu);
+
+    [Kernel("DecodeAdapter", AdapterContract, Version = 2), OverlapsPredecessor]
+    public static void AdapterSixteen(ArrayView<float> x, DecodeMatrix w, ArrayView<float> table, ArrayView<int> chosen, ArrayView<float> residual, DecodeShape shape) =>
+        Product(x, w, table, chosen, residual, shape, 2, 2, false, DecodeTiles.Silu);
 
     private static void NormMatrices(
         ArrayView<float> x, ArrayView<float> gain, DecodeMatrix first, DecodeMatrix second, DecodeMatrix third, DecodeShape shape, int tiles, int depth, bool bytes)

@@ -10,7 +10,7 @@ public sealed partial class CudaDevice
     private readonly Action<Queue, Launch, Floats, Floats, DecodeMatrix, DecodeMatrix, DecodeMatrix, DecodeShape>?[] _decodeNorm = new Action<Queue, Launch, Floats, Floats, DecodeMatrix, DecodeMatrix, DecodeMatrix, DecodeShape>?[4];
     private readonly Action<Queue, Launch, Floats, Floats, DecodeMatrix, DecodeMatrix, DecodeShape>?[] _decodeGate = new Action<Queue, Launch, Floats, Floats, DecodeMatrix, DecodeMatrix, DecodeShape>?[4];
     private readonly Action<Queue, Launch, Floats, DecodeMatrix, DecodeShape>?[] _decodeMatMul = new Action<Queue, Launch, Floats, DecodeMatrix, DecodeShape>?[4];
-    private Action<Queue, Launch, Floats, DecodeMatrix, Floats, Ints, Floats, DecodeShape>? _decodeAdapter;
+    private readonly Action<Queue, Launch, Floats, DecodeMatrix, Floats, Ints, Floats, DecodeShape>?[] _decodeAdapter = new Action<Queue, Launch, Floats, DecodeMatrix, Floats, Ints, Floats, DecodeShape>?[2];
 
     // One group's registers hold 48 KB of weights on their way; while it adds up, the other one's are.
     private static readonly KernelSpecialization TwoGroups = new(DecodeProducts.Threads, 2);
@@ -78,8 +78,9 @@ public sealed partial class CudaDevice
     {
         var m = (CudaMatrix)w;
         int rows = checked((int)(pre.Length / m.Columns));
-        if (rows > ProductTable.MostFewRows || m.IsBytes || !ForDecoding(m, pre.Offset)) return false;
-        (_decodeAdapter ??= _accelerator.LoadKernel<Floats, DecodeMatrix, Floats, Ints, Floats, DecodeShape>(DecodeProducts.Adapter, TwoGroups))(
+        if (rows > MostFewRows || m.IsBytes || !ForDecoding(m, pre.Offset)) return false;
+        int version = Version(rows, m);
+        (_decodeAdapter[version] ??= _accelerator.LoadKernel<Floats, DecodeMatrix, Floats, Ints, Floats, DecodeShape>(version == 0 ? DecodeProducts.AdapterEight : DecodeProducts.AdapterSixteen, TwoGroups))(
             _queue, DecodeProducts.Config(m.Rows), In(pre), Operand(m, In(bias), Out(output)), In(table), In(chosen), In(residual), Shape(rows, m.Columns));
         return true;
     }
