@@ -72,12 +72,19 @@ internal sealed class KernelTrial(Accelerator accelerator, int seed) : IDisposab
     public ArrayView<float> Output(int count, Func<double[]> expected) => Changed(new float[count], expected);
 
     /// <summary>A buffer that the kernel changes; it has these values again before results are compared.</summary>
-    public ArrayView<float> Changed(float[] values, Func<double[]> expected)
+    public ArrayView<float> Changed(float[] values, Func<double[]> expected) => Judged(values, actual => Largest(expected(), actual));
+
+    /// <summary>Integers that the kernel changes, or writes all of; each must be what is expected.</summary>
+    public ArrayView<int> ChangedInts(int[] values, Func<int[]> expected) =>
+        Judged(values, actual => expected().AsSpan().SequenceEqual(actual) ? 0 : double.PositiveInfinity);
+
+    /// <summary>A buffer that the kernel changes, and what is wrong with its result.</summary>
+    public ArrayView<T> Judged<T>(T[] values, Func<T[], double> error) where T : unmanaged
     {
-        MemoryBuffer1D<float, Stride1D.Dense> buffer = Accelerator.Allocate1D(values);
+        MemoryBuffer1D<T, Stride1D.Dense> buffer = Accelerator.Allocate1D(values);
         _buffers.Add(buffer);
         _resets.Add(() => buffer.CopyFromCPU(values));
-        _errors.Add(() => Largest(expected(), buffer.GetAsArray1D()));
+        _errors.Add(() => error(buffer.GetAsArray1D()));
         return buffer.View;
     }
 

@@ -32,7 +32,10 @@ internal static partial class KernelTrials
         new("MatMul3", 1e-5, new(2048, Intermediate, Hidden), (trial, size) => MatMul(trial, size, 3)),
         new("MatMulBf16", 1e-5, new(2048, Intermediate, Hidden), MatMulBf16),
         .. TensorProducts(),
-        .. Decoding,
+        .. Decoding(),
+        .. Steps,
+        .. RowPlans,
+        .. HeadPlans,
         .. AttentionPlans(),
     ];
 

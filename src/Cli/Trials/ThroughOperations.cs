@@ -1,0 +1,57 @@
+namespace OllmNative.Cli.Trials;
+
+/// <summary>Kernels without a trial of their own, each with the operation of the device's self-test that launches it: they mean little by themselves.</summary>
+internal static class ThroughOperations
+{
+    /// <summary>Kernel, operation, and whether that is with tensor cores; the operation's name may end with what any case of it begins with.</summary>
+    public static IReadOnlyDictionary<string, (string Operation, bool TensorCores)> All { get; } = new Dictionary<string, (string, bool)>
+    {
+        ["Attention1"] = ("Attention, head size 24, prompts", false),
+        ["Attention2"] = ("Attention, head size 24, prompts", true),
+        ["AttentionCombine"] = ("Attention, head size 64, decoding", true),
+        ["ColumnSumsAdd"] = ("RmsNormBackwardGain", true),
+        ["ColumnSumsPartial"] = ("MatMulBackwardWeight", true),
+        ["DequantizeFloatRows"] = ("MatMul int8 of bf16, 17-40 rows", false),
+        ["DequantizeRows"] = ("MatMul int8 of bf16, 17-40 rows", true),
+        ["FillRows"] = ("MatMul f16, 9-90 rows", true),
+        ["GumbelSoftmax"] = ("GumbelSoftmax", true),
+        ["HeadGradientFinish"] = ("HeadCrossEntropy bf16", true),
+        ["HeadLossChunk"] = ("HeadCrossEntropy f32", true),
+        ["HeadLossFinish1"] = ("HeadCrossEntropy f32", true),
+        ["HeadLossFinish2"] = ("HeadCrossEntropy f16", true),
+        ["HeadTarget"] = ("HeadCrossEntropy bf16", true),
+        ["HeadTotals"] = ("HeadCrossEntropy bf16", true),
+        ["LossTotals"] = ("AddLosses", true),
+        ["MarginalLoss"] = ("MarginalLoss", true),
+        ["MatMulFewBf16Rows1"] = ("MatMul bf16, 1-1 rows", false),
+        ["MatMulFewBf16Rows2"] = ("MatMul bf16, 2-8 rows", false),
+        ["MatMulFewBf16Rows3"] = ("MatMul bf16, 2-8 rows", false),
+        ["MatMulFewF16Rows"] = ("MatMul f16, 2-8 rows", false),
+        ["MatMulFewF32Rows1"] = ("MatMul f32, 1-1 rows", false),
+        ["MatMulFewF32Rows2"] = ("MatMul f32, 2-8 rows", false),
+        ["MatMulWords1"] = ("MatMul bf16, 2-8 rows, odd sizes, added", false),
+        ["MatMulWords2"] = ("MatMul bf16, 9-90 rows, odd sizes, added", false),
+        ["NormGateUp1"] = ("NormGateUp, 1-1 rows", false),
+        ["NormGateUp2"] = ("NormGateUp, 2-4 rows", false),
+        ["NormGateUp3"] = ("NormGateUp, 5-8 rows", false),
+        ["NormProducts1"] = ("NormMatMulEach, 1-1 rows", false),
+        ["NormProducts2"] = ("NormMatMulEach, 2-4 rows", false),
+        ["NormProducts3"] = ("NormMatMulEach, 5-8 rows", false),
+        ["OptionSoftmax"] = ("Softmax", true),
+        ["OptionSoftmaxBackward"] = ("SoftmaxBackward", true),
+        ["PolicyCrossEntropy"] = ("PolicyCrossEntropy", true),
+        ["PolicyGradient"] = ("PolicyGradient", true),
+        ["QuantizeFloatRows"] = ("MatMul int8 of f32, 1-1 rows", true),
+        ["RmsNormGainPartial"] = ("RmsNormBackwardGain", true),
+        ["RmsNormInverse"] = ("RmsNormBackwardGain", true),
+        ["RopeHeads"] = ("Rope", true),
+        ["RopeToCache"] = ("RopeToCache", true),
+        ["Scale"] = ("Scale", true),
+        ["ScatterRows"] = ("ScatterRows", true),
+        ["StepControl"] = ("EndStep and AdamW, rule 0", true),
+        ["ToBf16"] = ("MatMul after AdamW", true),
+        ["ToBf16Single"] = ("MatMulBackwardInput f32, odd sizes, added", true),
+        ["ToF16"] = ("MatMul f16, 9-90 rows", true),
+        ["UniformKl"] = ("UniformKl", true),
+    };
+}
