@@ -53,6 +53,7 @@ public sealed class CudaKernelTests
         foreach (KernelDescription kernel in KernelCatalog.All.Where(kernel => !tried.Contains(kernel.Name)))
         {
             if (!ThroughOperations.All.TryGetValue(kernel.Name, out (string Operation, bool TensorCores) by)) problems.Add($"{kernel.Name}: neither");
+            else if (DeviceSelftest.Cases.All(test => test.Operation != by.Operation)) problems.Add($"{kernel.Name}: no operation {by.Operation}");
             else if (!Launched(launched, by.Operation, by.TensorCores).Contains(kernel.Name)) problems.Add($"{kernel.Name}: not by {by.Operation}");
         }
         problems.AddRange(ThroughOperations.All.Keys.Where(name => tried.Contains(name) || KernelCatalog.Get(name) is null).Select(name => $"{name}: tried, or no kernel"));

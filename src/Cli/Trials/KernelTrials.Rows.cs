@@ -14,6 +14,8 @@ internal static partial class KernelTrials
         new("GatherRows", 0, new(4 * Tokens, Hidden, 0), GatherRows),
         new("ScaleRows", 1e-6, new(4 * Tokens, Hidden, 0), ScaleRows),
         new("EmbeddingWords", 0, new(Tokens, Hidden, 32768), EmbeddingWords),
+        new("ToBf16", 0, new(4 * Tokens, Hidden, 0), (trial, size) => ToBf16(trial, size, eight: true)),
+        new("ToBf16Single", 0, new(4 * Tokens, Hidden, 0), (trial, size) => ToBf16(trial, size, eight: false)),
         new("RoundRows", 0, new(4 * Tokens, Hidden, 0), RoundRows),
         new("WidenRows", 0, new(4 * Tokens, Hidden, 0), WidenRows),
         new("QuantizeRows", 1e-5, new(Intermediate, Hidden, 0), QuantizeRows),
@@ -79,6 +81,17 @@ internal static partial class KernelTrials
         var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<int>, ArrayView<ushort>, ArrayView<float>, int, int>(OllmNative.Kernels.EmbeddingWords.Forward);
         trial.Launch = () => kernel((rows, Group), tokens, table, output, width, Weights16.Bf16);
         trial.Bytes = 6.0 * rows * width;
+    }
+
+    private static void ToBf16(KernelTrial trial, TrialSize size, bool eight)
+    {
+        int count = eight ? Whole(size.Rows * size.Columns) : size.Rows * size.Columns;
+        float[] x = trial.Random(count);
+        ArrayView<float> input = trial.Input(x);
+        ArrayView<Bf16> output = trial.Judged(new Bf16[count], actual => x.Zip(actual).Any(pair => Bf16.FromFloat(pair.First).Bits != pair.Second.Bits) ? double.PositiveInfinity : 0);
+        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<Bf16>, int>(eight ? OllmNative.Kernels.ToBf16.Eight : OllmNative.Kernels.ToBf16.Single);
+        trial.Launch = () => kernel(Elements(eight ? count / 8 : count), input, output, count);
+        trial.Bytes = 6.0 * count;
     }
 
     private static void RoundRows(KernelTrial trial, TrialSize size)
