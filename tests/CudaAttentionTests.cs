@@ -1,5 +1,7 @@
 using OllmNative.Model;
+using OllmNative.Model.Cpu;
 using OllmNative.Model.Cuda;
+using OllmNative.Runtime.Extensions;
 using OllmNative.Tests.Cuda;
 
 namespace OllmNative.Tests;
@@ -39,6 +41,46 @@ public sealed class CudaAttentionTests
         double largest = expected.Max(Math.Abs);
         for (int i = 0; i < first.Length; i++) Assert.Equal(expected[i] / largest, first[i] / largest, 3e-2);
         Assert.NotEqual(expected, first);
+    }
+
+    /// <summary>The PTX of the Hopper kernel through the whole device: two sequences of different lengths, packed, over a cache with both.</summary>
+    [Fact]
+    public void Attention_OnHopper_IsTheCpusOnTheSameCache()
+    {
+        const int heads = 4, kvHeads = 2, size = 64, rows = 180, width = kvHeads * size;
+        SequenceSpan[] sequences = [new(0, 60, 0, 0), new(60, 40, 65, 70)];
+        float[] q = Ptx.PtxRun.Random(1, 100 * heads * size, 3), k = Rounded(2), v = Rounded(3);
+        using var cpu = new CpuDevice();
+        float[] expected = Attend(cpu);
+        using var gpu = new PtxGpu();
+        using var device = new CudaDevice(gpu.Accelerator, TensorCores with { Hopper = true });
+        float[] actual = Attend(device);
+        for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], actual[i], 1e-2);
+        Assert.Equal(2, gpu.Driver.Calls("TensorMapEncodeTiled"));
+
+        float[] Rounded(int seed) => [.. Ptx.PtxRun.Random(seed, rows * width).Select(value => Bf16.ToFloat(Bf16.FromFloat(value)))];
+
+        float[] Attend(ComputeDevice on)
+        {
+            (IDisposable keyMemory, CacheView keys) = Filled(on, k);
+            (IDisposable valueMemory, CacheView values) = Filled(on, v);
+            using (keyMemory)
+            using (valueMemory)
+            using (DeviceBuffer<float> queries = on.Allocate<float>(q.Length), output = on.Allocate<float>(q.Length))
+            {
+                queries.View.Upload(q);
+                on.Attention(queries.View, keys, values, sequences, output.View, heads, kvHeads, size);
+                return output.View.ToArray();
+            }
+        }
+
+        (IDisposable Memory, CacheView View) Filled(ComputeDevice on, float[] content)
+        {
+            (IDisposable memory, CacheView view) = CacheView.Allocate(on, size, content.Length);
+            if (view.IsBf16) view.Words.Upload([.. content.Select(value => Bf16.FromFloat(value).Bits)]);
+            else view.Floats.Upload(content);
+            return (memory, view);
+        }
     }
 
     [Fact]

@@ -15,10 +15,10 @@ internal sealed class ServerHost : IAsyncDisposable
     private readonly ModelSession _session;
     private readonly OllmServer _server;
 
-    private ServerHost(ServerSettings settings, bool withOllm, string model)
+    private ServerHost(ServerSettings settings, bool withOllm, string model, int threads)
     {
         if (withOllm) WriteOllm(model, Folder);
-        _session = ModelSession.Open(model, withOllm ? Folder : null);
+        _session = ModelSession.Open(model, withOllm ? Folder : null, threads: threads);
         settings = settings with { Context = Math.Min(settings.Context, _session.Config.MaxPositions) };
         Model = new ServedModel(_session, _session.ChatFormat, "tiny", withOllm ? Folder : null);
         _server = new OllmServer(Model, settings, line => Log.Add(line));
@@ -39,10 +39,10 @@ internal sealed class ServerHost : IAsyncDisposable
     /// <summary>The model of weights/tiny-qwen2.</summary>
     public static string TinyModel => Path.Combine(AppContext.BaseDirectory, "weights", "tiny-qwen2");
 
-    public static async Task<ServerHost> StartAsync(ServerSettings? settings = null, bool withOllm = true, string? model = null)
+    public static async Task<ServerHost> StartAsync(ServerSettings? settings = null, bool withOllm = true, string? model = null, int threads = 0)
     {
         settings ??= new ServerSettings();
-        var host = new ServerHost(settings, withOllm, model ?? TinyModel);
+        var host = new ServerHost(settings, withOllm, model ?? TinyModel, threads);
         await host._server.StartAsync();
         host.Client.BaseAddress = host.Address;
         if (settings.ApiKey is not null) host.Client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", settings.ApiKey);

@@ -210,7 +210,7 @@ public sealed class ServerTests : IAsyncLifetime
     [InlineData(Text, """{"prompt": ""}""", 400, "prompt")]
     [InlineData(Text, "{}", 400, "prompt")]
     [InlineData(Text, """{"prompt": [1, 9999]}""", 400, "prompt[1]")]
-    [InlineData(Text, """{"prompt": "a", "max_tokens": 0}""", 400, "max_tokens")]
+    [InlineData(Text, """{"prompt": "a", "max_tokens": -1}""", 400, "max_tokens")]
     [InlineData(Text, """{"prompt": "a", "max_tokens": 100000}""", 400, "max_tokens")]
     [InlineData(Text, """{"prompt": "a", "temperature": -1}""", 400, "temperature")]
     [InlineData(Text, """{"prompt": "a", "temperature": "hot"}""", 400, "temperature")]

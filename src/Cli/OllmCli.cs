@@ -10,7 +10,10 @@ namespace OllmNative.Cli;
 /// </summary>
 public static class OllmCli
 {
-    private const int Done = 0, Failed = 1, BadInput = 2, Interrupted = 130;
+    /// <summary>Exit code after Ctrl-C.</summary>
+    internal const int Interrupted = 130;
+
+    private const int Done = 0, Failed = 1, BadInput = 2;
 
     /// <summary>Every command: its name, and what builds it.</summary>
     private static readonly (string Name, Func<Output, Command> Create)[] Commands =
@@ -126,16 +129,24 @@ public static class OllmCli
         return $"ollm {string.Join(' ', names)}";
     }
 
+    /// <summary>The exit code that an error stands for.</summary>
+    internal static int CodeOf(Exception error, Output ui) => IsInterruption(error, ui) ? Interrupted : IsInput(error) ? BadInput : Failed;
+
+    private static bool IsInterruption(Exception error, Output ui) => 
+        error is OperationCanceledException && (ui.Cancellation.IsCancellationRequested || ui.InJob);
+
+    private static bool IsInput(Exception error) =>
+        error is OllmException or FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException or PathTooLongException;
+
     /// <summary>Says what went wrong and returns the exit code.</summary>
     internal static int Report(Exception error, Output ui)
     {
-        if (error is OperationCanceledException && ui.Cancellation.IsCancellationRequested)
+        if (IsInterruption(error, ui))
         {
-            ui.Log("interrupted");
+            ui.Interrupted();
             return Interrupted;
         }
-        bool input = error is OllmException or FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException or PathTooLongException;
-        bool debug = Environment.GetEnvironmentVariable("OLLM_DEBUG") == "1";
+        bool input = IsInput(error), debug = Environment.GetEnvironmentVariable("OLLM_DEBUG") == "1";
         ui.Error(input || error is IOException ? error.Message : $"{error.GetType().Name}: {error.Message}");
         if (debug) ui.Log(error.ToString());
         else if (!input) ui.Log("Set OLLM_DEBUG=1 to see where it happened.");

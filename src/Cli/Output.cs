@@ -38,6 +38,9 @@ internal sealed class Output(TextWriter stdout, TextWriter stderr, TextReader st
     /// <summary>Number of this process in a job of several; all but the first keep silent, except for errors.</summary>
     public int Rank { get; set; }
 
+    /// <summary>This process is one of several, which stop together: the signal may have come to another one.</summary>
+    public bool InJob { get; set; }
+
     /// <summary>stdout is a terminal.</summary>
     public bool IsTerminal => terminal.Output;
 
@@ -63,6 +66,9 @@ internal sealed class Output(TextWriter stdout, TextWriter stderr, TextReader st
 
     /// <summary><c>error: text</c> on stderr.</summary>
     public void Error(string text) => Say($"error: {(Rank > 0 ? $"rank {Rank}: " : "")}{Shown(text, keepLines: true)}");
+
+    /// <summary>Says that the user has stopped the run.</summary>
+    public void Interrupted() => Say(Rank > 0 ? $"rank {Rank}: interrupted" : "interrupted");
 
     /// <summary>A table on stdout, its cells shown literally; silent with --json.</summary>
     /// <param name="header">Column titles.</param>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
 using OllmNative.Cli;
@@ -12,11 +13,14 @@ var utf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInval
 using var stdout = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 1 << 16);
 using var stdin = new StreamReader(Console.OpenStandardInput(), utf8, detectEncodingFromByteOrderMarks: false);
 
-// The first Ctrl-C (or SIGTERM) asks the command to stop, which may write a checkpoint; the second one ends the process.
+// The first Ctrl-C (or SIGTERM) asks the command to stop, which may write a checkpoint; the second one ends the process. mpirun passes
+// one Ctrl-C on as several signals, so those that come together count as one there.
 using var stop = new CancellationTokenSource();
+long firstSignal = 0;
 void Stop(PosixSignalContext signal)
 {
-    signal.Cancel = !stop.IsCancellationRequested;
+    bool isFirst = Interlocked.CompareExchange(ref firstSignal, Stopwatch.GetTimestamp(), 0) == 0;
+    signal.Cancel = isFirst || (!alone && Stopwatch.GetElapsedTime(firstSignal) < TimeSpan.FromSeconds(1));
     stop.Cancel();
 }
 using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);

@@ -7,7 +7,7 @@ public static class ScoreTokens
     public const int Fixed = 2;
 
     private const string Contract = """
-        with p = softmax(logits[n]):  numbers[n] = (H(p) in nats, log p[picked[n]], log p of each of tokens[n]); picked empty: the likeliest
+        with p = softmax(logits[n]):  numbers[n] = (H(p) in nats, log p[picked[n]], log p of each of tokens[n]); picked empty: the likeliest; no column: minus infinity
         tokens[n] = the T likeliest, the first ones among equals first; -1 and minus infinity past the last
         logits [N,V], numbers [N,2+T] f32, picked [N], tokens [N,T] i32, T = most
         grid N, group whole warps, one-dimensional
@@ -37,7 +37,8 @@ public static class ScoreTokens
         if (Group.IdxX == 0)
         {
             numbers[facts] = XMath.Max(0f, log - weighted / sum);
-            numbers[facts + 1] = (picked.Length == 0 ? max : logits[row + picked[Grid.IdxX]]) - max - log;
+            int token = picked.Length == 0 ? at : picked[Grid.IdxX];
+            numbers[facts + 1] = token >= 0 && token < columns ? logits[row + token] - max - log : float.NegativeInfinity;
         }
         for (int i = 0; i < most; i++)
         {

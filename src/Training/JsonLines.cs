@@ -21,7 +21,7 @@ public sealed class JsonLines : IDisposable
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
             // No buffer: a row goes out in one write, and closing after a failed one has nothing left to write.
-            _file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
+            _file = DurableFiles.OpenWhenFree(() => new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0));
             EndBrokenLine();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -120,7 +120,7 @@ public sealed class JsonLines : IDisposable
         if (!File.Exists(path)) return 0;
         try
         {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+            using FileStream file = DurableFiles.OpenWhenFree(() => new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite));
             if (file.Length > length) file.SetLength(length);
             return file.Length;
         }

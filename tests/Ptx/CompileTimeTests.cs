@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using OllmNative.Kernels;
 using OllmNative.Runtime.Compiler;
 using OllmNative.Runtime.Compiler.Ptx;
@@ -13,17 +14,16 @@ public sealed class TimingTests
 
 /// <summary>How long the compiler takes for each kernel of the catalog, once it is warm.</summary>
 [Collection(TimingTests.Name)]
-public sealed class CompileTimeTests
+public sealed partial class CompileTimeTests
 {
-    /// <summary>A quiet machine takes less than 50 ms for the largest kernel; one with neighbours up to twice as long.</summary>
-    private const double Most = 100;
+    private const double Most = 50;
 
     [Fact]
-    public void Compile_WarmedUp_TakesUnder100Milliseconds()
+    public void Compile_WarmedUp_TakesUnder50Milliseconds()
     {
         foreach (KernelDescription kernel in KernelCatalog.All)
         {
-            // Again where another program of the machine was in the way.
+            // Again where another program of the machine was in the way, or the JIT was not yet through with the compiler.
             double fastest = double.MaxValue;
             for (int round = 0; round < 20 && fastest >= Most; round++) fastest = Math.Min(fastest, FastestOfFive(kernel));
             Assert.True(fastest < Most, $"{kernel.Name}: {fastest:F1} ms");
@@ -37,11 +37,28 @@ public sealed class CompileTimeTests
         double[] times = new double[5];
         for (int i = 0; i < times.Length; i++)
         {
-            // Time on a processor: other programs of the machine count less.
-            TimeSpan before = Environment.CpuUsage.TotalTime;
+            double before = ProcessorMilliseconds();
             KernelCompiler.Compile(kernel.Method, options);
-            times[i] = (Environment.CpuUsage.TotalTime - before).TotalMilliseconds;
+            times[i] = ProcessorMilliseconds() - before;
         }
         return times.Min();
     }
+
+    /// <summary>This thread's time on a processor, or where that is not to be had the process's: other programs of the machine count less.</summary>
+    private static double ProcessorMilliseconds()
+    {
+        const int threadClock = 3;
+        return OperatingSystem.IsLinux() && GetTime(threadClock, out Time time) == 0
+            ? time.Seconds * 1e3 + time.Nanoseconds * 1e-6
+            : Environment.CpuUsage.TotalTime.TotalMilliseconds;
+    }
+
+    private struct Time
+    {
+        public nint Seconds;
+        public nint Nanoseconds;
+    }
+
+    [LibraryImport("libc", EntryPoint = "clock_gettime")]
+    private static partial int GetTime(int clock, out Time time);
 }

@@ -158,40 +158,71 @@ internal sealed partial class PtxDecoder
     {
         string[] shape = i.Op["wgmma.mma_async.sync.aligned.m64n".Length..].Split('k', '.');
         int n = int.Parse(shape[0], CultureInfo.InvariantCulture);
-        if (i.Op != $"wgmma.mma_async.sync.aligned.m64n{n}k16.f32.bf16.bf16" || i.Operands.Length != 8 || n is < 8 or > 256 || n % 8 != 0) throw new PtxException(i.Text);
-        if (i.Operands[4..].Select(operand => operand.Bits).ToArray() is not [1, 1, 0, 0]) throw new PtxException(i.Text);
+        if (i.Op != $"wgmma.mma_async.sync.aligned.m64n{n}k16.f32.bf16.bf16" || i.Operands.Length is < 7 or > 8 || n is < 8 or > 256 || n % 8 != 0) throw new PtxException(i.Text);
+        // A and B both in shared memory with K contiguous, or A in registers and B transposed.
+        bool inRegisters = i.Operands.Length == 7;
+        if (i.Operands[4..].Select(operand => operand.Bits).ToArray() is not ([1, 1, 0, 0] or [1, 1, 1])) throw new PtxException(i.Text);
         int[] sums = [.. i.Operands[0].Items.Select(item => item.Register)];
         if (sums.Length != n / 2 || sums.Distinct().Count() != sums.Length) throw new PtxException(i.Text);
-        Func<PtxThread, ulong> a = Source(i.Operands[1]), b = Source(i.Operands[2]), accumulate = Source(i.Operands[3]);
+        Func<PtxThread, ulong> b = Source(i.Operands[2]), accumulate = Source(i.Operands[3]);
+        Func<PtxThread, ulong>? a = inRegisters ? null : Source(i.Operands[1]);
+        int[] fragment = inRegisters ? [.. i.Operands[1].Items.Select(item => item.Register)] : [];
+        if (inRegisters && fragment.Length != 4) throw new PtxException(i.Text);
         return lanes =>
         {
             if (lanes.Length != 32) throw new PtxException($"{lanes.Length} lanes at {i.Text}");
             foreach (PtxThread lane in lanes)
             {
-                (ulong left, ulong right, bool add) = (a(lane), b(lane), accumulate(lane) != 0);
-                lane.StartProduct(() => Sums(lane, sums, left, right, add, i.Text));
+                (ulong right, bool add) = (b(lane), accumulate(lane) != 0);
+                if (a is null)
+                {
+                    // The registers are read at the wait, like the sums': what changes them before is an error that shows.
+                    lane.StartProduct(() => Sums(lane, sums, (row, k) => InRegisters(lanes, fragment, row, k), (n, k) => RowElement(lane, right, n, k, i.Text), add));
+                    continue;
+                }
+                ulong left = a(lane);
+                lane.StartProduct(() => Sums(lane, sums, (row, k) => Element(lane, left, row, k, i.Text), (n, k) => Element(lane, right, n, k, i.Text), add));
             }
         };
     }
 
-    private static void Sums(PtxThread t, int[] registers, ulong a, ulong b, bool add, string text)
+    /// <summary>Element (row, k) of a warp's 16 x 16: PTX ISA 9.7.15.5.2, "Register Fragments"; row counts within the 64 of the four warps.</summary>
+    private static float InRegisters(PtxThread[] lanes, int[] fragment, int row, int k)
+    {
+        var pair = (uint)lanes[row % 8 * 4 + k % 8 / 2].R[fragment[row % 16 / 8 + k / 8 * 2]];
+        return BitConverter.UInt32BitsToSingle(k % 2 == 0 ? pair << 16 : pair & 0xffff0000);
+    }
+
+    private static void Sums(PtxThread t, int[] registers, Func<int, int, float> a, Func<int, int, float> b, bool add)
     {
         int firstRow = (t.Linear >> 5 & 3) * 16 + t.Lane / 4;
         for (int i = 0; i < registers.Length; i++)
         {
             int row = firstRow + 8 * (i / 2 % 2), column = i / 4 * 8 + 2 * (t.Lane % 4) + i % 2;
             double sum = add ? F(t.R[registers[i]]) : 0;
-            for (int k = 0; k < 16; k++) sum += (double)Element(t, a, row, k, text) * Element(t, b, column, k, text);
+            for (int k = 0; k < 16; k++) sum += (double)a(row, k) * b(column, k);
             t.R[registers[i]] = F((float)sum);
         }
     }
 
-    /// <summary>Row and k of a K-major matrix with a swizzle of 128 bytes; the only form of descriptor that is known here.</summary>
+    /// <summary>Row and k of a K-major matrix with a swizzle of 128 bytes.</summary>
     private static float Element(PtxThread t, ulong descriptor, int row, int k, string text)
     {
+        ulong stride = (descriptor >> 32 & 0x3fff) << 4;
+        return At(t, descriptor, (ulong)(row / 8) * stride + (ulong)(row % 8 * 128 + 2 * k), text);
+    }
+
+    /// <summary>Column n and k of an MN-major matrix with a swizzle of 128 bytes: panels of 64 columns, in them eights of rows.</summary>
+    private static float RowElement(PtxThread t, ulong descriptor, int n, int k, string text)
+    {
+        ulong leading = (descriptor >> 16 & 0x3fff) << 4, stride = (descriptor >> 32 & 0x3fff) << 4;
+        return At(t, descriptor, (ulong)(n / 64) * leading + (ulong)(k / 8) * stride + (ulong)(k % 8 * 128 + n % 64 * 2), text);
+    }
+
+    private static float At(PtxThread t, ulong descriptor, ulong offset, string text)
+    {
         if (descriptor >> 62 != 1 || (descriptor >> 49 & 7) != 0) throw new PtxException($"descriptor 0x{descriptor:x} in {text}");
-        ulong stride = (descriptor >> 32 & 0x3fff) << 4, start = (descriptor & 0x3fff) << 4;
-        ulong at = Swizzle128(start + (ulong)(row / 8) * stride + (ulong)(row % 8 * 128 + 2 * k));
+        ulong at = Swizzle128(((descriptor & 0x3fff) << 4) + offset);
         return BitConverter.UInt32BitsToSingle((uint)PtxThread.Read(t.Memory("shared", at, 2, text)) << 16);
     }
 }

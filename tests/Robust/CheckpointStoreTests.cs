@@ -110,7 +110,7 @@ public class CheckpointStoreTests
     public void Take_FolderOfARunningRun_IsRefusedUntilItEnds()
     {
         using (RunLock.Take(_folder))
-            Assert.Contains("another run", FormatsFiles.Error(() => RunLock.Take(_folder).Dispose()), StringComparison.Ordinal);
+            Assert.Contains("another run", FormatsFiles.Error(() => RunLock.Take(_folder, patience: 60).Dispose()), StringComparison.Ordinal);
         RunLock.Take(_folder).Dispose();
     }
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.RegularExpressions;
 
 namespace OllmNative.Tests;
@@ -8,11 +9,16 @@ public partial class DeterminismTests
     [Theory]
     [InlineData("train", "rows", "--steps", "4", "--batch-size", "3", "--latent", "gumbel", "--seed", "9", "--options", "3", "--latent-width", "8")]
     [InlineData("train", "rows", "--steps", "3", "--batch-size", "3", "--latent", "marginal", "--seed", "9", "--options", "3", "--latent-width", "8")]
+    [InlineData("train", "rows", "--steps", "3", "--batch-size", "3", "--latent", "soft", "--options", "3", "--latent-width", "8")]
+    [InlineData("train", "rows cold", "--steps", "8", "--batch-size", "3", "--seed", "9", "--options", "3", "--latent-width", "8")]
+    [InlineData("train", "rows warm", "--steps", "8", "--batch-size", "3", "--seed", "9", "--options", "3", "--latent-width", "8")]
     [InlineData("rl", "ollm rows", "--steps", "2", "--batch-size", "3", "--rollouts", "4", "--max-tokens", "6", "--seed", "4")]
     [InlineData("rl", "ollm rows", "--steps", "2", "--batch-size", "3", "--rollouts", "4", "--max-tokens", "6", "--seed", "4", "--credit", "token")]
     [InlineData("eval", "ollm rows", "--samples", "3", "--max-tokens", "6", "--seed", "4")]
     [InlineData("generate", "ollm", "--prompt", "1 + 2", "--max-tokens", "12", "--temp", "0.9", "--top-p", "0.9", "--seed", "4", "--latent", "sample")]
+    [InlineData("eval", "ollm rows", "--samples", "2", "--max-tokens", "6", "--seed", "4", "--quantize", "int8")]
     [InlineData("generate", "ollm", "--prompt", "1 + 2", "--max-tokens", "12", "--quantize", "int8")]
+    [InlineData("generate", "", "--prompt", "1 + 2", "--max-tokens", "12", "--temp", "1", "--seed", "4", "--quantize", "int8")]
     [InlineData("chat", "ollm", "--max-tokens", "8", "--temp", "1", "--seed", "4")]
     [InlineData("options", "ollm", "--prompt", "1 + 2", "--steps", "4", "--tree", "2")]
     [InlineData("options-report", "ollm rows")]
@@ -25,11 +31,13 @@ public partial class DeterminismTests
         if (needs.Contains("ollm", StringComparison.Ordinal)) args.AddRange(["--ollm", model.NewOllm()]);
         if (needs.Contains("rows", StringComparison.Ordinal)) args.AddRange(["--data", model.WriteRows(9)]);
         args.AddRange(flags);
-        string first = Run(model, [.. args, "--threads", "1"], command, "a");
-        Assert.Equal(first, Run(model, [.. args, "--threads", "1"], command, "b"));
+        // A cache of hidden states: each run makes its own, or all but the first find it complete.
+        string[] Cache(string name) => needs.Contains("cold", StringComparison.Ordinal) ? ["--cache-hidden", model.At("cache-" + name)] : needs.Contains("warm", StringComparison.Ordinal) ? ["--cache-hidden", model.At("cache")] : [];
+        string first = Run(model, [.. args, "--threads", "1", .. Cache("a")], command, "a");
+        Assert.Equal(first, Run(model, [.. args, "--threads", "1", .. Cache("b")], command, "b"));
         // Stated in docs/determinism.md: work is cut by size alone and sums have a fixed order, so the bound between thread counts is 0.
-        Assert.Equal(first, Run(model, [.. args, "--threads", "2"], command, "c"));
-        Assert.Equal(first, Run(model, [.. args, "--threads", "3"], command, "d"));
+        Assert.Equal(first, Run(model, [.. args, "--threads", "2", .. Cache("c")], command, "c"));
+        Assert.Equal(first, Run(model, [.. args, "--threads", "3", .. Cache("d")], command, "d"));
     }
 
     [Fact]
@@ -45,6 +53,20 @@ public partial class DeterminismTests
         }
         byte[] one = Logits("1");
         foreach (string threads in (string[])["2", "3", "7"]) Assert.Equal(one, Logits(threads));
+    }
+
+    /// <summary>A client alone gets the same bits from any server of the model, scores and probabilities of options too.</summary>
+    [Fact]
+    public async Task Serve_OneClientWithASeed_GetsTheSameBits()
+    {
+        var answers = new List<string>();
+        foreach (int threads in (int[])[1, 1, 2, 3])
+        {
+            await using ServerHost host = await ServerHost.StartAsync(threads: threads);
+            JsonElement answer = await host.CompleteAsync("\"max_tokens\": 20, \"temperature\": 1, \"seed\": 3, \"n\": 2, \"logprobs\": 3, \"echo\": true, \"ollm\": {\"latent\": \"sample\", \"return_options\": true}");
+            answers.Add(answer.GetProperty("choices").GetRawText());
+        }
+        Assert.Single(answers.Distinct());
     }
 
     [Fact]

@@ -9,6 +9,8 @@ internal static class MpiLauncher
     /// <summary>Names that <see cref="Find"/> knows.</summary>
     public const string OpenMpi = "openmpi", Mpich = "mpich";
 
+    private const string Session = "/usr/bin/setsid";
+
     // Root may start processes, and more of them than there are cores; MPICH asks for neither.
     private static readonly (string, string)[] AsRoot =
     [
@@ -27,7 +29,9 @@ internal static class MpiLauncher
     {
         string? program = Find(mpi);
         Skip.If(program is null, $"{mpi}: its mpirun is not installed");
-        return OllmProcess.StartProgram(program!, ["-n", processes.ToString(CultureInfo.InvariantCulture), "dotnet", OllmProcess.Program, .. args], AsRoot);
+        // A session of its own, as a terminal gives it: a signal to all of it reaches nobody else.
+        bool session = File.Exists(Session);
+        return OllmProcess.StartProgram(session ? Session : program!, [.. session ? (string[])[program!] : [], "-n", processes.ToString(CultureInfo.InvariantCulture), "dotnet", OllmProcess.Program, .. args], AsRoot);
     }
 
     /// <summary>

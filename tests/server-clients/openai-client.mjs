@@ -27,6 +27,16 @@ const text = await client.completions.create({ model, prompt: "3 + 4 * 2\n", max
 assert.equal(text.choices.length, 2);
 assert.equal(text.choices[0].logprobs.tokens.length, text.choices[0].logprobs.token_logprobs.length);
 
+// Scoring a text: nothing is generated, and every token but the first has its log-probability.
+const scored = await client.completions.create({ model, prompt: "3 + 4 * 2\n", max_tokens: 0, echo: true, logprobs: 1 });
+assert.equal(scored.choices[0].text, "3 + 4 * 2\n");
+assert.equal(scored.usage.completion_tokens, 0);
+assert.equal(scored.choices[0].logprobs.tokens.join(""), scored.choices[0].text);
+assert.equal(scored.choices[0].logprobs.token_logprobs[0], null);
+assert.ok(scored.choices[0].logprobs.token_logprobs.slice(1).every((score) => score < 0));
+const echoed = await client.completions.create({ model, prompt: "3 + 4 * 2\n", max_tokens: 5, temperature: 0, echo: true });
+assert.ok(echoed.choices[0].text.startsWith("3 + 4 * 2\n") && echoed.choices[0].text.length > 10);
+
 const explained = await client.chat.completions.create({ model, messages, max_completion_tokens: 3, temperature: 0, ollm: { return_options: true } });
 assert.equal(explained.choices[0].ollm.tokens.length, explained.usage.completion_tokens);
 

@@ -9,6 +9,9 @@ internal static class InspectCommand
     private const int DefaultOptions = 10;
     private const long CacheTokens = 1000;
 
+    // Nobody reads more of a table, and a file may be made to fill the screen for hours.
+    private const int MostLines = 10_000, MostLetters = 2000;
+
     // Parameters, their gradients and AdamW's two moments.
     private const int TrainingCopies = 4;
 
@@ -36,7 +39,7 @@ internal static class InspectCommand
             throw new OllmException($"{path}: expected a folder or a file with the extension .safetensors");
         using SafetensorsFile file = SafetensorsFile.Open(path);
         PrintTensors(file.Tensors, ui);
-        foreach ((string key, string value) in file.Metadata) ui.Line(Output.Shown($"{key}: {value}"));
+        foreach ((string key, string value) in file.Metadata) ui.Line(Output.Shown($"{Cut(key)}: {Cut(value)}"));
         PrintTotals(file.Tensors, ui);
         ui.Result(new { kind = "file", path, metadata = file.Metadata, tensors = Describe(file.Tensors), parameters = Count(file.Tensors), bytes = Bytes(file.Tensors) });
     }
@@ -158,10 +161,16 @@ internal static class InspectCommand
         dtype = c.DeclaredDType,
     };
 
-    private static void PrintTensors(IEnumerable<MappedTensor> tensors, Output ui) => ui.Table(
-        ["tensor", "dtype", "shape", "bytes"],
-        tensors.Select(tensor => (string[])[tensor.Name, tensor.DType.Name(), tensor.ShapeText, Format.Grouped(tensor.ByteLength)]),
-        right: 3);
+    private static void PrintTensors(IReadOnlyList<MappedTensor> tensors, Output ui)
+    {
+        ui.Table(
+            ["tensor", "dtype", "shape", "bytes"],
+            tensors.Take(MostLines).Select(tensor => (string[])[tensor.Name, tensor.DType.Name(), tensor.ShapeText, Format.Grouped(tensor.ByteLength)]),
+            right: 3);
+        if (tensors.Count > MostLines) ui.Line($"and {tensors.Count - MostLines} more, which --json lists");
+    }
+
+    private static string Cut(string text) => text.Length <= MostLetters ? text : $"{text[..MostLetters]}… ({text.Length} characters)";
 
     private static void PrintTotals(IReadOnlyList<MappedTensor> tensors, Output ui) =>
         ui.Line($"{tensors.Count} tensors, {Format.Count(Count(tensors))} parameters, {Format.Bytes(Bytes(tensors))}");

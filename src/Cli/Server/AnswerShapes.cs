@@ -31,7 +31,7 @@ internal sealed class AnswerShapes(ParsedRequest request, ServedModel model)
     /// <param name="offset">Characters of the answer before it.</param>
     public object Piece(JobEvent happened, int offset)
     {
-        JobEvent[] tokens = happened.Token is null ? [] : [happened];
+        JobEvent[] tokens = happened.Token is null && happened.Echo is null ? [] : [happened];
         object delta = happened.FinishReason is not null && happened.Text.Length == 0 ? new { } : new { content = happened.Text };
         return Chunk([Choice(happened.Answer, request.Chat ? ("delta", delta) : ("text", happened.Text), tokens, happened.FinishReason, offset)]);
     }
@@ -63,10 +63,12 @@ internal sealed class AnswerShapes(ParsedRequest request, ServedModel model)
     private Dictionary<string, object?> Choice(int index, (string Name, object Value) content, IReadOnlyList<JobEvent> tokens, string? finish, int offset)
     {
         var choice = new Dictionary<string, object?> { ["index"] = index, [content.Name] = content.Value };
-        JobEvent[] scored = [.. tokens.Where(token => token.Score is not null && !token.IsEnd)];
+        (int Token, TokenScore? Score)[] scored = request.TopScores is null
+            ? []
+            : [.. tokens.SelectMany(token => token.Echo ?? (token.Score is null || token.IsEnd ? [] : [(token.Token!.Value, token.Score)]))];
         choice["logprobs"] = request.TopScores is null || (request.Stream && scored.Length == 0) ? null : request.Chat ? ChatScores(scored) : TextScores(scored, offset);
         choice["finish_reason"] = finish;
-        if (request.ReturnOptions && (tokens.Count > 0 || !request.Stream)) choice["ollm"] = new { tokens = tokens.Select(Explained) };
+        if (request.ReturnOptions && (tokens.Count > 0 || !request.Stream)) choice["ollm"] = new { tokens = tokens.Where(token => token.Explained is not null).Select(Explained) };
         return choice;
     }
 
@@ -80,34 +82,35 @@ internal sealed class AnswerShapes(ParsedRequest request, ServedModel model)
         options = token.Explained.Options.Select(option => new { token = option.Token, text = TextOf(option.Token), probability = option.Probability }),
     };
 
-    private object ChatScores(IEnumerable<JobEvent> tokens)
+    private object ChatScores(IEnumerable<(int Token, TokenScore? Score)> tokens)
     {
         return new
         {
             content = tokens.Select(token => new
             {
-                token = TextOf(token.Token!.Value),
+                token = TextOf(token.Token),
                 logprob = token.Score!.LogProbability,
-                bytes = BytesOf(token.Token.Value),
+                bytes = BytesOf(token.Token),
                 top_logprobs = token.Score.Top.Select(top => new { token = TextOf(top.Token), logprob = top.LogProbability, bytes = BytesOf(top.Token) }),
             }),
             refusal = (object?)null,
         };
     }
 
-    private object TextScores(JobEvent[] tokens, int offset)
+    private object TextScores((int Token, TokenScore? Score)[] tokens, int offset)
     {
         var offsets = new int[tokens.Length];
         for (int i = 0; i < tokens.Length; i++)
         {
             offsets[i] = offset;
-            offset += TextOf(tokens[i].Token!.Value).Length;
+            offset += TextOf(tokens[i].Token).Length;
         }
         return new
         {
-            tokens = tokens.Select(token => TextOf(token.Token!.Value)),
-            token_logprobs = tokens.Select(token => token.Score!.LogProbability),
-            top_logprobs = tokens.Select(token => token.Score!.Top
+            tokens = tokens.Select(token => TextOf(token.Token)),
+            // The first token of a prompt follows nothing.
+            token_logprobs = tokens.Select(token => token.Score?.LogProbability),
+            top_logprobs = tokens.Select(token => token.Score?.Top
                 .GroupBy(top => TextOf(top.Token)).ToDictionary(same => same.Key, same => same.First().LogProbability)),
             text_offset = offsets,
         };
@@ -143,7 +146,7 @@ internal sealed class CollectedAnswer
     public void Add(JobEvent happened)
     {
         _text.Append(happened.Text);
-        if (happened.Token is not null && _keepTokens) Tokens.Add(happened);
+        if ((happened.Token ?? happened.Echo?.Count) is not null && _keepTokens) Tokens.Add(happened);
         FinishReason ??= happened.FinishReason;
     }
 }

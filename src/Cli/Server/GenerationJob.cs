@@ -11,8 +11,10 @@ namespace OllmNative.Cli.Server;
 /// <param name="Explained">What each option would have said, when asked for.</param>
 /// <param name="Score">Log-probabilities, when asked for.</param>
 /// <param name="FinishReason">stop or length, at the end.</param>
+/// <param name="Echo">The event gives the prompt back: its tokens and, when asked for, their scores; the first one has none.</param>
 internal readonly record struct JobEvent(
-    int Answer, string Text, int? Token = null, bool IsEnd = false, ExplainedToken? Explained = null, TokenScore? Score = null, string? FinishReason = null);
+    int Answer, string Text, int? Token = null, bool IsEnd = false, ExplainedToken? Explained = null, TokenScore? Score = null, string? FinishReason = null,
+    IReadOnlyList<(int Token, TokenScore? Score)>? Echo = null);
 
 /// <summary>
 /// A request on its way through the scheduler: its answers, and the stream of what happens to them. The scheduler's thread
@@ -62,16 +64,20 @@ internal sealed class GenerationJob
         private readonly StreamDecoder _decoder;
         private readonly StopText _stop;
         private readonly int _index;
+        private readonly bool _silent;
+        private string? _echo;
 
         public Answer(GenerationJob job, int index, ParsedRequest request, ServedModel model)
         {
-            (Job, _index) = (job, index);
+            // An answer of no tokens takes a step too, which scores the prompt; its token is nobody's.
+            (Job, _index, _silent) = (job, index, request.MaxTokens == 0);
+            _echo = request.Echoes?[index / request.Count];
             _decoder = model.Tokenizer.NewStreamDecoder(skipSpecial: true);
             _stop = new StopText(request.Stops);
             Request = new GenerationRequest
             {
                 Prompt = request.Prompts[index / request.Count],
-                MaxTokens = request.MaxTokens,
+                MaxTokens = Math.Max(1, request.MaxTokens),
                 StopTokens = request.IgnoreEnd ? [] : model.StopTokens,
                 Sampler = request.Sampler,
                 Latent = request.Latent.Choice,
@@ -81,6 +87,7 @@ internal sealed class GenerationJob
                 Seed = index == 0 ? request.Seed : Counter.Key(request.Seed, (ulong)index),
                 Explain = request.ReturnOptions,
                 TopScores = request.TopScores,
+                ScorePrompt = _echo is not null && request.TopScores is not null,
                 OnToken = OnToken,
             };
         }
@@ -95,12 +102,22 @@ internal sealed class GenerationJob
         public void End()
         {
             string rest = _stop.Append(_decoder.Flush()) + _stop.Flush();
-            Job._events.Writer.TryWrite(new JobEvent(_index, rest, FinishReason: Request.Stopped || _stop.Reached ? "stop" : "length"));
+            bool stopped = !_silent && (Request.Stopped || _stop.Reached);
+            Job._events.Writer.TryWrite(new JobEvent(_index, rest, FinishReason: stopped ? "stop" : "length"));
             if (--Job._open == 0) Job.Complete();
+        }
+
+        private void GivePromptBack(string text)
+        {
+            _echo = null;
+            (int, TokenScore?)[] tokens = [.. Request.Prompt.Select((token, i) => (token, i == 0 || !Request.ScorePrompt ? null : Request.PromptScores[i - 1]))];
+            Job._events.Writer.TryWrite(new JobEvent(_index, text, Echo: tokens));
         }
 
         private bool OnToken(int token)
         {
+            if (_echo is not null) GivePromptBack(_echo);
+            if (_silent) return false;
             bool isEnd = Request.IsStop(token);
             string text = isEnd ? "" : _stop.Append(_decoder.Append(token));
             Job._events.Writer.TryWrite(new JobEvent(

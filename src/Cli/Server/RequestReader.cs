@@ -14,10 +14,13 @@ internal sealed record ParsedRequest
     /// <summary>Token ids of each prompt; a conversation is one.</summary>
     public required IReadOnlyList<int[]> Prompts { get; init; }
 
+    /// <summary>The text of each prompt, where answers begin with it; null where they do not.</summary>
+    public required IReadOnlyList<string>? Echoes { get; init; }
+
     /// <summary>Answers to each prompt.</summary>
     public required int Count { get; init; }
 
-    /// <summary>Most tokens of each answer.</summary>
+    /// <summary>Most tokens of each answer; 0 for none.</summary>
     public required int MaxTokens { get; init; }
 
     /// <summary>How tokens are picked.</summary>
@@ -67,10 +70,12 @@ internal sealed class RequestReader(ServedModel model, ServerSettings settings)
         RefuseWhatIsNotDone(fields);
         RequestFields? extension = fields.Object("ollm");
         bool streams = fields.Flag("stream");
+        List<int[]> prompts = ReadPrompts(fields, extension, chat);
         var request = new ParsedRequest
         {
             Chat = chat,
-            Prompts = ReadPrompts(fields, extension, chat),
+            Prompts = prompts,
+            Echoes = fields.Flag("echo") ? ReadEchoes(fields, extension, chat, prompts) : null,
             Count = fields.Integer("n", 1, MostAnswers) ?? 1,
             MaxTokens = ReadMaxTokens(fields, chat),
             Sampler = ReadSampler(fields),
@@ -111,7 +116,6 @@ internal sealed class RequestReader(ServedModel model, ServerSettings settings)
             };
             if (!empty) throw Unsupported(name, "is not supported");
         }
-        if (fields.Flag("echo")) throw Unsupported("echo", "is not supported");
         if (fields.Integer("best_of", 1, MostAnswers) is int best && best > (fields.Integer("n", 1, MostAnswers) ?? 1)) throw Unsupported("best_of", "above 'n' is not supported");
         if (fields.Object("response_format") is { } format && format.Text("type") is not (null or "text")) throw Unsupported("response_format", "other than text is not supported");
 
@@ -151,6 +155,15 @@ internal sealed class RequestReader(ServedModel model, ServerSettings settings)
             : Prompts.Raw(model.Tokenizer, fields.TextOf(item, name)))];
     }
 
+    /// <summary>What answers begin with: a prompt's own text, or that of its tokens.</summary>
+    private List<string> ReadEchoes(RequestFields fields, RequestFields? extension, bool chat, List<int[]> prompts)
+    {
+        if (chat) throw new ApiException(400, "'echo': is not supported in conversations", "echo", "unsupported_parameter");
+        JsonElement? prompt = extension?.Get("prompt_tokens") is null ? fields.Get("prompt") : null;
+        if (prompt is { ValueKind: JsonValueKind.String } text) return [text.GetString()!];
+        return [.. prompts.Select((tokens, i) => prompt is { } list && list[i].ValueKind == JsonValueKind.String ? list[i].GetString()! : model.Tokenizer.Decode(tokens))];
+    }
+
     private static List<ChatMessage> ReadMessages(RequestFields fields)
     {
         if (fields.Get("messages") is not { ValueKind: JsonValueKind.Array } list || list.GetArrayLength() == 0)
@@ -185,7 +198,7 @@ internal sealed class RequestReader(ServedModel model, ServerSettings settings)
 
     private int ReadMaxTokens(RequestFields fields, bool chat)
     {
-        int? tokens = fields.Integer("max_tokens", 1, int.MaxValue), completion = fields.Integer("max_completion_tokens", 1, int.MaxValue);
+        int? tokens = fields.Integer("max_tokens", chat ? 1 : 0, int.MaxValue), completion = fields.Integer("max_completion_tokens", 1, int.MaxValue);
         string name = completion is null ? "max_tokens" : "max_completion_tokens";
         int most = completion ?? tokens ?? (chat ? settings.MaxTokensLimit : Math.Min(UsualCompletion, settings.MaxTokensLimit));
         if (most > settings.MaxTokensLimit) throw fields.Wrong(name, $"at most {settings.MaxTokensLimit}, this server's limit");

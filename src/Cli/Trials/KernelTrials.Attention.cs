@@ -14,6 +14,8 @@ internal static partial class KernelTrials
     [
         new("AttentionTensor64", 1e-2, new(8192, MostTrialHeads, 0), (trial, size) => Prompt(trial, size, 64)),
         new("AttentionTensor128", 1e-2, new(8192, MostTrialHeads, 0), (trial, size) => Prompt(trial, size, 128)),
+        new("AttentionWgmma64", 1e-2, new(8192, MostTrialHeads, 0), (trial, size) => Prompt(trial, size, 64, wgmma: true)) { NeedsHopper = true, LargeTiles = true },
+        new("AttentionWgmma128", 1e-2, new(8192, MostTrialHeads, 0), (trial, size) => Prompt(trial, size, 128, wgmma: true)) { NeedsHopper = true, LargeTiles = true },
         new("AttentionDecode64", 1e-2, new(32, MostTrialHeads, 8191), (trial, size) => Decode(trial, size, 64)),
         new("AttentionDecode128", 1e-2, new(16, MostTrialHeads, 8191), (trial, size) => Decode(trial, size, 128)),
         new("RopeToCacheBf16", 1e-5, new(Tokens, MostTrialHeads, 128), RopeToCache),
@@ -46,7 +48,7 @@ internal static partial class KernelTrials
         return result;
     }
 
-    private static void Prompt(KernelTrial trial, TrialSize size, int headSize)
+    private static void Prompt(KernelTrial trial, TrialSize size, int headSize, bool wgmma = false)
     {
         AttentionShape shape = Heads(size, headSize);
         (int tokens, int past, int width) = (size.Rows, size.Depth, shape.KvHeads * headSize);
@@ -58,10 +60,22 @@ internal static partial class KernelTrials
         ArrayView<float> q = trial.Input(queries), output = trial.Output(queries.Length, () => Attended(queries, keys, values, shape, tokens, tokens, past));
         ArrayView<Bf16> k = trial.Input(keys), v = trial.Input(values);
         ArrayView<int> blockItems = trial.Input(items);
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<Bf16>, ArrayView<Bf16>, ArrayView<float>, ArrayView<int>, AttentionShape>(
-            headSize == 64 ? AttentionTensor.Head64 : AttentionTensor.Head128);
-        KernelConfig config = AttentionTensor.Config(blocks, shape.Heads, headSize);
-        trial.Launch = () => kernel(config, q, k, v, output, blockItems, shape);
+        if (wgmma)
+        {
+            var hopper = trial.Accelerator.LoadStreamKernel<ArrayView<float>, TensorMap, TensorMap, ArrayView<float>, ArrayView<int>, AttentionShape>(
+                headSize == 64 ? AttentionWgmma.Head64 : AttentionWgmma.Head128);
+            KernelConfig launch = AttentionWgmma.Config(blocks, shape.Heads, headSize);
+            TensorMap keyMap = AttentionWgmma.Map(k, width), valueMap = AttentionWgmma.Map(v, width);
+            trial.Launch = () => hopper(launch, q, keyMap, valueMap, output, blockItems, shape);
+        }
+        else
+        {
+            var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<Bf16>, ArrayView<Bf16>, ArrayView<float>, ArrayView<int>, AttentionShape>(
+                headSize == 64 ? AttentionTensor.Head64 : AttentionTensor.Head128);
+            KernelConfig config = AttentionTensor.Config(blocks, shape.Heads, headSize);
+            trial.Launch = () => kernel(config, q, k, v, output, blockItems, shape);
+        }
+
         trial.Bytes = 8.0 * queries.Length + 4.0 * keys.Length;
         trial.Flops = 4.0 * headSize * shape.Heads * tokens * (past + (tokens + 1) / 2.0);
         trial.OnTensorCores = true;

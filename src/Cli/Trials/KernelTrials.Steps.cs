@@ -171,12 +171,14 @@ internal static partial class KernelTrials
         float[] logits = Array.ConvertAll(trial.Random(rows * columns), value => value);
         for (int i = 0; i < logits.Length; i++) logits[i] = (i % columns * 7919L % columns) / (float)columns * 9 + 1e-3f * logits[i] / columns;
         int[] picked = trial.Integers(rows, columns);
+        // No such column, as ids of a prompt may be.
+        if (rows > 2) picked[2] = columns;
         int[] Order(int n) => [.. Enumerable.Range(0, columns).OrderByDescending(v => logits[n * columns + v]).ThenBy(v => v)];
         double[] Facts(int n)
         {
             double[] p = SoftmaxOf(logits[(n * columns)..((n + 1) * columns)], 1, columns);
             int[] order = Order(n);
-            return [-p.Sum(value => value * Math.Log(value)), Math.Log(p[picked[n]]), .. Each(most, i => i < columns ? Math.Log(p[order[i]]) : double.NegativeInfinity)];
+            return [-p.Sum(value => value * Math.Log(value)), picked[n] < columns ? Math.Log(p[picked[n]]) : double.NegativeInfinity, .. Each(most, i => i < columns ? Math.Log(p[order[i]]) : double.NegativeInfinity)];
         }
         ArrayView<float> input = trial.Input(logits), numbers = trial.Judged(new float[rows * (2 + most)], actual =>
             Enumerable.Range(0, rows).SelectMany(Facts).Zip(actual, (e, a) => double.IsNegativeInfinity(e) && float.IsNegativeInfinity(a) ? 0 : Math.Abs(e - a) / (1 + Math.Abs(e))).Max());

@@ -96,7 +96,8 @@ public sealed unsafe partial class CpuDevice
             float* number = Numbers + n * (Kernels.ScoreTokens.Fixed + Most);
             int best = LogitMath.IndexOfMax(row);
             (double sum, number[0]) = LogitMath.Summary(row, row[best]);
-            number[1] = (float)(row[Picked == null ? best : Picked[n]] - sum);
+            int token = Picked == null ? best : Picked[n];
+            number[1] = (uint)token < (uint)row.Length ? (float)(row[token] - sum) : float.NegativeInfinity;
             List<(int Index, float Value)> top = LogitMath.Top(row, Most);
             for (int i = 0; i < Most; i++)
                 (Tokens[n * Most + i], number[Kernels.ScoreTokens.Fixed + i]) = i < top.Count ? (top[i].Index, (float)(top[i].Value - sum)) : (-1, float.NegativeInfinity);

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace OllmNative.Model.Cpu;
 
@@ -37,6 +38,22 @@ internal readonly unsafe struct Operand(byte* data, DType type, long kStride, lo
             case DType.BF16: Pack<BF16Element>(k, columns, panel); break;
             case DType.I8: Pack<I8Element>(k, columns, panel); Rescale(k, columns, panel); break;
             default: Pack<F16Element>(k, columns, panel); break;
+        }
+    }
+
+    /// <summary>
+    /// Calls one of <paramref name="parts"/> equal parts of <paramref name="k"/> x <paramref name="columns"/> into the second-level cache: short
+    /// stretches of rows far apart, which the processor does not foresee.
+    /// </summary>
+    public void Prefetch(int k, int columns, int part, int parts)
+    {
+        if (!Sse.IsSupported) return;
+        int rows = IsTransposed ? columns : k, bytes = (IsTransposed ? k : columns) * Type.Size(), end = (int)((long)rows * (part + 1) / parts);
+        long stride = IsTransposed ? JStride : KStride;
+        for (int i = (int)((long)rows * part / parts); i < end; i++)
+        {
+            byte* row = Data + i * stride;
+            for (int at = 0; at < bytes; at += 64) Sse.Prefetch1(row + at);
         }
     }
 
@@ -90,11 +107,12 @@ internal unsafe struct GemmScratch
 
     /// <summary>
     /// One thread's product C [m, n] (+)= A [m, k] B [k, n]. A(i, k) is at a + i * aRow + k * aK (elements), C is row-major
-    /// with stride <paramref name="ldc"/>. <paramref name="packed"/> has the whole groups of A as <see cref="PackedRows"/>, or is null.
+    /// with stride <paramref name="ldc"/>. <paramref name="packed"/> may have A's whole groups, from <paramref name="firstGroup"/> on.
     /// </summary>
-    public readonly void Multiply(int m, int n, int k, float* a, long aRow, long aK, Operand b, float* c, long ldc, bool accumulate, float* packed = null)
+    public readonly void Multiply(
+        int m, int n, int k, float* a, long aRow, long aK, Operand b, float* c, long ldc, bool accumulate, PackedRows packed = default, int firstGroup = 0)
     {
-        int width = MicroKernel.Columns, groups = packed == null ? 0 : m / PackedRows.Group, rest = groups * PackedRows.Group;
+        int width = MicroKernel.Columns, groups = packed.Exist ? PackedRows.Groups(m) : 0, rest = groups * PackedRows.Group;
         for (int k0 = 0; k0 < k; k0 += MaxK)
         {
             int depth = Math.Min(MaxK, k - k0);
@@ -108,7 +126,13 @@ internal unsafe struct GemmScratch
                     MultiplyEdge(m, columns, depth, a + k0 * aK, aRow, aK, _panel, c + j, ldc, add);
                     continue;
                 }
-                MicroKernel.RunPacked(groups, depth, packed + k0 * PackedRows.Group, (long)PackedRows.Group * k, _panel, c + j, ldc, add);
+                Operand next = j + width < n ? b.At(k0, j + width) : b.At(k0 + depth, 0);
+                int nextDepth = j + width < n ? depth : Math.Min(MaxK, k - k0 - depth), nextColumns = Math.Min(width, j + width < n ? n - j - width : n);
+                for (int g = 0; g < groups; g++)
+                {
+                    next.Prefetch(nextDepth, nextColumns, g, groups);
+                    MicroKernel.Run(PackedRows.Group, depth, packed.At(firstGroup + g, k0), 1, PackedRows.Group, _panel, c + j + (long)g * PackedRows.Group * ldc, ldc, add);
+                }
                 MicroKernel.Run(m - rest, depth, a + rest * aRow + k0 * aK, aRow, aK, _panel, c + j + rest * ldc, ldc, add);
             }
         }

@@ -47,15 +47,18 @@ public sealed unsafe partial class CpuDevice
         int splits = Items(m.Rows, perSplit);
         long partSize = n * (5L + (withGradient ? d : 0)), perThread = (long)rowsPerItem * (HeadChunk + (filter ? d : 0));
         using Lock.Scope alone = _scratchUse.EnterScope();
-        long terms = amx ? SplitTerms.Bytes(n, d) / sizeof(float) : 0;
-        float* shared = Work(terms + splits * partSize + n + Threads * perThread), work = shared + terms, targetLogits = work + splits * partSize;
+        // All of x, arranged once for the whole vocabulary, as the path wants it.
+        bool pack = !amx && PackedRows.Pays(n, m.Rows);
+        long arranged = amx ? SplitTerms.Bytes(n, d) / sizeof(float) : pack ? (PackedRows.Floats(n, d) + 15) & ~15 : 0;
+        float* shared = Work(arranged + splits * partSize + n + Threads * perThread), work = shared + arranged, targetLogits = work + splits * partSize;
         if (amx) PackTerms(n, d, P(x), d, (byte*)shared);
+        PackedRows packed = pack ? PackRows(n, d, P(x), d, 1, shared) : default;
         if (filter) _pool.For(n, new TargetLogitBody { X = P(x), W = m.Data, Type = m.DType, Targets = P(targets), D = d, Logits = targetLogits });
         _pool.For(rowBlocks * splits, new HeadBody
         {
             X = P(x), W = m.Data, Type = m.DType, Targets = P(targets), WithGradient = withGradient, N = n, D = d, Vocabulary = m.Rows,
             RowsPerItem = rowsPerItem, Splits = splits, PerSplit = perSplit, Parts = work, PartSize = partSize, Logits = targetLogits + n, PerThread = perThread, Scratch = _scratch,
-            TargetLogits = filter ? targetLogits : null, Terms = (byte*)shared, OnAmx = amx ? _amx : null,
+            TargetLogits = filter ? targetLogits : null, Terms = (byte*)shared, OnAmx = amx ? _amx : null, Packed = packed,
         });
         _pool.For(n, new HeadMergeBody
         {
@@ -93,6 +96,9 @@ public sealed unsafe partial class CpuDevice
         public byte* Terms;
         public AmxScratch* OnAmx;
 
+        /// <summary>All of X in groups, on the other path.</summary>
+        public PackedRows Packed;
+
         public readonly void Run(int index, int thread)
         {
             int split = index % Splits, first = index / Splits * RowsPerItem, rows = Math.Min(RowsPerItem, N - first);
@@ -110,7 +116,7 @@ public sealed unsafe partial class CpuDevice
                 int count = Math.Min(HeadChunk, last - v);
                 byte* w = W + (long)v * D * Type.Size();
                 if (OnAmx != null) OnAmx[thread].MultiplyTransposed(Terms, N, first, rows, w, count, D, new AmxResult(logits, HeadChunk, null, accumulate: false));
-                else Scratch[thread].Multiply(rows, count, D, X + (long)first * D, D, 1, Operand.Transposed(w, Type, D), logits, HeadChunk, accumulate: false);
+                else Scratch[thread].Multiply(rows, count, D, X + (long)first * D, D, 1, Operand.Transposed(w, Type, D), logits, HeadChunk, accumulate: false, Packed, PackedRows.Groups(first));
                 for (int r = 0; r < rows; r++) Online(part, first + r, logits + (long)r * HeadChunk, v, count, gradient + (long)r * D);
                 if (!WithGradient) continue;
                 int full = TargetLogits == null ? rows : Filter(filter, part, first, rows, logits, count, w, gradient, dense);

@@ -61,13 +61,13 @@ public sealed unsafe partial class CpuDevice
         // A block of A should stay in the second-level cache while panels of B pass by; small products are cut finer so
         // that every thread finds work. The cut never changes the order of any sum.
         int width = MicroKernel.Columns, tile = MicroKernel.Rows;
-        int rowsPerItem = Math.Min(m, 32 * tile), panels = Items(n, width), columnItems = Items(panels, 8);
+        int rowsPerItem = RoundUp(Items(m, Items(m, 32 * tile)), tile), panels = Items(n, width), columnItems = Items(panels, 8);
         while (Items(m, rowsPerItem) * columnItems < 8 && (columnItems < panels || rowsPerItem > 2 * tile))
         {
             if (columnItems < panels) columnItems = Math.Min(panels, 2 * columnItems);
             else rowsPerItem = RoundUp(rowsPerItem / 2, tile);
         }
-        float* packed = PackedRows.Pays(m, n) ? PackRows(m, k, a, aRow, aK) : null;
+        PackedRows packed = PackedRows.Pays(m, n) ? PackRows(m, k, a, aRow, aK, Work(PackedRows.Floats(m, k))) : default;
         _pool.For(Items(m, rowsPerItem) * columnItems, new ProductBody
         {
             M = m, N = n, K = k, A = a, ARow = aRow, AK = aK, B = b, C = c, Bias = bias, Accumulate = accumulate,
@@ -75,32 +75,29 @@ public sealed unsafe partial class CpuDevice
         });
     }
 
-    /// <summary>All whole groups of A, packed in the scratch memory of the running operation.</summary>
-    private float* PackRows(int m, int k, float* a, long aRow, long aK)
+    /// <summary>All whole groups of A, packed where <paramref name="to"/> has room for them.</summary>
+    private PackedRows PackRows(int m, int k, float* a, long aRow, long aK, float* to)
     {
-        int groups = m / PackedRows.Group;
-        float* packed = Work((long)groups * PackedRows.Group * k);
-        _pool.For(groups, new PackRowsBody { K = k, A = a, ARow = aRow, AK = aK, Packed = packed });
+        int groups = PackedRows.Groups(m);
+        var packed = new PackedRows(to, groups, k);
+        _pool.For(groups, new PackRowsBody { A = a, ARow = aRow, AK = aK, Packed = packed });
         return packed;
     }
 
     private struct PackRowsBody : IParallelBody
     {
-        public int K;
-        public float* A, Packed;
+        public float* A;
         public long ARow, AK;
+        public PackedRows Packed;
 
-        public readonly void Run(int index, int thread)
-        {
-            long first = (long)index * PackedRows.Group;
-            PackedRows.Pack(K, A + first * ARow, ARow, AK, Packed + first * K);
-        }
+        public readonly void Run(int index, int thread) => Packed.Pack(index, A + (long)index * PackedRows.Group * ARow, ARow, AK);
     }
 
     private struct ProductBody : IParallelBody
     {
         public int M, N, K, RowsPerItem, Panels, ColumnItems;
-        public float* A, C, Bias, Packed;
+        public float* A, C, Bias;
+        public PackedRows Packed;
         public long ARow, AK;
         public Operand B;
         public bool Accumulate;
@@ -115,8 +112,7 @@ public sealed unsafe partial class CpuDevice
             float* c = C + (long)i * N + j;
             if (Bias != null) SetBias(c, rows, columns, N, Bias + j, Accumulate);
             // Items begin at whole groups: the cut is in tiles, or there is one item of all rows.
-            float* packed = Packed == null ? null : Packed + (long)i * K;
-            Scratch[thread].Multiply(rows, columns, K, A + i * ARow, ARow, AK, B.At(0, j), c, N, Accumulate || Bias != null, packed);
+            Scratch[thread].Multiply(rows, columns, K, A + i * ARow, ARow, AK, B.At(0, j), c, N, Accumulate || Bias != null, Packed, PackedRows.Groups(i));
         }
 
         public static void SetBias(float* c, int rows, int columns, int stride, float* bias, bool accumulate)

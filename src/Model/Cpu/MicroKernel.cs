@@ -6,13 +6,16 @@ namespace OllmNative.Model.Cpu;
 
 /// <summary>
 /// The innermost matrix product: a tile C [rows, Columns] (+)= A [rows, k] B [k, Columns], where B is a packed panel
-/// (k rows of <see cref="Columns"/> floats) and A is read in place through a row and a k stride, so that row-major and
-/// transposed A need no packing. The tile stays in registers: 12 x 32 with AVX-512, 6 x 16 with 256-bit vectors.
+/// (k rows of <see cref="Columns"/> floats) and A is read through a row and a k stride, so that row-major, transposed and
+/// packed A (<see cref="PackedRows"/>) are one. The tile stays in registers: 12 x 32 with AVX-512, 6 x 16 with 256-bit vectors.
 /// </summary>
 internal static unsafe class MicroKernel
 {
     /// <summary>Width of a packed panel of B.</summary>
     public static int Columns => Avx512F.IsSupported ? 32 : 16;
+
+    /// <summary>Steps of k that a tile calls A into the first-level cache ahead of its use: packed rows stream from the second level or from beyond.</summary>
+    private const int Ahead = 32;
 
     /// <summary>Rows of the largest tile.</summary>
     public static int Rows => Avx512F.IsSupported ? 12 : 6;
@@ -32,8 +35,8 @@ internal static unsafe class MicroKernel
         }
         else
         {
-            for (; rows >= 6; rows -= 6, a += 6 * aRow, c += 6 * ldc) Tile6x16(k, a, aRow, aK, panel, c, ldc, accumulate);
-            for (; rows >= 1; rows--, a += aRow, c += ldc) Tile1x16(k, a, aK, panel, c, accumulate);
+            for (; rows > 1; rows -= 6, a += 6 * aRow, c += 6 * ldc) Tile6x16(Math.Min(rows, 6), k, a, aRow, aK, panel, c, ldc, accumulate);
+            if (rows == 1) Tile1x16(k, a, aK, panel, c, accumulate);
         }
     }
 
@@ -46,9 +49,15 @@ internal static unsafe class MicroKernel
         Vector512<float> c90 = default, c91 = default, cA0 = default, cA1 = default, cB0 = default, cB1 = default;
         // Four base pointers with one and two row strides as offsets reach twelve rows with few address registers.
         float* a0 = a, a3 = a + 3 * aRow, a6 = a + 6 * aRow, a9 = a + 9 * aRow;
-        long two = 2 * aRow;
+        long two = 2 * aRow, ahead = Ahead * aK;
+        for (int r = 0; r < 12; r++)
+        {
+            Sse.Prefetch0(c + r * ldc);
+            Sse.Prefetch0(c + r * ldc + 16);
+        }
         for (float* end = panel + (long)k * 32; panel != end; panel += 32)
         {
+            Sse.Prefetch0(a0 + ahead);
             Vector512<float> b0 = Vector512.Load(panel), b1 = Vector512.Load(panel + 16), x;
             x = Vector512.Create(a0[0]); c00 = Fma(x, b0, c00); c01 = Fma(x, b1, c01);
             x = Vector512.Create(a0[aRow]); c10 = Fma(x, b0, c10); c11 = Fma(x, b1, c11);
@@ -63,52 +72,6 @@ internal static unsafe class MicroKernel
             x = Vector512.Create(a9[aRow]); cA0 = Fma(x, b0, cA0); cA1 = Fma(x, b1, cA1);
             x = Vector512.Create(a9[two]); cB0 = Fma(x, b0, cB0); cB1 = Fma(x, b1, cB1);
             a0 += aK; a3 += aK; a6 += aK; a9 += aK;
-        }
-        Put(c, c00, c01, accumulate); c += ldc;
-        Put(c, c10, c11, accumulate); c += ldc;
-        Put(c, c20, c21, accumulate); c += ldc;
-        Put(c, c30, c31, accumulate); c += ldc;
-        Put(c, c40, c41, accumulate); c += ldc;
-        Put(c, c50, c51, accumulate); c += ldc;
-        Put(c, c60, c61, accumulate); c += ldc;
-        Put(c, c70, c71, accumulate); c += ldc;
-        Put(c, c80, c81, accumulate); c += ldc;
-        Put(c, c90, c91, accumulate); c += ldc;
-        Put(c, cA0, cA1, accumulate); c += ldc;
-        Put(c, cB0, cB1, accumulate);
-    }
-
-    /// <summary>
-    /// As <see cref="Run"/> with AVX-512 for whole groups of <see cref="PackedRows"/>: a group begins every
-    /// <paramref name="groupStride"/> floats. Every sum has the order that <see cref="Run"/> gives it.
-    /// </summary>
-    public static void RunPacked(int groups, int k, float* packed, long groupStride, float* panel, float* c, long ldc, bool accumulate)
-    {
-        for (; groups > 0; groups--, packed += groupStride, c += PackedRows.Group * ldc) PackedTile12x32(k, packed, panel, c, ldc, accumulate);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void PackedTile12x32(int k, float* a, float* panel, float* c, long ldc, bool accumulate)
-    {
-        Vector512<float> c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default;
-        Vector512<float> c30 = default, c31 = default, c40 = default, c41 = default, c50 = default, c51 = default;
-        Vector512<float> c60 = default, c61 = default, c70 = default, c71 = default, c80 = default, c81 = default;
-        Vector512<float> c90 = default, c91 = default, cA0 = default, cA1 = default, cB0 = default, cB1 = default;
-        for (float* end = panel + (long)k * 32; panel != end; panel += 32, a += 12)
-        {
-            Vector512<float> b0 = Vector512.Load(panel), b1 = Vector512.Load(panel + 16), x;
-            x = Vector512.Create(a[0]); c00 = Fma(x, b0, c00); c01 = Fma(x, b1, c01);
-            x = Vector512.Create(a[1]); c10 = Fma(x, b0, c10); c11 = Fma(x, b1, c11);
-            x = Vector512.Create(a[2]); c20 = Fma(x, b0, c20); c21 = Fma(x, b1, c21);
-            x = Vector512.Create(a[3]); c30 = Fma(x, b0, c30); c31 = Fma(x, b1, c31);
-            x = Vector512.Create(a[4]); c40 = Fma(x, b0, c40); c41 = Fma(x, b1, c41);
-            x = Vector512.Create(a[5]); c50 = Fma(x, b0, c50); c51 = Fma(x, b1, c51);
-            x = Vector512.Create(a[6]); c60 = Fma(x, b0, c60); c61 = Fma(x, b1, c61);
-            x = Vector512.Create(a[7]); c70 = Fma(x, b0, c70); c71 = Fma(x, b1, c71);
-            x = Vector512.Create(a[8]); c80 = Fma(x, b0, c80); c81 = Fma(x, b1, c81);
-            x = Vector512.Create(a[9]); c90 = Fma(x, b0, c90); c91 = Fma(x, b1, c91);
-            x = Vector512.Create(a[10]); cA0 = Fma(x, b0, cA0); cA1 = Fma(x, b1, cA1);
-            x = Vector512.Create(a[11]); cB0 = Fma(x, b0, cB0); cB1 = Fma(x, b1, cB1);
         }
         Put(c, c00, c01, accumulate); c += ldc;
         Put(c, c10, c11, accumulate); c += ldc;
@@ -180,30 +143,29 @@ internal static unsafe class MicroKernel
         Put(c, c0, c1, accumulate);
     }
 
+    /// <summary>Two to six rows. Of fewer than six the last is computed again in the place of those that are missing, and stored once.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile6x16(int k, float* a, long aRow, long aK, float* panel, float* c, long ldc, bool accumulate)
+    private static void Tile6x16(int rows, int k, float* a, long aRow, long aK, float* panel, float* c, long ldc, bool accumulate)
     {
         Vector256<float> c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default;
         Vector256<float> c30 = default, c31 = default, c40 = default, c41 = default, c50 = default, c51 = default;
-        float* a3 = a + 3 * aRow;
-        long two = 2 * aRow;
-        for (float* end = panel + (long)k * 16; panel != end; panel += 16)
+        long o2 = rows > 2 ? 2 * aRow : aRow, o3 = rows > 3 ? 3 * aRow : o2, o4 = rows > 4 ? 4 * aRow : o3, o5 = rows > 5 ? 5 * aRow : o4;
+        for (float* end = panel + (long)k * 16; panel != end; panel += 16, a += aK)
         {
             Vector256<float> b0 = Vector256.Load(panel), b1 = Vector256.Load(panel + 8), x;
             x = Vector256.Create(a[0]); c00 = Fma(x, b0, c00); c01 = Fma(x, b1, c01);
             x = Vector256.Create(a[aRow]); c10 = Fma(x, b0, c10); c11 = Fma(x, b1, c11);
-            x = Vector256.Create(a[two]); c20 = Fma(x, b0, c20); c21 = Fma(x, b1, c21);
-            x = Vector256.Create(a3[0]); c30 = Fma(x, b0, c30); c31 = Fma(x, b1, c31);
-            x = Vector256.Create(a3[aRow]); c40 = Fma(x, b0, c40); c41 = Fma(x, b1, c41);
-            x = Vector256.Create(a3[two]); c50 = Fma(x, b0, c50); c51 = Fma(x, b1, c51);
-            a += aK; a3 += aK;
+            x = Vector256.Create(a[o2]); c20 = Fma(x, b0, c20); c21 = Fma(x, b1, c21);
+            x = Vector256.Create(a[o3]); c30 = Fma(x, b0, c30); c31 = Fma(x, b1, c31);
+            x = Vector256.Create(a[o4]); c40 = Fma(x, b0, c40); c41 = Fma(x, b1, c41);
+            x = Vector256.Create(a[o5]); c50 = Fma(x, b0, c50); c51 = Fma(x, b1, c51);
         }
-        Put(c, c00, c01, accumulate); c += ldc;
-        Put(c, c10, c11, accumulate); c += ldc;
-        Put(c, c20, c21, accumulate); c += ldc;
-        Put(c, c30, c31, accumulate); c += ldc;
-        Put(c, c40, c41, accumulate); c += ldc;
-        Put(c, c50, c51, accumulate);
+        Put(c, c00, c01, accumulate);
+        Put(c + ldc, c10, c11, accumulate);
+        if (rows > 2) Put(c + 2 * ldc, c20, c21, accumulate);
+        if (rows > 3) Put(c + 3 * ldc, c30, c31, accumulate);
+        if (rows > 4) Put(c + 4 * ldc, c40, c41, accumulate);
+        if (rows > 5) Put(c + 5 * ldc, c50, c51, accumulate);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -28,6 +28,13 @@ internal static unsafe class Panel
                 Transpose.Block16<T, WholeLine>(source + 16 * strideBytes + (long)done * T.Size, strideBytes, panel + (long)done * 32 + 16, 32);
             }
         }
+        else if (Avx.IsSupported && columns == width)
+        {
+            for (; done + 8 <= k; done += 8)
+            {
+                for (int j = 0; j < width; j += 8) Transpose.Block8<T>(source + j * strideBytes + (long)done * T.Size, strideBytes, panel + (long)done * width + j, width);
+            }
+        }
         for (int j = 0; j < width; j++)
         {
             byte* row = source + j * strideBytes;

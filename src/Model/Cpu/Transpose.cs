@@ -23,10 +23,10 @@ internal readonly unsafe struct WholeLine : ITransposedLine
     public static void Put(Vector512<float> line, float* to, long stride) => Avx512F.Store(to, line);
 }
 
-/// <summary>16 x 16 blocks of elements, widened to 32 bits and turned over in registers (AVX-512).</summary>
+/// <summary>Blocks of elements, widened to 32 bits and turned over in registers.</summary>
 internal static unsafe class Transpose
 {
-    /// <summary>Line c of the result is column c of 16 rows that lie <paramref name="fromBytes"/> apart; rows of the result are toStride floats apart.</summary>
+    /// <summary>16 x 16 (AVX-512): line c of the result is column c of 16 rows that lie <paramref name="fromBytes"/> apart; rows of the result are toStride floats apart.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Block16<TElement, TLine>(byte* from, long fromBytes, float* to, long toStride)
         where TElement : struct, IElement
@@ -45,6 +45,38 @@ internal static unsafe class Transpose
         Gather<TLine>(a1, b1, c1, d1, to + line, toStride);
         Gather<TLine>(a2, b2, c2, d2, to + 2 * line, toStride);
         Gather<TLine>(a3, b3, c3, d3, to + 3 * line, toStride);
+    }
+
+    /// <summary>The same for 8 x 8 elements, one line a row (AVX).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Block8<TElement>(byte* from, long fromBytes, float* to, long toStride) where TElement : struct, IElement
+    {
+        // Halves of result r: columns of the upper four rows, and of the lower four.
+        Half<TElement>(from, fromBytes, out Vector256<float> a0, out Vector256<float> a1, out Vector256<float> a2, out Vector256<float> a3);
+        Half<TElement>(from + 4 * fromBytes, fromBytes, out Vector256<float> b0, out Vector256<float> b1, out Vector256<float> b2, out Vector256<float> b3);
+        Avx.Permute2x128(a0, b0, 0x20).Store(to);
+        Avx.Permute2x128(a1, b1, 0x20).Store(to + toStride);
+        Avx.Permute2x128(a2, b2, 0x20).Store(to + 2 * toStride);
+        Avx.Permute2x128(a3, b3, 0x20).Store(to + 3 * toStride);
+        to += 4 * toStride;
+        Avx.Permute2x128(a0, b0, 0x31).Store(to);
+        Avx.Permute2x128(a1, b1, 0x31).Store(to + toStride);
+        Avx.Permute2x128(a2, b2, 0x31).Store(to + 2 * toStride);
+        Avx.Permute2x128(a3, b3, 0x31).Store(to + 3 * toStride);
+    }
+
+    /// <summary>Four rows of 8: half h of result i is column 4h + i.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Half<T>(byte* source, long stride, out Vector256<float> t0, out Vector256<float> t1, out Vector256<float> t2, out Vector256<float> t3)
+        where T : struct, IElement
+    {
+        Vector256<float> r0 = T.Load256(source), r1 = T.Load256(source + stride), r2 = T.Load256(source + 2 * stride), r3 = T.Load256(source + 3 * stride);
+        Vector256<double> low01 = Avx.UnpackLow(r0, r1).AsDouble(), high01 = Avx.UnpackHigh(r0, r1).AsDouble();
+        Vector256<double> low23 = Avx.UnpackLow(r2, r3).AsDouble(), high23 = Avx.UnpackHigh(r2, r3).AsDouble();
+        t0 = Avx.UnpackLow(low01, low23).AsSingle();
+        t1 = Avx.UnpackHigh(low01, low23).AsSingle();
+        t2 = Avx.UnpackLow(high01, high23).AsSingle();
+        t3 = Avx.UnpackHigh(high01, high23).AsSingle();
     }
 
     /// <summary>Four rows of 16: quarter q of result i is column 4q + i.</summary>

@@ -15,6 +15,7 @@ public sealed partial class CudaDevice
     private const int EmulatedMultiprocessors = 132;
 
     private Action<Queue, Launch, Floats, ArrayView<Bf16>, ArrayView<Bf16>, Floats, Ints, AttentionShape>? _attention64, _attention128;
+    private Action<Queue, Launch, Floats, TensorMap, TensorMap, Floats, Ints, AttentionShape>? _attentionWgmma64, _attentionWgmma128;
     private Action<Queue, Launch, Floats, ArrayView<Bf16>, ArrayView<Bf16>, Floats, Ints, Floats, Floats, Ints, AttentionShape>? _decode64, _decode128;
     private Action<Queue, Launch, Floats, Floats, Floats, Ints, Floats, Ints, ArrayView<Bf16>, ArrayView<Bf16>, RopeToCacheShape>? _ropeToCacheBf16;
     private CudaBuffer<int>? _tickets;
@@ -46,8 +47,9 @@ public sealed partial class CudaDevice
     {
         Expect(CacheView.IsBf16Head(shape.HeadSize) && OnWords(q, output) && OnWords(keys, values), "Attention: heads of 64 or 128, operands on 16 bytes");
         long queries = q.Length / ((long)shape.Heads * shape.HeadSize);
-        if (queries > PromptQueries * (long)sequences.Length) Prefill(q, keys, values, sequences, output, shape);
-        else Decode(q, keys, values, sequences, output, shape);
+        if (queries <= PromptQueries * (long)sequences.Length) Decode(q, keys, values, sequences, output, shape);
+        else if (_options.Hopper) PrefillHopper(q, keys, values, sequences, output, shape);
+        else Prefill(q, keys, values, sequences, output, shape);
     }
 
     private void Prefill(
@@ -60,6 +62,19 @@ public sealed partial class CudaDevice
         launch(
             _queue, AttentionTensor.Config(_blockCount, shape.Heads, shape.HeadSize), In(q), In(keys.Words).Cast<Bf16>(), In(values.Words).Cast<Bf16>(),
             Out(output), items, shape);
+    }
+
+    private void PrefillHopper(
+        DeviceView<float> q, CacheView keys, CacheView values, ReadOnlySpan<SequenceSpan> sequences, DeviceView<float> output, in AttentionShape shape)
+    {
+        Ints items = Items(sequences, AttentionWgmma.Queries);
+        int width = shape.KvHeads * shape.HeadSize;
+        var launch = shape.HeadSize == 64
+            ? _attentionWgmma64 ??= _accelerator.LoadKernel<Floats, TensorMap, TensorMap, Floats, Ints, AttentionShape>(AttentionWgmma.Head64)
+            : _attentionWgmma128 ??= _accelerator.LoadKernel<Floats, TensorMap, TensorMap, Floats, Ints, AttentionShape>(AttentionWgmma.Head128);
+        launch(
+            _queue, AttentionWgmma.Config(_blockCount, shape.Heads, shape.HeadSize), In(q), AttentionWgmma.Map(In(keys.Words).Cast<Bf16>(), width),
+            AttentionWgmma.Map(In(values.Words).Cast<Bf16>(), width), Out(output), items, shape);
     }
 
     /// <summary>The query heads of one key/value head together, and the cache in as many parts as the multiprocessors can use.</summary>

@@ -18,7 +18,7 @@ public sealed record CudaDeviceOptions
     /// <summary>Products with bf16 weights go to the tensor cores (sm_80 and later), activations rounded to bf16.</summary>
     public bool TensorCores { get; init; }
 
-    /// <summary>Products of many rows may take wgmma and the tensor copy unit (compute capability 9.0, drivers of CUDA 12).</summary>
+    /// <summary>Products of many rows, and prompts' attention, take wgmma and the tensor copy unit (compute capability 9.0, drivers of CUDA 12).</summary>
     public bool Hopper { get; init; }
 
     /// <summary>

@@ -56,6 +56,22 @@ internal sealed unsafe class UploadRing(Accelerator accelerator, AcceleratorStre
     }
 }
 
+/// <summary>Streams that are about to close.</summary>
+internal static class ClosingStreams
+{
+    /// <summary>Waits until nothing is under way. A device that was lost has nothing under way, and has told so already.</summary>
+    public static void Drain(this AcceleratorStream stream)
+    {
+        try
+        {
+            stream.Synchronize();
+        }
+        catch (Runtime.Cuda.CudaException)
+        {
+        }
+    }
+}
+
 /// <summary>
 /// Page-locked memory for copies from the device, each place with an event that is recorded again and again. Copies go on the queue itself, or
 /// on a second stream that waits for the queue's work before each.
@@ -96,11 +112,8 @@ internal sealed unsafe class PageLockedPlaces<T> : HostPlaces<T> where T : unman
     protected override void Dispose(bool disposing)
     {
         // A copy that is under way writes to the memory.
-        foreach (ProfilingMarker mark in _marks)
-        {
-            mark.Synchronize();
-            mark.Dispose();
-        }
+        _copies.Drain();
+        foreach (ProfilingMarker mark in _marks) mark.Dispose();
         _before?.Dispose();
         foreach (PageLockedArray1D<byte> memory in _memory) memory.Dispose();
     }
@@ -135,7 +148,7 @@ internal sealed unsafe class CudaFeed<T>(CudaDevice device, Accelerator accelera
 
     protected override void Dispose(bool disposing)
     {
-        copies.Synchronize();
+        copies.Drain();
         foreach (ProfilingMarker marker in (ProfilingMarker[])[.. _arrived, .. _released]) marker.Dispose();
         foreach (PageLockedArray1D<byte> memory in _memory) memory.Dispose();
         base.Dispose(disposing);

@@ -49,7 +49,7 @@ public abstract partial class ComputeDevice
 
     /// <summary>The entropy of each row's distribution, how likely a token is, and the likeliest ones: what is told about logits that stay on the device.</summary>
     /// <param name="logits">[N, V].</param>
-    /// <param name="picked">A token of each row, [N].</param>
+    /// <param name="picked">A token of each row, [N], minus infinity where there is no such column; or the default view for the likeliest.</param>
     /// <param name="tokens">Result: the likeliest tokens, likeliest first, [N, T]; -1 past the last.</param>
     /// <param name="numbers">Result: entropy in nats, log p of the picked token and of each of the likeliest, [N, 2 + T].</param>
     /// <param name="columns">V.</param>

@@ -47,6 +47,34 @@ public static partial class DurableFiles
     /// </summary>
     public static bool IsRefusal(Exception error) => error is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException { ParamName: "value" };
 
+    /// <summary>
+    /// Opens a file that another process may hold for a moment longer: the system lets go of a killed one's files a little after
+    /// its launcher has ended.
+    /// </summary>
+    /// <param name="open">Opens the file.</param>
+    /// <param name="patience">Milliseconds to wait for it.</param>
+    /// <exception cref="IOException">It is still held then, or cannot be opened for another reason.</exception>
+    public static FileStream OpenWhenFree(Func<FileStream> open, int patience = 5000)
+    {
+        ArgumentNullException.ThrowIfNull(open);
+        const int pause = 20;
+        for (int waited = 0; ; waited += pause)
+        {
+            try
+            {
+                return open();
+            }
+            catch (IOException error) when (IsHeld(error) && waited < patience)
+            {
+                Thread.Sleep(pause);
+            }
+        }
+    }
+
+    /// <summary>Whether a file cannot be opened because another process has it: EWOULDBLOCK of the file lock, or Windows' sharing violation.</summary>
+    private static bool IsHeld(IOException error) =>
+        error.HResult == (OperatingSystem.IsWindows() ? unchecked((int)0x80070020) : OperatingSystem.IsMacOS() ? 35 : 11);
+
     /// <summary>Flushes the names in a folder to the disk. Does nothing on Windows, whose file systems log renames themselves.</summary>
     /// <exception cref="IOException">The disk fails.</exception>
     public static void FlushFolder(string folder)

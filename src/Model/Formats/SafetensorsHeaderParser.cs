@@ -8,6 +8,9 @@ namespace OllmNative.Model;
 /// </summary>
 internal ref struct SafetensorsHeaderParser(ReadOnlySpan<byte> json, string path)
 {
+    // Far beyond any model: the largest have some 100 thousand tensors in 160 files, with names of 80 letters.
+    private const int MaxTensors = 100_000, MaxNameBytes = 1024, MaxDimensions = 32;
+
     private Utf8JsonReader reader = new(json, isFinalBlock: true, state: default);
 
     /// <exception cref="OllmException">The JSON does not describe tensors.</exception>
@@ -20,6 +23,8 @@ internal ref struct SafetensorsHeaderParser(ReadOnlySpan<byte> json, string path
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
         while (Next() == JsonTokenType.PropertyName)
         {
+            if (reader.ValueSpan.Length > MaxNameBytes) throw Error($"a name has {reader.ValueSpan.Length} bytes, above the limit of {MaxNameBytes}");
+            if (tensors.Count == MaxTensors) throw Error($"there are more than {MaxTensors} tensors, the limit for one file");
             string name = Text();
             if (!names.Add(name)) throw Error($"the key {ErrorText.Quote(name)} appears twice");
             if (name == SafetensorsHeader.MetadataKey) ReadMetadata(metadata);
@@ -88,6 +93,7 @@ internal ref struct SafetensorsHeaderParser(ReadOnlySpan<byte> json, string path
             if (reader.TokenType != JsonTokenType.Number || !reader.TryGetUInt64(out ulong value))
                 throw TensorError(name, $"{key} must hold non-negative 64-bit integers only");
             if (value > long.MaxValue) throw TensorError(name, $"{key} holds {value}, which overflows a signed 64-bit size");
+            if (values.Count == MaxDimensions) throw TensorError(name, $"{key} holds more than {MaxDimensions} integers");
             values.Add((long)value);
         }
         return values;

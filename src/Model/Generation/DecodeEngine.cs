@@ -212,6 +212,7 @@ public sealed class DecodeEngine : IDisposable
             {
                 DecodeSlot slot = _reading[i];
                 int[] prompt = slot.Owner!.Prompt;
+                if (slot.Owner.ScorePrompt) _whole.ScorePrompt(slot.Owner, i);
                 slot.Cached.AddRange(prompt.AsSpan(slot.Cached.Count, batch.Spans[i].Count));
                 if (slot.Cached.Count < prompt.Length) continue;
                 _endingSpans[_ending.Count] = i;
@@ -242,6 +243,7 @@ public sealed class DecodeEngine : IDisposable
     private (DecodeSlot? Slot, int Length) LongestPrefix(GenerationRequest request, bool planned)
     {
         (DecodeSlot? best, int length) = (null, 0);
+        if (request.ScorePrompt) return (best, length);
         ReadOnlySpan<int> wanted = request.Prompt.AsSpan(0, request.Prompt.Length - 1);
         foreach (DecodeSlot slot in _slots)
         {

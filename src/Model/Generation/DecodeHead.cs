@@ -23,8 +23,8 @@ internal sealed class DecodeHead : IDisposable
     private readonly Sampler _sampler = new();
     private readonly float[] _row, _hostHidden;
     private readonly int[] _hostPicked, _firstCopy;
-    private float[] _hostFacts = [];
-    private int[] _hostTops = [];
+    private float[] _hostFacts = [], _hostNumbers = [];
+    private int[] _hostTops = [], _hostTokens = [];
     private DeviceBuffer<float>? _numbers;
     private DeviceBuffer<int>? _tokens;
     private bool _drawn;
@@ -78,6 +78,22 @@ internal sealed class DecodeHead : IDisposable
         }
         if (request.TopScores is int count) request.Scores.Add(Score(row, token, count));
         return token;
+    }
+
+    /// <summary>Adds the scores of tokens of a prompt, each after the row of hidden [N, D] of the same place.</summary>
+    public void ScoreRows(DeviceView<float> hidden, GenerationRequest request, ReadOnlySpan<int> tokens)
+    {
+        if (_options is not null && request.Latent != LatentChoice.Backbone)
+        {
+            _options.Begin(hidden);
+            for (int i = 0; i < tokens.Length; i++)
+                _options.Set(i, request.Latent == LatentChoice.Force ? request.ForcedOption : LogitMath.IndexOfMax(_options.Probabilities(i)));
+            hidden = _options.Bend(hidden);                                                // h' [N, D]
+        }
+        _device.MatMul(hidden, _head, default, _logits.First((long)tokens.Length * _vocab)); //  [N, V]
+        _picked.First(tokens.Length).Upload(tokens);
+        ReadScores(0, tokens.Length, request.TopScores ?? 0);
+        for (int i = 0; i < tokens.Length; i++) request.PromptScores.Add(ScoreOf(i, request.TopScores ?? 0));
     }
 
     /// <inheritdoc/>
@@ -136,18 +152,34 @@ internal sealed class DecodeHead : IDisposable
 
     private TokenScore Score(int row, int token, int count)
     {
-        if (_numbers is null || _tokens!.Length < count)
+        if (token != _hostPicked[row]) _picked.View.Slice(row, 1).Upload([token]);
+        ReadScores(row, 1, count);
+        return ScoreOf(0, count);
+    }
+
+    /// <summary>How likely the tokens in the picks' place are, in some rows of the logits, and the likeliest ones.</summary>
+    private void ReadScores(int first, int rows, int count)
+    {
+        (int numbers, int tokens) = (rows * (ScoreTokens.Fixed + count), rows * count);
+        if (_numbers is null || _numbers.Length < numbers || _tokens!.Length < tokens)
         {
             _numbers?.Dispose();
             _tokens?.Dispose();
-            (_numbers, _tokens) = (_device.Allocate<float>(ScoreTokens.Fixed + Math.Max(count, 1)), _device.Allocate<int>(Math.Max(count, 1)));
+            (_numbers, _tokens) = (_device.Allocate<float>(numbers), _device.Allocate<int>(tokens));
+            (_hostNumbers, _hostTokens) = (new float[numbers], new int[tokens]);
         }
-        DeviceView<int> picked = _picked.View.Slice(row, 1);
-        if (token != _hostPicked[row]) picked.Upload([token]);
-        _device.ScoreTokens(_logits.View.Slice((long)row * _vocab, _vocab), picked, _tokens.First(count), _numbers.First(ScoreTokens.Fixed + count), _vocab);
-        float[] numbers = _numbers.First(ScoreTokens.Fixed + count).ToArray();
-        int[] tokens = _tokens.First(count).ToArray();
-        return new TokenScore(numbers[1], [.. tokens.Select((id, i) => (id, numbers[ScoreTokens.Fixed + i])).TakeWhile(top => top.id >= 0)]);
+        DeviceView<float> logits = _logits.View.Slice((long)first * _vocab, (long)rows * _vocab);
+        _device.ScoreTokens(logits, _picked.View.Slice(first, rows), _tokens.First(tokens), _numbers.First(numbers), _vocab);
+        _numbers.Download(0, _hostNumbers.AsSpan(0, numbers));
+        if (tokens > 0) _tokens.Download(0, _hostTokens.AsSpan(0, tokens));
+    }
+
+    private TokenScore ScoreOf(int row, int count)
+    {
+        int at = row * (ScoreTokens.Fixed + count);
+        var top = new List<(int Token, float LogProbability)>(count);
+        for (int i = 0; i < count && _hostTokens[row * count + i] >= 0; i++) top.Add((_hostTokens[row * count + i], _hostNumbers[at + ScoreTokens.Fixed + i]));
+        return new TokenScore(_hostNumbers[at + 1], top);
     }
 
     private ExplainedToken Explain(GenerationRequest request, int row)

@@ -88,6 +88,21 @@ internal sealed class DecodeLane : IDisposable
         for (int i = 0; i < slots.Count; i++) slots[i].Picked = _head.Pick(slots[i].Owner!, i);
     }
 
+    /// <summary>Scores the tokens that follow the rows of a prompt in the batch that has just been run, as many at a time as a step has sequences.</summary>
+    /// <param name="request">Whose prompt it is.</param>
+    /// <param name="index">Which of the batch's sequences it is.</param>
+    public void ScorePrompt(GenerationRequest request, int index)
+    {
+        SequenceSpan span = Batch.Spans[index];
+        int d = _backbone.Config.HiddenSize, count = Math.Min(span.Count, request.Prompt.Length - 1 - span.Past), most = _hostLastRows.Length;
+        for (int first = 0; first < count; first += most)
+        {
+            int rows = Math.Min(most, count - first);
+            DeviceView<float> hidden = _hidden.View.Slice((long)(span.FirstRow + first) * d, (long)rows * d);
+            _head.ScoreRows(hidden, request, request.Prompt.AsSpan(span.Past + first + 1, rows));
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -65,6 +65,12 @@ public sealed class GenerationRequest
     /// <summary>Fill <see cref="Scores"/> with this many likeliest tokens beside the chosen one; null keeps it empty.</summary>
     public int? TopScores { get; init; }
 
+    /// <summary>
+    /// Fill <see cref="PromptScores"/> too, in the same way: each token of the prompt given those before it. <see cref="LatentChoice.Sample"/>
+    /// takes the policy's likeliest option there. Nothing of the prompt is taken from kept prefixes then.
+    /// </summary>
+    public bool ScorePrompt { get; init; }
+
     /// <summary>Generated tokens, the end token included.</summary>
     public List<int> Generated { get; }
 
@@ -82,6 +88,9 @@ public sealed class GenerationRequest
 
     /// <summary>The model's log-probability of each generated token, before temperature and cuts (when asked for).</summary>
     public List<TokenScore> Scores { get; } = [];
+
+    /// <summary>The model's log-probability of each token of the prompt but the first, which follows nothing (when asked for).</summary>
+    public List<TokenScore> PromptScores { get; } = [];
 
     /// <summary>True when a stop token ended the sequence, false when the limit did.</summary>
     public bool Stopped { get; internal set; }

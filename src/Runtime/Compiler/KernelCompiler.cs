@@ -51,6 +51,7 @@ public static class KernelCompiler
         StackValue[] arguments = [.. method.GetParameters().Select((parameter, i) => Parameter(shared, parameter, i, options, place))];
         if (options.ImplicitIndex) arguments[0] = GlobalIndex(shared, arguments[0], place);
         MethodTranslator.Inline(shared, method, arguments, place);
+        SsaVariables.DropForwardedPhis(kernel);
         kernel.ResolveOperands();
         ControlFlow.Analyse(kernel);
         return kernel;

@@ -6,25 +6,62 @@ namespace OllmNative.Runtime.Emulator;
 /// <summary>A thread's share of its warp group's matrix products. They are computed at the wait.</summary>
 internal sealed unsafe class EmulatedProducts(EmulatedThread thread)
 {
-    // A descriptor of PTX: address / 16 in bits 0 to 13, stride of eight rows / 16 in bits 32 to 45, 1 in bits 62 and 63: a swizzle of 128 bytes.
-    private const long Form = 1L << 62 | 64L << 32 | 1L << 16;
+    // A descriptor of PTX: address / 16 in bits 0 to 13, from panel to panel / 16 in bits 16 to 29 (1 where there is only one), stride of
+    // eight rows / 16 in bits 32 to 45, 1 in bits 62 and 63: a swizzle of 128 bytes.
+    private const long Form = 1L << 62 | 64L << 32, OnePanel = 1;
 
     private readonly Queue<List<Product>> _groups = new();
     private List<Product> _open = [];
 
-    private readonly record struct Product(float[] Sums, long A, long B, bool Accumulate);
+    /// <summary>Rows: a thread's two rows of A, 16 elements each, where A is in registers and B is described by its rows.</summary>
+    private readonly record struct Product(float[] Sums, long A, float[]? Rows, long B, bool Accumulate);
 
-    public static long Describe(ArrayView<Bf16> shared, int index)
+    public static long Describe(ArrayView<Bf16> shared, int index) => Form | OnePanel << 16 | Offset(shared, index, 16) >> 4;
+
+    public static long DescribeRows(ArrayView<Bf16> shared, int index, int panel)
+    {
+        if (panel % 512 != 0 || panel <= 0) throw EmulatedThread.Error($"panels of {panel} elements; multiples of 512");
+        long offset = Offset(shared, index, 1024);
+        return Form | (long)(panel >> 3) << 16 | offset >> 4;
+    }
+
+    private static long Offset(ArrayView<Bf16> shared, int index, int alignment)
     {
         if (shared.Source is not SharedArena arena) throw EmulatedThread.Error("a matrix descriptor is not of shared memory");
         long offset = shared.SubView(index, 16).Address - arena.NativePtr;
-        return offset % 16 == 0 ? Form | offset >> 4 : throw EmulatedThread.Error($"a matrix at element {index} is not on a multiple of 16 bytes");
+        return offset % alignment == 0 ? offset : throw EmulatedThread.Error($"a matrix at element {index} is not on a multiple of {alignment} bytes");
     }
 
-    public void Start(float[] sums, long a, long b, bool accumulate)
+    public void Start(float[] sums, long a, long b, bool accumulate) => Add(new Product(sums, a, null, b, accumulate));
+
+    /// <summary>A row's 16 elements are in the registers of four lanes.</summary>
+    public void Start(float[] sums, FragmentA a, long b, bool accumulate)
     {
-        if (sums.Length is < 4 or > 128 || sums.Length % 4 != 0) throw EmulatedThread.Error($"{sums.Length} sums a thread; 4 to 128 in steps of 4");
-        _open.Add(new Product(sums, a, b, accumulate));
+        if ((b >> 16 & 0x3fff) == OnePanel) throw EmulatedThread.Error("with A in registers B is described by DescribeRows");
+        int turn = thread.Exchange(a, Collective.MatrixProduct), first = thread.LinearIndex & 28;
+        var rows = new float[32];
+        for (int t = 0; t < 4; t++)
+        {
+            FragmentA part = thread.FromLane<FragmentA>(first + t, turn);
+            Unpack(part.R0, rows, 2 * t);
+            Unpack(part.R1, rows, 16 + 2 * t);
+            Unpack(part.R2, rows, 8 + 2 * t);
+            Unpack(part.R3, rows, 24 + 2 * t);
+        }
+        Add(new Product(sums, 0, rows, b, accumulate));
+    }
+
+    private static void Unpack(uint pair, float[] row, int at)
+    {
+        row[at] = Vector16.LowBf16(pair);
+        row[at + 1] = Vector16.HighBf16(pair);
+    }
+
+    private void Add(Product product)
+    {
+        int sums = product.Sums.Length;
+        if (sums is < 4 or > 128 || sums % 4 != 0) throw EmulatedThread.Error($"{sums} sums a thread; 4 to 128 in steps of 4");
+        _open.Add(product);
     }
 
     /// <summary>Forgets what a group before has left.</summary>
@@ -53,14 +90,20 @@ internal sealed unsafe class EmulatedProducts(EmulatedThread thread)
         {
             int row = firstRow + 8 * (i / 2 % 2), column = i / 4 * 8 + 2 * (lane % 4) + i % 2;
             float sum = 0;
-            for (int k = 0; k < 16; k++) sum += Element(product.A, row, k) * Element(product.B, column, k);
+            for (int k = 0; k < 16; k++)
+            {
+                sum += product.Rows is { } rows
+                    ? rows[i / 2 % 2 * 16 + k] * RowElement(product.B, k, column)
+                    : Element(product.A, row, k) * Element(product.B, column, k);
+            }
             product.Sums[i] = product.Accumulate ? product.Sums[i] + sum : sum;
         }
     }
 
-    private float Element(long descriptor, int row, int k)
-    {
-        int offset = (int)(descriptor & 0x3fff) * 16 + row / 8 * 1024 + row % 8 * 128 + 2 * k;
-        return Bf16.ToFloat(Bf16.FromBits(*(ushort*)(thread.Group.Shared.NativePtr + EmulatedTensorCopy.Swizzle128(offset))));
-    }
+    private float Element(long descriptor, int row, int k) => At((int)(descriptor & 0x3fff) * 16 + row / 8 * 1024 + row % 8 * 128 + 2 * k);
+
+    private float RowElement(long descriptor, int k, int n) =>
+        At((int)(descriptor & 0x3fff) * 16 + n / 64 * (int)(descriptor >> 16 & 0x3fff) * 16 + k * 128 + n % 64 * 2);
+
+    private float At(int offset) => Bf16.ToFloat(Bf16.FromBits(*(ushort*)(thread.Group.Shared.NativePtr + EmulatedTensorCopy.Swizzle128(offset))));
 }

@@ -13,13 +13,15 @@ public sealed class RunLock : IDisposable
     private RunLock(FileStream file) => _file = file;
 
     /// <summary>Takes the lock of a folder that exists.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="patience">Milliseconds to wait where another run holds it: one that was killed is about to let go.</param>
     /// <exception cref="OllmException">Another run holds it, or the folder cannot be written.</exception>
-    public static RunLock Take(string folder)
+    public static RunLock Take(string folder, int patience = 5000)
     {
         string path = Path.Combine(folder, "run.lock");
         try
         {
-            return new RunLock(new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose));
+            return new RunLock(DurableFiles.OpenWhenFree(() => new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose), patience));
         }
         catch (UnauthorizedAccessException error)
         {

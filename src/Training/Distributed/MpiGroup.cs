@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using OllmNative.Model;
 
 namespace OllmNative.Training;
@@ -10,6 +12,9 @@ public sealed unsafe class MpiGroup : ProcessGroup
     private const int PieceLength = 1 << 24;
 
     private readonly MpiLibrary _mpi;
+
+    // Processes that have failed meet in a world of their own: in the first one some may wait for sums that never come.
+    private readonly nint _meeting;
 
     private MpiGroup(MpiLibrary mpi)
     {
@@ -27,7 +32,9 @@ public sealed unsafe class MpiGroup : ProcessGroup
             throw new OllmException(
                 $"mpirun has started {launched} processes, but {mpi.Name} knows of {size}: it belongs to another MPI. Give the library of this mpirun in {MpiLibrary.OverrideVariable}");
         }
-        nint local = 0;
+        nint local = 0, meeting = 0;
+        Check(mpi.CommDup(mpi.World, &meeting), "MPI_Comm_dup");
+        _meeting = meeting;
         Check(mpi.CommSplitType(mpi.World, mpi.SharedMemory, 0, mpi.NoInfo, &local), "MPI_Comm_split_type");
         Check(mpi.CommRank(local, &rank), "MPI_Comm_rank");
         Check(mpi.CommSize(local, &size), "MPI_Comm_size");
@@ -91,6 +98,32 @@ public sealed unsafe class MpiGroup : ProcessGroup
             Span<byte> piece = bytes.Slice(done, Math.Min(PieceLength, bytes.Length - done));
             fixed (byte* first = piece) Check(_mpi.Broadcast(first, piece.Length, _mpi.Byte, from, _mpi.World), "MPI_Bcast");
         }
+    }
+
+    /// <inheritdoc/>
+    public override bool LosesCodesAfterSignals => !_mpi.IsOpenMpi;
+
+    /// <inheritdoc/>
+    public override bool TryMeet(Span<double> values, TimeSpan patience)
+    {
+        nuint bytes = (nuint)values.Length * sizeof(double);
+        var buffer = (double*)NativeMemory.Alloc(bytes);
+        values.CopyTo(new Span<double>(buffer, values.Length));
+        nint request = 0;
+        int met = 0;
+        Check(_mpi.BeginAllreduce(_mpi.InPlace, buffer, values.Length, _mpi.Double, _mpi.Max, _meeting, &request), "MPI_Iallreduce");
+        long start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            Check(_mpi.Test(&request, &met, _mpi.NoStatus), "MPI_Test");
+            if (met != 0 || Stopwatch.GetElapsedTime(start) > patience) break;
+            Thread.Sleep(5);
+        }
+        // MPI may still write to the memory of a meeting that has not taken place.
+        if (met == 0) return false;
+        new Span<double>(buffer, values.Length).CopyTo(values);
+        NativeMemory.Free(buffer);
+        return true;
     }
 
     /// <inheritdoc/>

@@ -29,6 +29,7 @@ internal sealed unsafe class MpiLibrary
         Max = Handle("ompi_mpi_op_max", 0x58000001);
         NoInfo = Handle("ompi_mpi_info_null", 0x1c000000);
         InPlace = (void*)(IsOpenMpi ? 1 : -1);
+        NoStatus = (void*)(IsOpenMpi ? 0 : 1);
         SharedMemory = IsOpenMpi ? 0 : 1;
         InitThread = (delegate* unmanaged[Cdecl]<void*, void*, int, int*, int>)Function("MPI_Init_thread");
         Initialized = (delegate* unmanaged[Cdecl]<int*, int>)Function("MPI_Initialized");
@@ -37,6 +38,9 @@ internal sealed unsafe class MpiLibrary
         CommSplitType = (delegate* unmanaged[Cdecl]<nint, int, int, nint, nint*, int>)Function("MPI_Comm_split_type");
         Allreduce = (delegate* unmanaged[Cdecl]<void*, void*, int, nint, nint, nint, int>)Function("MPI_Allreduce");
         Broadcast = (delegate* unmanaged[Cdecl]<void*, int, nint, int, nint, int>)Function("MPI_Bcast");
+        CommDup = (delegate* unmanaged[Cdecl]<nint, nint*, int>)Function("MPI_Comm_dup");
+        BeginAllreduce = (delegate* unmanaged[Cdecl]<void*, void*, int, nint, nint, nint, nint*, int>)Function("MPI_Iallreduce");
+        Test = (delegate* unmanaged[Cdecl]<nint*, int*, void*, int>)Function("MPI_Test");
         Abort = (delegate* unmanaged[Cdecl]<nint, int, int>)Function("MPI_Abort");
         Complete = (delegate* unmanaged[Cdecl]<int>)Function("MPI_Finalize");
     }
@@ -62,6 +66,9 @@ internal sealed unsafe class MpiLibrary
     /// <summary>Says that a buffer is read and written.</summary>
     public void* InPlace { get; }
 
+    /// <summary>Asks for no status of what has ended.</summary>
+    public void* NoStatus { get; }
+
     /// <summary>Asks <see cref="CommSplitType"/> for the processes of one machine.</summary>
     public int SharedMemory { get; }
 
@@ -78,6 +85,12 @@ internal sealed unsafe class MpiLibrary
     public delegate* unmanaged[Cdecl]<void*, void*, int, nint, nint, nint, int> Allreduce { get; }
 
     public delegate* unmanaged[Cdecl]<void*, int, nint, int, nint, int> Broadcast { get; }
+
+    public delegate* unmanaged[Cdecl]<nint, nint*, int> CommDup { get; }
+
+    public delegate* unmanaged[Cdecl]<void*, void*, int, nint, nint, nint, nint*, int> BeginAllreduce { get; }
+
+    public delegate* unmanaged[Cdecl]<nint*, int*, void*, int> Test { get; }
 
     public delegate* unmanaged[Cdecl]<nint, int, int> Abort { get; }
 

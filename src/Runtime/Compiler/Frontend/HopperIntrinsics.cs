@@ -6,7 +6,7 @@ namespace OllmNative.Runtime.Compiler.Frontend;
 internal static class HopperIntrinsics
 {
     // Of a matrix descriptor: rows of 128 bytes, eight of them 1024 bytes, swizzled; the address / 16 comes into bits 0 to 13.
-    private const long DescriptorForm = 1L << 62 | 64L << 32 | 1L << 16;
+    private const long DescriptorForm = 1L << 62 | 64L << 32;
 
     public static void Add(Dictionary<string, Func<IntrinsicCall, StackValue?>> table)
     {
@@ -16,13 +16,15 @@ internal static class HopperIntrinsics
         table["TransactionBarrier.ArriveExpect"] = call => Barrier(call, HopperKind.BarrierArriveExpect, call.Arg(2));
         table["TransactionBarrier.Wait"] = call => Barrier(call, HopperKind.BarrierWait, call.Arg(2));
         table["TensorCopy.Load"] = TensorCopy;
-        table["WarpGroup.Describe"] = Describe;
+        table["WarpGroup.Describe"] = call => Describe(call, call.Kernel.Long(1)); // rows of 128 bytes have no second panel
+        table["WarpGroup.DescribeRows"] = call => Describe(call, call.B.Emit(Op.Shr, IrType.I64, call.B.Emit(Op.SignExtend, IrType.I64, call.Arg(2)), call.Kernel.Int(3)));
         table["WarpGroup.Fence"] = call => Plain(call, HopperKind.ProductFence);
         table["WarpGroup.Commit"] = call => Plain(call, HopperKind.ProductCommit);
         table["WarpGroup.Wait"] = call => Plain(call, HopperKind.ProductWait, call.Arg(0));
         table["WarpGroup.IncreaseRegisters"] = call => Plain(call, HopperKind.IncreaseRegisters, call.Arg(0));
         table["WarpGroup.DecreaseRegisters"] = call => Plain(call, HopperKind.DecreaseRegisters, call.Arg(0));
-        table["WarpGroup.MultiplyAddBf16"] = MultiplyAdd;
+        table["WarpGroup.MultiplyAddBf16"] = call => MultiplyAdd(call, [call.Arg(1)]);
+        table["WarpGroup.MultiplyAddRowsBf16"] = call => MultiplyAdd(call, [.. ((StructValue)call.Args[1]).Leaves.Select(leaf => leaf.Resolve())]);
         table["GridDependency.Wait"] = call => Plain(call, HopperKind.GridWait);
         table["GridDependency.LaunchDependents"] = call => Plain(call, HopperKind.GridLaunch);
     }
@@ -42,21 +44,27 @@ internal static class HopperIntrinsics
         return Plain(call, HopperKind.TensorCopy, target, call.Arg(0), call.Arg(3), call.Arg(4), MemoryIntrinsics.Element(call, 5, 6, sizeof(long)));
     }
 
-    private static Scalar Describe(IntrinsicCall call)
+    private static Scalar Describe(IntrinsicCall call, Value leading)
     {
         Value address = call.B.Emit(Op.PtrToInt, IrType.I64, MemoryIntrinsics.Element(call, 0, 1, 2));
         Value field = call.B.Emit(Op.ShrU, IrType.I64, call.B.Emit(Op.And, IrType.I64, address, call.Kernel.Long(0x3ffff)), call.Kernel.Int(4));
-        return new Scalar(call.B.Emit(Op.Or, IrType.I64, field, call.Kernel.Long(DescriptorForm)));
+        Value form = call.B.Emit(Op.Or, IrType.I64, call.B.Emit(Op.Shl, IrType.I64, leading, call.Kernel.Int(16)), call.Kernel.Long(DescriptorForm));
+        return new Scalar(call.B.Emit(Op.Or, IrType.I64, field, form));
     }
 
-    /// <summary>The sums are read from the local array and written back; with constant indices everywhere they stay in registers.</summary>
-    private static StackValue? MultiplyAdd(IntrinsicCall call)
+    /// <summary>
+    /// The sums are read from the local array and written back; with constant indices everywhere they stay in registers. A product that
+    /// plainly overwrites them reads none, so that what the array held needs no registers until then.
+    /// </summary>
+    private static StackValue? MultiplyAdd(IntrinsicCall call, Value[] a)
     {
         if (call.Args[0] is not LocalArray { Length.IsConst: true } sums) throw call.Place.Error("WarpGroup's sums are a local array, made in the kernel itself");
         int count = (int)sums.Length.Bits;
         if (count is < 4 or > 128 || count % 4 != 0) throw call.Place.Error($"WarpGroup: {count} sums a thread; 4 to 128 in steps of 4");
-        Value[] before = [.. Enumerable.Range(0, count).Select(i => call.B.Load(sums.Pointer, IrType.F32, 4 * i))];
-        Value product = call.Kernel.New(Op.Wgmma, IrType.F32, [call.Arg(1), call.Arg(2), call.B.ToBool(call.Arg(3)), .. before]);
+        Value accumulate = call.B.ToBool(call.Arg(3));
+        Value[] before = [.. Enumerable.Range(0, count).Select(i =>
+            accumulate.IsConstant(0) ? call.Kernel.Undefined(IrType.F32) : call.B.Load(sums.Pointer, IrType.F32, 4 * i))];
+        Value product = call.Kernel.New(Op.Wgmma, IrType.F32, [.. a, call.Arg(2), accumulate, .. before]);
         (product.Count, product.Sub) = (count, 2 * count);
         call.B.Append(product);
         for (int i = 0; i < count; i++) call.B.Store(sums.Pointer, call.B.Extract(product, i), IrType.F32, 4 * i);

@@ -9,7 +9,8 @@ namespace OllmNative.Runtime.Compiler.Frontend;
 /// </summary>
 internal sealed class SsaVariables(KernelIr kernel)
 {
-    private readonly Dictionary<Block, State> _states = [];
+    // By the blocks' numbers.
+    private readonly List<State?> _states = [];
 
     private sealed class State
     {
@@ -24,6 +25,9 @@ internal sealed class SsaVariables(KernelIr kernel)
     public Value Read(Block block, Slot slot)
     {
         State state = Of(block);
+        // Where no writes meet, a block sees what its dominator leaves: that spares most joins a phi which would turn out to be one value.
+        while (slot.Joins is { } joins && !state.Values.ContainsKey(slot) && block.Dominator is { } above && !joins.Contains(block))
+            (block, state) = (above, Of(above));
         if (state.Values.TryGetValue(slot, out Value? known)) return known.Resolve();
         Value value;
         if (!state.Sealed)
@@ -70,8 +74,8 @@ internal sealed class SsaVariables(KernelIr kernel)
 
     private State Of(Block block)
     {
-        if (!_states.TryGetValue(block, out State? state)) _states[block] = state = new State();
-        return state;
+        while (_states.Count <= block.Id) _states.Add(null);
+        return _states[block.Id] ??= new State();
     }
 
     private Value NewPhi(Block block, Slot slot)
@@ -81,20 +85,23 @@ internal sealed class SsaVariables(KernelIr kernel)
         return phi;
     }
 
+    /// <summary>
+    /// The phi's operands, or what it stands for where they are one value. Then it stays in its block until <see cref="DropForwardedPhis"/>: taking
+    /// it out of the many of an array's elements would look through all of them.
+    /// </summary>
     private Value Complete(Block block, Slot slot, Value phi)
     {
-        Block[] from = [.. Of(block).Predecessors];
-        phi.Incoming = from;
-        phi.Args = [.. from.Select(predecessor => Read(predecessor, slot))];
-        Value? only = null;
-        foreach (Value arg in phi.Args.Select(arg => arg.Resolve()))
-        {
-            if (arg == phi || arg == only) continue;
-            if (only is not null) return phi;
-            only = arg;
-        }
-        phi.Forward = only ?? kernel.Undefined(slot.Type);
-        block.Phis.Remove(phi);
-        return phi.Forward.Resolve();
+        phi.Incoming = Of(block).Predecessors.ToArray();
+        phi.Args = new Value[phi.Incoming.Length];
+        for (int i = 0; i < phi.Args.Length; i++) phi.Args[i] = Read(phi.Incoming[i], slot);
+        if (Passes.Phis.Only(kernel, phi) is not { } only) return phi;
+        phi.Forward = only;
+        return only;
+    }
+
+    /// <summary>Takes the phis that turned out to be another value out of their blocks.</summary>
+    public static void DropForwardedPhis(KernelIr kernel)
+    {
+        foreach (Block block in kernel.Blocks) block.Phis.RemoveAll(phi => phi.Forward is not null);
     }
 }

@@ -27,6 +27,9 @@ internal sealed record TextValue(string Text) : StackValue;
 internal sealed class Slot(IrType type)
 {
     public IrType Type { get; } = type;
+
+    /// <summary>The blocks in which different writes meet, of a slot whose every write is known; null while code is being translated.</summary>
+    public HashSet<Block>? Joins { get; init; }
 }
 
 /// <summary>A local, an argument that is assigned, or a temporary: a slot for each of its scalars.</summary>

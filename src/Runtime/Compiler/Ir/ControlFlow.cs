@@ -30,6 +30,22 @@ internal static class ControlFlow
     public static bool Dominates(Block above, Block below) =>
         above == below || (above.Dominated.First <= below.Dominated.First && below.Dominated.First <= above.Dominated.Last);
 
+    /// <summary>
+    /// By a block's order, the joins that it reaches without dominating them: where a value that it makes meets others (Cytron et al., "Efficiently
+    /// Computing Static Single Assignment Form and the Control Dependence Graph", 1991). Of a kernel that was just analysed.
+    /// </summary>
+    public static List<Block>[] Frontiers(KernelIr kernel)
+    {
+        List<Block>[] frontiers = [.. kernel.Blocks.Select(_ => new List<Block>())];
+        foreach (Block join in kernel.Blocks)
+        {
+            if (join.Predecessors.Count < 2) continue;
+            foreach (Block from in join.Predecessors)
+                for (Block? at = from; at is not null && at != join.Dominator && !frontiers[at.Order].Contains(join); at = at.Dominator) frontiers[at.Order].Add(join);
+        }
+        return frontiers;
+    }
+
     /// <summary>Numbers the tree of dominators in preorder: what a block dominates is then a range.</summary>
     private static void NumberDominated(List<Block> blocks)
     {

@@ -85,6 +85,16 @@ internal sealed class KernelIr(string name)
         }
     }
 
+    /// <summary>Tells each value which block it is in.</summary>
+    public void FindHomes()
+    {
+        foreach (Block block in Blocks)
+        {
+            foreach (Value phi in block.Phis) phi.Home = block;
+            foreach (Value value in block.Body) value.Home = block;
+        }
+    }
+
     private static void ResolveArgs(Value value)
     {
         for (int i = 0; i < value.Args.Length; i++) value.Args[i] = value.Args[i].Resolve();

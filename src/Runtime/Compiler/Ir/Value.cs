@@ -38,6 +38,12 @@ internal sealed class Value
     /// <summary>Set when another value took this one's place.</summary>
     public Value? Forward { get; set; }
 
+    /// <summary>Scratch of a pass, null between passes: its copy, or the next in a chain.</summary>
+    public Value? Link { get; set; }
+
+    /// <summary>The block that it is in, after <see cref="KernelIr.FindHomes"/>; of a value outside blocks null.</summary>
+    public Block? Home { get; set; }
+
     /// <summary>Scratch of the passes: equal to <see cref="KernelIr.NewMark"/> once a pass has been here.</summary>
     public int Mark { get; set; }
 

@@ -1,3 +1,4 @@
+using System.Numerics;
 using OllmNative.Runtime.Compiler.Ir;
 
 namespace OllmNative.Runtime.Compiler.Passes;
@@ -5,53 +6,52 @@ namespace OllmNative.Runtime.Compiler.Passes;
 /// <summary>A computation that was already made in a dominating place is not made again.</summary>
 internal static class CommonSubexpressions
 {
-    /// <summary>Values of one kind in places of which none dominates another.</summary>
-    private sealed record Known(Value Value, Block Block, Known? Next);
-
-    private readonly record struct Key(Op Op, IrType Type, int Sub, long Bits, int A, int B, int C)
-    {
-        // Cheaper than combining all seven: operands and constants tell most values apart.
-        public override int GetHashCode() => (((A * 31) + B) * 31 + C) * 31 + (int)Op + (int)Bits * 486187739;
-    }
-
     public static bool Run(KernelIr kernel)
     {
         bool changed = false;
-        var known = new Dictionary<Key, Known>(kernel.Blocks.Sum(block => block.Body.Count));
+        kernel.FindHomes();
+        // What has been computed so far, in chains of like hashes; of one computation several, in places of which none dominates another.
+        var known = new Value?[(int)BitOperations.RoundUpToPowerOf2((uint)kernel.Blocks.Sum(block => block.Body.Count) / 2 + 1)];
         foreach (Block block in kernel.Blocks)
         {
-            int removed = 0;
-            foreach (Value value in block.Body)
+            changed |= block.Body.RemoveAll(value =>
             {
                 for (int i = 0; i < value.Args.Length; i++) value.Args[i] = value.Args[i].Resolve();
-                if (!value.Op.IsPure() || value.Args.Length > 3 || Earlier(known, value, block) is not { } earlier) continue;
-                value.Forward = earlier;
-                removed++;
-            }
-            if (removed == 0) continue;
-            block.Body.RemoveAll(value => value.Forward is not null);
-            changed = true;
+                if (value.Op.IsPure() && value.Args.Length <= 3) value.Forward = EarlierOrAdd(ref known[Hash(value) & (known.Length - 1)], value);
+                return value.Forward is not null;
+            }) > 0;
         }
+        foreach (Block block in kernel.Blocks)
+            foreach (Value value in block.Body) value.Link = null;
         if (changed) kernel.ResolveOperands();
         return changed;
     }
 
-    private static Value? Earlier(Dictionary<Key, Known> known, Value value, Block block)
+    private static Value? EarlierOrAdd(ref Value? chain, Value value)
     {
-        Key key = KeyOf(value);
-        known.TryGetValue(key, out Known? first);
-        for (Known? candidate = first; candidate is not null; candidate = candidate.Next)
-            if (ControlFlow.Dominates(candidate.Block, block)) return candidate.Value;
-        known[key] = new Known(value, block, first);
+        for (Value? earlier = chain; earlier is not null; earlier = earlier.Link)
+            if (Same(earlier, value) && ControlFlow.Dominates(earlier.Home!, value.Home!)) return earlier;
+        value.Link = chain;
+        chain = value;
         return null;
     }
 
-    private static Key KeyOf(Value value)
+    /// <summary>Of operands and constants alone: they tell most computations apart. Commutative ones hash alike either way round.</summary>
+    private static int Hash(Value value)
     {
-        int a = Id(value, 0), b = Id(value, 1);
-        if (value.Op.IsCommutative() && a > b) (a, b) = (b, a);
-        return new Key(value.Op, value.Type, value.Sub, value.Bits, a, b, Id(value, 2));
+        uint hash = (uint)value.Op + (uint)value.Bits * 486187739, weight = 1;
+        foreach (Value arg in value.Args)
+        {
+            hash += (uint)arg.Id * 2654435761 * weight;
+            if (!value.Op.IsCommutative()) weight += 2;
+        }
+        return (int)(hash ^ (hash >> 15));
     }
 
-    private static int Id(Value value, int index) => index < value.Args.Length ? value.Args[index].Id : -1;
+    private static bool Same(Value a, Value b)
+    {
+        if (a.Op != b.Op || a.Type != b.Type || a.Sub != b.Sub || a.Bits != b.Bits || a.Args.Length != b.Args.Length) return false;
+        if (a.Args.AsSpan().SequenceEqual(b.Args)) return true;
+        return a.Op.IsCommutative() && a.Args[0] == b.Args[1] && a.Args[1] == b.Args[0];
+    }
 }

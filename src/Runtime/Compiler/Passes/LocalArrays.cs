@@ -6,72 +6,101 @@ namespace OllmNative.Runtime.Compiler.Passes;
 /// <summary>Local arrays that are only accessed at constant places become registers; the others stay in local memory.</summary>
 internal static class LocalArrays
 {
+    /// <summary>What an array holds at one place, as what it is read and written there, and which blocks write it.</summary>
+    private sealed class Cell(IrType memory)
+    {
+        public IrType Memory { get; } = memory;
+        public HashSet<Block> Writers { get; } = [];
+        public Slot Slot { get; } = new(memory.InRegister()) { Joins = [] };
+    }
+
     public static bool Run(KernelIr kernel)
     {
-        var cells = new Dictionary<Value, Dictionary<long, Slot>>();
-        foreach (Value value in kernel.Blocks.SelectMany(block => block.Body))
-            if (value.Op == Op.LocalAlloc) cells[value] = [];
-        if (cells.Count == 0) return false;
-        Refuse(kernel, cells);
-        if (cells.Count == 0) return false;
-        Promote(kernel, cells);
+        var arrays = new Dictionary<Value, Dictionary<long, Cell>>();
+        foreach (Block block in kernel.Blocks)
+            foreach (Value value in block.Body)
+                if (value.Op == Op.LocalAlloc) arrays[value] = [];
+        if (arrays.Count == 0) return false;
+        FindCells(kernel, arrays);
+        if (arrays.Count == 0) return false;
+        Promote(kernel, arrays);
         return true;
     }
 
     /// <summary>Takes out the arrays with an address that escapes, an index that is not constant, or accesses that overlap.</summary>
-    private static void Refuse(KernelIr kernel, Dictionary<Value, Dictionary<long, Slot>> cells)
+    private static void FindCells(KernelIr kernel, Dictionary<Value, Dictionary<long, Cell>> arrays)
     {
-        var types = new Dictionary<(Value, long), IrType>();
         foreach (Block block in kernel.Blocks)
         {
             foreach (Value phi in block.Phis)
-                foreach (Value arg in phi.Args) cells.Remove(arg);
+                foreach (Value arg in phi.Args) arrays.Remove(arg);
             foreach (Value value in block.Body)
             {
                 for (int i = 0; i < value.Args.Length; i++)
                 {
                     Value array = value.Args[i];
-                    if (!cells.ContainsKey(array)) continue;
+                    if (array.Op != Op.LocalAlloc || !arrays.TryGetValue(array, out Dictionary<long, Cell>? cells)) continue;
                     bool access = (value.Op is Op.Load or Op.Store) && i == 0 && value.Count == 1;
-                    if (!access || (types.TryGetValue((array, value.Bits), out IrType type) && type != value.Memory)) cells.Remove(array);
-                    else types[(array, value.Bits)] = value.Memory;
+                    if (!access || !Note(cells, value, block)) arrays.Remove(array);
                 }
             }
         }
-        foreach (((Value array, long offset), IrType type) in types)
-        {
-            for (long other = offset + 1; other < offset + type.Size(); other++)
-                if (types.ContainsKey((array, other))) cells.Remove(array);
-        }
+        foreach ((Value array, Dictionary<long, Cell> cells) in arrays)
+            if (Overlap(cells)) arrays.Remove(array);
     }
 
-    private static void Promote(KernelIr kernel, Dictionary<Value, Dictionary<long, Slot>> cells)
+    /// <summary>False for a second access of a place as another type.</summary>
+    private static bool Note(Dictionary<long, Cell> cells, Value access, Block block)
     {
+        if (!cells.TryGetValue(access.Bits, out Cell? cell)) cells[access.Bits] = cell = new Cell(access.Memory);
+        if (access.Op == Op.Store) cell.Writers.Add(block);
+        return cell.Memory == access.Memory;
+    }
+
+    private static bool Overlap(Dictionary<long, Cell> cells)
+    {
+        foreach ((long offset, Cell cell) in cells)
+            for (long other = offset + 1; other < offset + cell.Memory.Size(); other++)
+                if (cells.ContainsKey(other)) return true;
+        return false;
+    }
+
+    private static void Promote(KernelIr kernel, Dictionary<Value, Dictionary<long, Cell>> arrays)
+    {
+        FindJoins(kernel, arrays);
         var variables = new SsaVariables(kernel);
         foreach (Block block in kernel.Blocks)
             foreach (Block next in block.Successors) variables.Edge(block, next);
         foreach (Block block in kernel.Blocks)
         {
-            if (block.Predecessors.All(from => from.Order < block.Order)) variables.Seal(block);
-            List<Value> body = [];
+            if (block.Predecessors.TrueForAll(from => from.Order < block.Order)) variables.Seal(block);
+            var body = new List<Value>(block.Body.Count);
             foreach (Value value in block.Body)
             {
-                if (value.Op is Op.Load && cells.TryGetValue(value.Args[0], out Dictionary<long, Slot>? read))
-                    value.Forward = variables.Read(block, Cell(read, value));
-                else if (value.Op is Op.Store && cells.TryGetValue(value.Args[0], out Dictionary<long, Slot>? written))
-                    variables.Write(block, Cell(written, value), Stored(kernel, value, body));
-                else if (!cells.ContainsKey(value)) body.Add(value);
+                Dictionary<long, Cell>? cells = null;
+                bool access = value.Op is Op.Load or Op.Store && value.Args[0].Op == Op.LocalAlloc && arrays.TryGetValue(value.Args[0], out cells);
+                if (access && value.Op == Op.Load) value.Forward = variables.Read(block, cells![value.Bits].Slot);
+                else if (access) variables.Write(block, cells![value.Bits].Slot, Stored(kernel, value, body));
+                else if (value.Op != Op.LocalAlloc || !arrays.ContainsKey(value)) body.Add(value);
             }
             block.Body = body;
         }
         foreach (Block block in kernel.Blocks) variables.Seal(block);
+        SsaVariables.DropForwardedPhis(kernel);
         kernel.ResolveOperands();
     }
 
-    private static Slot Cell(Dictionary<long, Slot> cells, Value access)
+    /// <summary>Writes meet in the frontiers of the writing blocks, and in those of the joins, which are writes too.</summary>
+    private static void FindJoins(KernelIr kernel, Dictionary<Value, Dictionary<long, Cell>> arrays)
     {
-        if (!cells.TryGetValue(access.Bits, out Slot? slot)) cells[access.Bits] = slot = new Slot(access.Memory.InRegister());
-        return slot;
+        List<Block>[] frontiers = ControlFlow.Frontiers(kernel);
+        foreach (Cell cell in arrays.Values.SelectMany(cells => cells.Values))
+        {
+            var work = new Stack<Block>(cell.Writers);
+            while (work.TryPop(out Block? writer))
+                foreach (Block join in frontiers[writer.Order])
+                    if (cell.Slot.Joins!.Add(join)) work.Push(join);
+        }
     }
 
     /// <summary>Memory narrower than a register cuts what is stored; so must the register.</summary>

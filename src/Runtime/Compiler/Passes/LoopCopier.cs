@@ -2,7 +2,10 @@ using OllmNative.Runtime.Compiler.Ir;
 
 namespace OllmNative.Runtime.Compiler.Passes;
 
-/// <summary>Writes out the rounds of one loop.</summary>
+/// <summary>
+/// Writes out the rounds of one loop. A value of the loop links to what it is in the round being written; as it is copied before it is read,
+/// of what rounds before left nothing is seen.
+/// </summary>
 internal sealed class LoopCopier(KernelIr kernel, Loop loop)
 {
     private readonly Dictionary<Value, Value> _allocations = [];
@@ -16,21 +19,21 @@ internal sealed class LoopCopier(KernelIr kernel, Loop loop)
         Block inside = exit == header.Then ? header.Else! : header.Then!;
         Block[] body = [.. kernel.Blocks.Where(block => loop.Blocks.Contains(block) && block != header)];
 
-        var values = header.Phis.ToDictionary(phi => phi, phi => phi.Args[Unrolling.EntryIndex(phi, loop)].Resolve());
+        foreach (Value phi in header.Phis) phi.Link = phi.Args[Unrolling.EntryIndex(phi, loop)].Resolve();
         Block from = entry;
         for (int round = 0; ; round++)
         {
             Block head = kernel.NewBlock();
             if (from == entry) entry.Retarget(header, head);
             else from.Retarget(header, head);
-            CopyBody(header, head, values);
+            CopyBody(header, head);
             if (round == rounds)
             {
-                Leave(head, exit, values);
+                Leave(head, exit);
                 return;
             }
-            from = CopyRound(head, inside, body, values);
-            values = header.Phis.ToDictionary(phi => phi, phi => Map(phi.Args[1 - Unrolling.EntryIndex(phi, loop)], values));
+            from = CopyRound(head, inside, body);
+            NextRound();
         }
     }
 
@@ -45,7 +48,7 @@ internal sealed class LoopCopier(KernelIr kernel, Loop loop)
         Block newHeader = kernel.NewBlock(), middle = kernel.NewBlock();
         var phis = header.Phis.ToDictionary(phi => phi, phi => kernel.New(Op.Phi, phi.Type));
         newHeader.Phis.AddRange(phis.Values);
-        Dictionary<Value, Value> values = new(phis);
+        foreach ((Value phi, Value copy) in phis) phi.Link = copy;
         Block from = newHeader;
         for (int round = 0; round < rounds; round++)
         {
@@ -61,9 +64,9 @@ internal sealed class LoopCopier(KernelIr kernel, Loop loop)
             {
                 from.Retarget(header, head);
             }
-            CopyBody(header, head, values);
-            from = CopyRound(head, inside, body, values);
-            values = header.Phis.ToDictionary(phi => phi, phi => Map(phi.Args[1 - Unrolling.EntryIndex(phi, loop)], values));
+            CopyBody(header, head);
+            from = CopyRound(head, inside, body);
+            NextRound();
         }
         from.Retarget(header, newHeader);
         before.Retarget(header, newHeader);
@@ -71,14 +74,22 @@ internal sealed class LoopCopier(KernelIr kernel, Loop loop)
         foreach ((Value phi, Value copy) in phis)
         {
             int entry = Unrolling.EntryIndex(phi, loop);
-            copy.Args = [phi.Args[entry], values[phi]];
+            copy.Args = [phi.Args[entry], phi.Link!];
             (copy.Incoming, copy.Space) = ([before, from], phi.Space);
             phi.Args[entry] = copy;
             phi.Incoming[entry] = middle;
         }
+        Unlink();
     }
 
-    private Block CopyRound(Block head, Block inside, Block[] body, Dictionary<Value, Value> values)
+    /// <summary>The header's phis become, all at once, what the round that was written leaves for the next.</summary>
+    private void NextRound()
+    {
+        Value[] next = [.. loop.Header.Phis.Select(phi => Map(phi.Args[1 - Unrolling.EntryIndex(phi, loop)]))];
+        for (int i = 0; i < next.Length; i++) loop.Header.Phis[i].Link = next[i];
+    }
+
+    private Block CopyRound(Block head, Block inside, Block[] body)
     {
         var blocks = body.ToDictionary(block => block, _ => kernel.NewBlock());
         blocks[loop.Header] = head;
@@ -90,47 +101,48 @@ internal sealed class LoopCopier(KernelIr kernel, Loop loop)
             {
                 Value copy = kernel.New(Op.Phi, phi.Type);
                 copy.Incoming = [.. phi.Incoming.Select(incoming => blocks[incoming])];
-                values[phi] = copy;
+                phi.Link = copy;
                 blocks[block].Phis.Add(copy);
                 phis.Add((phi, copy));
             }
         }
-        foreach (Block block in body) CopyBody(block, blocks[block], values);
-        foreach ((Value old, Value copy) in phis) copy.Args = [.. old.Args.Select(arg => Map(arg, values))];
+        foreach (Block block in body) CopyBody(block, blocks[block]);
+        foreach ((Value old, Value copy) in phis) copy.Args = Array.ConvertAll(old.Args, Map);
         foreach (Block block in body)
         {
             Block copy = blocks[block];
             Block then = block.Then == loop.Header ? loop.Header : blocks[block.Then!];
             if (block.Condition is null) copy.JumpTo(then);
-            else copy.BranchTo(Map(block.Condition, values), then, block.Else == loop.Header ? loop.Header : blocks[block.Else!]);
+            else copy.BranchTo(Map(block.Condition), then, block.Else == loop.Header ? loop.Header : blocks[block.Else!]);
         }
         return blocks[loop.Latch];
     }
 
-    private void CopyBody(Block source, Block target, Dictionary<Value, Value> values)
+    private void CopyBody(Block source, Block target)
     {
         foreach (Value value in source.Body)
         {
-            if (_allocations.TryGetValue(value, out Value? allocation))
+            bool allocates = value.Op is Op.SharedAlloc or Op.LocalAlloc;
+            if (allocates && _allocations.TryGetValue(value, out Value? allocation))
             {
-                values[value] = allocation;
+                value.Link = allocation;
                 continue;
             }
-            Value copy = kernel.New(value.Op, value.Type, [.. value.Args.Select(arg => Map(arg, values))]);
+            Value copy = kernel.New(value.Op, value.Type, Array.ConvertAll(value.Args, Map));
             (copy.Bits, copy.Sub, copy.Count, copy.Space, copy.Place) = (value.Bits, value.Sub, value.Count, value.Space, value.Place);
             if (Simplifier.Simplify(kernel, copy) is { } simpler)
             {
-                values[value] = simpler;
+                value.Link = simpler;
                 continue;
             }
-            values[value] = copy;
+            value.Link = copy;
             target.Body.Add(copy);
-            if (value.Op is Op.SharedAlloc or Op.LocalAlloc) _allocations[value] = copy;
+            if (allocates) _allocations[value] = copy;
         }
     }
 
     /// <summary>What the header computed last is what code after the loop sees.</summary>
-    private void Leave(Block head, Block exit, Dictionary<Value, Value> values)
+    private void Leave(Block head, Block exit)
     {
         foreach (Value phi in exit.Phis)
         {
@@ -138,17 +150,30 @@ internal sealed class LoopCopier(KernelIr kernel, Loop loop)
             {
                 if (phi.Incoming[i] != loop.Header) continue;
                 phi.Incoming[i] = head;
-                phi.Args[i] = Map(phi.Args[i], values);
+                phi.Args[i] = Map(phi.Args[i]);
             }
         }
         head.JumpTo(exit);
+        // A loop that begins at the exit may be next, with no analysis in between.
+        int at = exit.Predecessors.IndexOf(loop.Header);
+        if (at >= 0) exit.Predecessors[at] = head;
         foreach (Value value in loop.Header.Phis.Concat(loop.Header.Body))
-            if (values.TryGetValue(value, out Value? last) && last != value) value.Forward = last;
+            if (value.Link is { } last && last != value) value.Forward = last;
+        Unlink();
     }
 
-    private static Value Map(Value value, Dictionary<Value, Value> values)
+    private void Unlink()
+    {
+        foreach (Block block in loop.Blocks)
+        {
+            foreach (Value phi in block.Phis) phi.Link = null;
+            foreach (Value value in block.Body) value.Link = null;
+        }
+    }
+
+    private static Value Map(Value value)
     {
         Value resolved = value.Resolve();
-        return values.TryGetValue(resolved, out Value? mapped) ? mapped.Resolve() : resolved;
+        return resolved.Link?.Resolve() ?? resolved;
     }
 }

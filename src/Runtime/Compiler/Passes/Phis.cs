@@ -13,21 +13,20 @@ internal static class Phis
             changed = false;
             foreach (Block block in kernel.Blocks)
             {
-                for (int i = block.Phis.Count - 1; i >= 0; i--)
+                changed |= block.Phis.RemoveAll(phi =>
                 {
-                    Value phi = block.Phis[i];
-                    if (Only(kernel, phi) is not { } only) continue;
-                    phi.Forward = only;
-                    block.Phis.RemoveAt(i);
-                    any = changed = true;
-                }
+                    phi.Forward = Only(kernel, phi);
+                    return phi.Forward is not null;
+                }) > 0;
             }
+            any |= changed;
         }
-        kernel.ResolveOperands();
+        if (any) kernel.ResolveOperands();
         return any;
     }
 
-    private static Value? Only(KernelIr kernel, Value phi)
+    /// <summary>The one value that a phi's operands are, itself aside; null where there are more.</summary>
+    public static Value? Only(KernelIr kernel, Value phi)
     {
         Value? only = null;
         foreach (Value arg in phi.Args)

@@ -7,28 +7,22 @@ internal static class Simplification
 {
     public static bool Run(KernelIr kernel)
     {
-        bool changed = false;
+        bool changed = false, replaced = false;
         foreach (Block block in kernel.Blocks)
         {
-            var kept = new List<Value>(block.Body.Count);
-            foreach (Value value in block.Body)
+            replaced |= block.Body.RemoveAll(value =>
             {
                 for (int i = 0; i < value.Args.Length; i++) value.Args[i] = value.Args[i].Resolve();
                 (Op op, Value? first, Value? second) = (value.Op, At(value, 0), At(value, 1));
-                if (Simplifier.Simplify(kernel, value) is { } simpler)
-                {
-                    value.Forward = simpler.Resolve();
-                    changed = true;
-                    continue;
-                }
+                value.Forward = Simplifier.Simplify(kernel, value)?.Resolve();
+                if (value.Forward is not null) return true;
                 changed |= op != value.Op || first != At(value, 0) || second != At(value, 1);
                 changed |= FoldOffset(value);
-                kept.Add(value);
-            }
-            block.Body = kept;
+                return false;
+            }) > 0;
         }
-        kernel.ResolveOperands();
-        return changed;
+        if (replaced) kernel.ResolveOperands();
+        return changed || replaced;
     }
 
     private static Value? At(Value value, int index) => index < value.Args.Length ? value.Args[index] : null;

@@ -13,25 +13,27 @@ internal static class Unrolling
     public static bool Run(KernelIr kernel)
     {
         bool any = false;
-        while (UnrollOne(kernel)) any = true;
+        while (UnrollInnermost(kernel)) any = true;
         if (any) Optimizer.CleanUp(kernel);
         return any;
     }
 
-    private static bool UnrollOne(KernelIr kernel)
+    /// <summary>Unrolls each loop that counts and has no unrolled one inside: that one must be analysed again first.</summary>
+    private static bool UnrollInnermost(KernelIr kernel)
     {
         ControlFlow.Analyse(kernel);
         Loop.Straighten(kernel);
+        var unrolled = new List<Block>();
         foreach (Loop loop in Loop.Find(kernel))
         {
-            if (!LeavesFromHeader(loop)) continue;
+            if (!LeavesFromHeader(loop) || unrolled.Exists(loop.Blocks.Contains)) continue;
             int size = loop.Blocks.Sum(block => block.Body.Count);
             if (Rounds(kernel, loop) is not { } rounds || rounds * size > MostInstructions) continue;
             new LoopCopier(kernel, loop).Unroll(rounds);
-            kernel.ResolveOperands();
-            return true;
+            unrolled.Add(loop.Header);
         }
-        return false;
+        if (unrolled.Count > 0) kernel.ResolveOperands();
+        return unrolled.Count > 0;
     }
 
     private static bool LeavesFromHeader(Loop loop)
@@ -48,7 +50,7 @@ internal static class Unrolling
         Block header = loop.Header;
         var state = new Dictionary<Value, long>();
         foreach (Value phi in header.Phis)
-            if (phi.Args[EntryIndex(phi, loop)] is { IsConst: true } start) state[phi] = start.Bits;
+            if (phi.Args[EntryIndex(phi, loop)].Resolve() is { IsConst: true } start) state[phi] = start.Bits;
         bool stayOn = loop.Blocks.Contains(header.Then!);
         for (int round = 0; round <= MostRounds; round++)
         {
@@ -64,8 +66,9 @@ internal static class Unrolling
 
     public static int EntryIndex(Value phi, Loop loop) => loop.Blocks.Contains(phi.Incoming[0]) ? 1 : 0;
 
-    private static long? Evaluate(Value value, Dictionary<Value, long> known, int depth)
+    private static long? Evaluate(Value unresolved, Dictionary<Value, long> known, int depth)
     {
+        Value value = unresolved.Resolve();
         if (value.IsConst) return value.Bits;
         if (known.TryGetValue(value, out long bits)) return bits;
         if (!value.Op.IsPure() || depth > 16 || value.Type is IrType.Ptr || value.Args.Length > 3) return null;

@@ -70,13 +70,17 @@ internal sealed partial class PtxEmitter
     private void Product(Value value)
     {
         Need(PtxTarget.Sm90a, "a product of a warp group");
-        string accumulate = InRegister(value.Args[2]);
+        ArraySegment<Value> before = SumRegisters.Before(value);
+        string[] inputs = [.. value.Args[..before.Offset].Select(InRegister)];
         for (int i = 0; i < value.Count; i++)
         {
-            string target = _registers.Of(value, i), source = _registers.Operand(value.Args[3 + i]);
+            string target = _registers.Of(value, i), source = _registers.Operand(before[i]);
             if (target != source) Move(IrType.F32, target, source);
         }
-        Line(string.Create(CultureInfo.InvariantCulture, $"wgmma.mma_async.sync.aligned.m64n{value.Sub}k16.f32.bf16.bf16 {_registers.Vector(value)}, ")
-            + $"{InRegister(value.Args[0])}, {InRegister(value.Args[1])}, {accumulate}, 1, 1, 0, 0");
+        // Signs of A and B, then which of those in shared memory are transposed: A in registers has no such bit.
+        string operands = inputs.Length == 3
+            ? $"{inputs[0]}, {inputs[1]}, {inputs[2]}, 1, 1, 0, 0"
+            : $"{{{string.Join(", ", inputs[..4])}}}, {inputs[4]}, {inputs[5]}, 1, 1, 1";
+        Line(string.Create(CultureInfo.InvariantCulture, $"wgmma.mma_async.sync.aligned.m64n{value.Sub}k16.f32.bf16.bf16 {_registers.Vector(value)}, {operands}"));
     }
 }

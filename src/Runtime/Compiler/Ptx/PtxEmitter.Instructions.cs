@@ -11,7 +11,7 @@ internal sealed partial class PtxEmitter
         if (value.Op is Op.Extract) return;
         if (MemoryInstruction(value) || GroupInstruction(value) || HopperInstruction(value)) return;
         string d = _registers.Of(value);
-        string[] args = [.. value.Args.Select(arg => value.Args.Length == 1 || arg.Type == IrType.I1 ? InRegister(arg) : _registers.Operand(arg))];
+        string[] args = Array.ConvertAll(value.Args, arg => value.Args.Length == 1 || arg.Type == IrType.I1 ? InRegister(arg) : _registers.Operand(arg));
         if (Conversion(value, d, args)) return;
         string all = string.Join(", ", args);
         switch (value.Op)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text;
 using OllmNative.Runtime.Compiler.Ir;
 
@@ -10,12 +11,15 @@ internal sealed partial class PtxEmitter
     private readonly KernelIr _kernel;
     private readonly PtxTarget _target;
     private readonly PtxRegisters _registers;
-    private readonly StringBuilder _code = new();
+    private readonly StringBuilder _code = new(1 << 16);
     private readonly StringBuilder _memory = new();
     private readonly Dictionary<Value, string> _allocations = [];
     private bool _usesDynamicShared;
 
     private PtxEmitter(KernelIr kernel, PtxTarget target) => (_kernel, _target, _registers) = (kernel, target, new PtxRegisters(kernel.ValueCount));
+
+    /// <summary>The text of the instructions so far.</summary>
+    internal StringBuilder Code => _code;
 
     /// <summary>Bytes of static shared memory.</summary>
     public int SharedBytes { get; private set; }
@@ -142,22 +146,35 @@ internal sealed partial class PtxEmitter
     /// <summary>The copies of an edge happen at once: a phi that is also a source is saved first.</summary>
     private void CopyPhis(Block from, Block to)
     {
+        if (to.Phis.Count == 0) return;
         var copies = new List<(string Target, string Source, IrType Type)>();
+        int edge = Array.IndexOf(to.Phis[0].Incoming, from);
         foreach (Value phi in to.Phis)
         {
-            Value source = phi.Args[Array.IndexOf(phi.Incoming, from)];
-            if (_registers.Operand(source) != _registers.Of(phi)) copies.Add((_registers.Of(phi), _registers.Operand(source), phi.Type));
+            // Most phis of a block list its predecessors in one order.
+            if (edge >= phi.Incoming.Length || phi.Incoming[edge] != from) edge = Array.IndexOf(phi.Incoming, from);
+            string target = _registers.Of(phi), source = _registers.Operand(phi.Args[edge]);
+            if (source != target) copies.Add((target, source, phi.Type));
         }
+        SaveOverwritten(copies);
+        foreach ((string target, string source, IrType type) in copies) Move(type, target, source);
+    }
+
+    /// <summary>Where a copy's target is the source of a later one, that one reads a register in which the old value was saved.</summary>
+    private void SaveOverwritten(List<(string Target, string Source, IrType Type)> copies)
+    {
+        // The last copy that reads a register.
+        var readers = new Dictionary<string, int>(copies.Count);
+        for (int i = 0; i < copies.Count; i++) readers[copies[i].Source] = i;
         for (int i = 0; i < copies.Count; i++)
         {
             (string target, _, IrType type) = copies[i];
-            if (!copies.Skip(i + 1).Any(later => later.Source == target)) continue;
+            if (!readers.TryGetValue(target, out int last) || last <= i) continue;
             string saved = _registers.New(type);
             Move(type, saved, target);
             for (int j = i + 1; j < copies.Count; j++)
                 if (copies[j].Source == target) copies[j] = (copies[j].Target, saved, copies[j].Type);
         }
-        foreach ((string target, string source, IrType type) in copies) Move(type, target, source);
     }
 
     private void Move(IrType type, string target, string source)
@@ -167,6 +184,9 @@ internal sealed partial class PtxEmitter
     }
 
     private void Line(string instruction) => _code.Append("    ").Append(instruction).Append(";\n");
+
+    /// <summary>An interpolated instruction goes straight into the text; what stands in its holes must write no lines of its own.</summary>
+    private void Line([InterpolatedStringHandlerArgument("")] ref PtxLine _) => _code.Append(";\n");
 
     /// <summary>Puts an empty block on each edge from a branch to a block with phis, as a place for the copies.</summary>
     private static void SplitCriticalEdges(KernelIr kernel)

@@ -14,7 +14,7 @@ internal sealed class SumRegisters(KernelIr kernel, PtxRegisters registers)
     public void Assign()
     {
         foreach (Value product in kernel.Blocks.SelectMany(block => block.Body).Where(value => value.Op == Op.Wgmma))
-            foreach (Value sum in product.Args.Skip(3)) _readers[sum] = [];
+            foreach (Value sum in Before(product)) _readers[sum] = [];
         if (_readers.Count == 0) return;
         foreach (Block block in kernel.Blocks)
         {
@@ -34,7 +34,7 @@ internal sealed class SumRegisters(KernelIr kernel, PtxRegisters registers)
                 if (product.Op != Op.Wgmma || IsReadLater(product, block, at)) continue;
                 for (int i = 0; i < product.Count; i++)
                 {
-                    Value before = product.Args[3 + i];
+                    Value before = Before(product)[i];
                     if (before.IsConst || before.Op == Op.Undefined) continue;
                     registers.Share(product, i, before);
                 }
@@ -44,7 +44,7 @@ internal sealed class SumRegisters(KernelIr kernel, PtxRegisters registers)
 
     private bool IsReadLater(Value product, Block block, int at)
     {
-        HashSet<Value> before = [.. product.Args.Skip(3).Where(arg => !arg.IsConst)];
+        HashSet<Value> before = [.. Before(product).Where(arg => !arg.IsConst && arg.Op != Op.Undefined)];
         for (int i = at + 1; i < block.Body.Count; i++)
             if (block.Body[i].Args.Any(before.Contains)) return true;
         HashSet<Block> readers = [.. before.SelectMany(value => _readers[value])];
@@ -68,6 +68,9 @@ internal sealed class SumRegisters(KernelIr kernel, PtxRegisters registers)
         }
         return false;
     }
+
+    /// <summary>The sums that a product adds to: its last operands.</summary>
+    public static ArraySegment<Value> Before(Value product) => new(product.Args, product.Args.Length - product.Count, product.Count);
 
     private Block Defined(Value value) => _home[value.Op == Op.Extract && value.Args[0].Op == Op.Wgmma ? value.Args[0] : value];
 }
