@@ -108,7 +108,7 @@ internal static partial class KernelTrials
         float[] x = trial.Random(n * d, 3), r = trial.Random(n), dy = trial.Random(n * stride);
         ArrayView<float> input = trial.Input(x), inverse = trial.Input(r), gradient = trial.Input(dy), partial = trial.Output(chunks * d, () => Each(
             chunks * d, i => Enumerable.Range(i / d * chunk, Math.Min(chunk, n - i / d * chunk)).Sum(t => (double)dy[t * stride + i % d] * x[t * d + i % d] * r[t])));
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, ArrayView<float>, ArrayView<float>, int, int, int, int>(RmsNormRows.GainPartial);
+        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, ArrayView<float>, ArrayView<float>, int, int, int, int>(OllmNative.Kernels.RmsNormRows.GainPartial);
         KernelConfig config = new(new Index3D((d + Group - 1) / Group, chunks, 1), new Index3D(Group, 1, 1));
         trial.Launch = () => kernel(config, input, inverse, gradient, partial, n, d, stride, chunk);
         trial.Bytes = 8.0 * n * d;
