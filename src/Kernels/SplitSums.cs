@@ -53,7 +53,7 @@ public static class SplitSums
         Vector16.StoreFloat4(output, at, sum);
     }
 
-    /// <summary>The sum of four columns over all parts in their order, four loads at a time: each takes as long as hundreds of instructions.</summary>
+    /// <summary>The sum of four columns over all parts in their order, in fours: ptxas has two to three loads on their way at a time, whatever stands between.</summary>
     private static Float4 Together(ArrayView<float> parts, int count, int size)
     {
         Float4 sum = default;
