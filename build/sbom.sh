@@ -3,4 +3,6 @@
 # Usage: build/sbom.sh [FILE]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-dotnet run build/Sbom.cs -- "${1:-artifacts/sbom.cdx.json}" src/*/packages.lock.json
+version=$(sed -n 's/.*<Version>\(.*\)<\/Version>.*/\1/p' Directory.Build.props)
+runtime=$(dotnet msbuild src/Cli/Cli.csproj -getProperty:BundledNETCoreAppPackageVersion)
+dotnet run build/Sbom.cs -- "${1:-artifacts/sbom.cdx.json}" "$version" "$runtime" src/*/packages.lock.json
