@@ -199,6 +199,30 @@ public sealed class ServerFaultTests
         }
     }
 
+    /// <summary>Bytes that no client library would send: none reaches a model, none makes the server fail.</summary>
+    [Theory]
+    [InlineData("Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\nabc", 400)]
+    [InlineData("Transfer-Encoding: chunked\r\n\r\nxyz\r\n", 400)]
+    [InlineData("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n", 400)]
+    [InlineData("Content-Length: 5\r\nContent-Length: 50\r\n\r\n12345", 400)]
+    [InlineData("Content-Length: -5\r\n\r\n12345", 400)]
+    [InlineData("Content-Length: 99999999999999\r\n\r\n{", 413)]
+    [InlineData("Host: evil.example\r\nContent-Length: 2\r\n\r\n{}", 400)]
+    [InlineData("Origin: null\r\nContent-Length: 2\r\n\r\n{}", 403)]
+    public async Task Request_RawBytesThatDisagree_AreRefused(string rest, int status)
+    {
+        await using ServerHost host = await ServerHost.StartAsync(withOllm: false);
+        using var socket = new TcpClient();
+        await socket.ConnectAsync(IPAddress.Loopback, host.Address.Port);
+        NetworkStream stream = socket.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST {Text} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n{rest}"));
+        using var reader = new StreamReader(stream, Encoding.ASCII);
+        string answer = await reader.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.StartsWith($"HTTP/1.1 {status} ", answer, StringComparison.Ordinal);
+        Assert.Single(answer.Split("HTTP/1.1 ")[1..]); // What came behind the body was not taken for a request.
+        Assert.Empty(host.Log);
+    }
+
     /// <summary>Leaves after the first bytes of a long stream.</summary>
     private static async Task LeaveAsync(ServerHost host)
     {

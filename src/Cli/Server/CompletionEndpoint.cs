@@ -68,7 +68,15 @@ internal sealed class CompletionEndpoint(ServedModel model, ServerSettings setti
     {
         if (request.ContentLength > ServerSettings.MaxBodyBytes) throw TooLarge();
         using var buffer = new MemoryStream();
-        await request.Body.CopyToAsync(buffer, cancellation);
+        try
+        {
+            await request.Body.CopyToAsync(buffer, cancellation);
+        }
+        catch (IOException error) when (error is not BadHttpRequestException)
+        {
+            // The server's parser of chunks has errors of this kind too.
+            throw new ApiException(400, "the body is malformed", code: "bad_request");
+        }
         if (buffer.Length > ServerSettings.MaxBodyBytes) throw TooLarge();
         ReadOnlyMemory<byte> bytes = buffer.GetBuffer().AsMemory(0, (int)buffer.Length);
         if (!Utf8.IsValid(bytes.Span)) throw new ApiException(400, "the body is not valid UTF-8", code: "invalid_json");
