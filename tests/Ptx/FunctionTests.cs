@@ -17,7 +17,7 @@ public sealed class FunctionTests
     };
 
     private static MethodInfo[] Methods(Type type) =>
-        [.. type.GetMethods(Declared).Select(method => method.IsGenericMethodDefinition ? method.MakeGenericMethod([.. method.GetGenericArguments().Select(_ => typeof(int))]) : method)];
+        [.. type.GetMethods(Declared).Select(method => method.IsGenericMethodDefinition && method.GetGenericArguments().Length == 1 ? method.MakeGenericMethod([.. method.GetGenericArguments().Select(_ => typeof(int))]) : method)];
 
     [Theory]
     [InlineData(typeof(XMath))]
@@ -35,7 +35,8 @@ public sealed class FunctionTests
     [Fact]
     public void Atomic_EveryMethod_DoesWhatDotNetDoes()
     {
-        MethodInfo[] methods = Methods(typeof(Atomic)), kernels = FunctionWalk.Kernels(methods);
+        // Atomics of a caller's own operation have a sample program.
+        MethodInfo[] methods = [.. Methods(typeof(Atomic)).Where(method => method.Name != nameof(Atomic.MakeAtomic))], kernels = FunctionWalk.Kernels(methods);
         var failures = new List<string>();
         for (int i = 0; i < methods.Length; i++) Check(methods[i], kernels[i], failures);
         Assert.True(failures.Count == 0, string.Join('\n', failures));
@@ -53,7 +54,6 @@ public sealed class FunctionTests
     }
 
     [Theory]
-    [InlineData(nameof(Printing), "Interop.WriteLine", "emulator")]
     [InlineData(nameof(Unknown), "MathF.Acosh", "no counterpart")]
     [InlineData(nameof(AtomicOnALocal), "Atomic.Max", "element of a view")]
     public void Compile_FunctionOutsideTheLanguage_NamesIt(string kernel, string function, string reason)
@@ -63,8 +63,6 @@ public sealed class FunctionTests
         Assert.Contains(reason, error.Message, StringComparison.Ordinal);
         Assert.Equal($"FunctionTests.{kernel}", error.Method);
     }
-
-    private static void Printing(ArrayView<float> view) => Interop.WriteLine("{0}", view[0]);
 
     private static void Unknown(ArrayView<float> view) => view[0] = MathF.Acosh(view[0]);
 
