@@ -1,10 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using OllmNative.Cli.Trials;
-using OllmNative.Kernels;
 using OllmNative.Model;
 using OllmNative.Model.Cpu;
-using OllmNative.Model.Cuda;
 using OllmNative.Runtime.Compiler;
 using OllmNative.Runtime.Cuda;
 using OllmNative.Runtime.Language;

@@ -168,7 +168,7 @@ internal static partial class KernelTrials
     {
         (int rows, int columns, int most) = (size.Rows, size.Columns, Math.Min(size.Depth, 20));
         // All different, so that rounding moves no token past another.
-        float[] logits = Array.ConvertAll(trial.Random(rows * columns), value => value);
+        float[] logits = trial.Random(rows * columns);
         for (int i = 0; i < logits.Length; i++) logits[i] = (i % columns * 7919L % columns) / (float)columns * 9 + 1e-3f * logits[i] / columns;
         int[] picked = trial.Integers(rows, columns);
         // No such column, as ids of a prompt may be.

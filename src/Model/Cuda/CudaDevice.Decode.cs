@@ -2,7 +2,6 @@
 using ILGPU;
 using ILGPU.Runtime;
 #else
-using OllmNative.Runtime.Extensions;
 using OllmNative.Runtime.Language;
 #endif
 using OllmNative.Kernels;

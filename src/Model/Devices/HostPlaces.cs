@@ -2,7 +2,7 @@ namespace OllmNative.Model;
 
 /// <summary>
 /// Host memory that takes copies from a device while both go on. <see cref="Copy"/> only starts one; who wants the values marks a point of the
-/// device's order behind it and later waits for that point. Made by <see cref="ComputeDevice.NewHostPlaces"/>.
+/// device's order behind it and later waits for that point. Made by <c>ComputeDevice.NewHostPlaces</c>.
 /// </summary>
 /// <typeparam name="T">Element type.</typeparam>
 public abstract class HostPlaces<T> : IDisposable where T : unmanaged
