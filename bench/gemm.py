@@ -1,5 +1,5 @@
-"""Products on the models' own shapes beside OpenBLAS (PyTorch's sgemm), in one run on the same threads: GFLOP/s, and the percent of the multiply-add
-limit measured with them. Ours twice, with bf16 weights: on the vector units (OLLM_AMX=0), and on the matrix unit where there is one.
+"""Products on the models' own shapes beside OpenBLAS (PyTorch's sgemm), shape after shape on the same threads: GFLOP/s, and the percent of the multiply-add
+limit measured with each, within the same seconds, because neighbours make a machine's speed change from one to the next. Ours twice, with bf16 weights: on the vector units (OLLM_AMX=0), and on the matrix unit where there is one.
 
     python3 bench/gemm.py [--rows 64,256,1024] [--models 0.5b,1.5b] [--threads 2]
 
@@ -38,13 +38,12 @@ if not args.no_build:
     subprocess.run(["dotnet", "build", "-c", "Release", "-v", "quiet", "--nologo", str(root / "bench" / "Operations")], check=True, stdout=subprocess.DEVNULL)
 
 
-def ours(amx):
-    """FLOP/s of each shape, and the limits."""
+def ours(amx, shape):
+    """FLOP/s, and the limits."""
     lines = subprocess.run(
-        [str(program), "gemm", str(args.threads), *("x".join(map(str, shape)) for shape in shapes)],
+        [str(program), "gemm", str(args.threads), "x".join(map(str, shape))],
         env=os.environ | {"OLLM_AMX": amx}, check=True, capture_output=True, text=True).stdout.splitlines()
-    found = [json.loads(line) for line in lines]
-    return [entry["flops_per_second"] for entry in found[:-1]], found[-1]
+    return json.loads(lines[0])["flops_per_second"], json.loads(lines[1])
 
 
 def openblas(rows, k, n):
@@ -60,19 +59,19 @@ def openblas(rows, k, n):
 
 
 torch.set_num_threads(args.threads)
-vector, limits = ours("0")
-peer = [openblas(*shape) for shape in shapes]
-unit, unit_limits = ours("1")
-has_unit = unit_limits["matrix_unit"] > 0
-print("| rows x inputs x outputs | OpenBLAS | ours, vector units | of the limit | to OpenBLAS |" + (" matrix unit | of its limit | to OpenBLAS |" if has_unit else ""))
-print("|---|---|---|---|---|" + ("---|---|---|" if has_unit else ""))
+print("| rows x inputs x outputs | OpenBLAS | vector units | their limit | to OpenBLAS | matrix unit | its limit | to OpenBLAS |")
+print("|---|---|---|---|---|---|---|---|")
 entries = []
-for shape, blas, v, u in zip(shapes, peer, vector, unit):
-    entry = {"shape": shape, "openblas": blas, "vector": v, "vector_fraction": v / limits["fma"], "vector_ratio": v / blas}
-    cells = ["x".join(map(str, shape)), f"{blas / 1e9:.0f}", f"{v / 1e9:.0f}", f"{100 * entry['vector_fraction']:.0f} %", f"{entry['vector_ratio']:.2f}x"]
-    if has_unit:
-        entry |= {"matrix_unit": u, "matrix_unit_fraction": u / unit_limits["matrix_unit"], "matrix_unit_ratio": u / blas}
-        cells += [f"{u / 1e9:.0f}", f"{100 * entry['matrix_unit_fraction']:.0f} %", f"{entry['matrix_unit_ratio']:.2f}x"]
+for shape in shapes:
+    vector, limits = ours("0", shape)
+    blas = openblas(*shape)
+    entry = {"shape": shape, "openblas": blas, "vector": vector, "fma_limit": limits["fma"], "vector_ratio": vector / blas}
+    cells = ["x".join(map(str, shape)), f"{blas / 1e9:.0f}", f"{vector / 1e9:.0f}", f"{limits['fma'] / 1e9:.0f} ({100 * vector / limits['fma']:.0f} %)", f"{vector / blas:.2f}x"]
+    unit, limits = ours("1", shape)
+    limit = limits["matrix_unit"]
+    if limit > 0:
+        entry |= {"matrix_unit": unit, "matrix_unit_limit": limit, "matrix_unit_ratio": unit / blas}
+        cells += [f"{unit / 1e9:.0f}", f"{limit / 1e9:.0f} ({100 * unit / limit:.0f} %)", f"{unit / blas:.2f}x"]
     entries.append(entry)
-    print("| " + " | ".join(cells) + " |")
-print(json.dumps({"threads": args.threads, "fma_flops_per_second": limits["fma"], "matrix_unit_flops_per_second": unit_limits["matrix_unit"], "shapes": entries}))
+    print("| " + " | ".join(cells + [""] * (8 - len(cells))) + " |", flush=True)
+print(json.dumps({"threads": args.threads, "shapes": entries}))

@@ -8,6 +8,7 @@ parser.add_argument("results", type=Path)
 parser.add_argument("--model", type=Path, required=True)
 parser.add_argument("--tokens", type=int, required=True)
 parser.add_argument("--decode-tokens", type=int, required=True)
+parser.add_argument("--skipped", default="", help="what was left out, and why: printed above the table")
 args = parser.parse_args()
 
 parts = {}
@@ -19,9 +20,11 @@ names = {
     "prefill": f"prefill, {args.tokens} tokens", "decode": f"decode, {args.decode_tokens} tokens",
     "train": f"training, first epoch, {args.tokens} tokens", "cached": f"training, cached hidden states, {args.tokens} tokens",
 }
+if args.skipped:
+    print(args.skipped + "\n")
 print("| | ollm, tokens/s (range) | PyTorch, tokens/s (range) | ratio | of the limit | limits measured | peak memory: ollm, PyTorch |")
 print("|---|---|---|---|---|---|---|")
-summary = {"model": args.model.name, "file_bytes": sum(f.stat().st_size for f in args.model.glob("*.safetensors")), "tokens": args.tokens}
+summary = {"model": args.model.name, "file_bytes": sum(f.stat().st_size for f in args.model.glob("*.safetensors")), "tokens": args.tokens, "skipped": args.skipped}
 first_epoch = parts.get("train", {}).get("torch", {}).get("train", {}).get("tokens_per_second")
 for part, both in parts.items():
     ours, torch = both["ollm"], both.get("torch")

@@ -33,6 +33,22 @@ public sealed class CudaDeviceTests(ITestOutputHelper output)
         Check(device, cpu, tensor: true, "PTX");
     }
 
+    /// <summary>What is made otherwise on sm_90a.</summary>
+    [Fact]
+    public void Selftest_ProductsAndHeadOfHopper_AgreeWithTheCpu()
+    {
+        using var gpu = new PtxGpu();
+        using var device = new CudaDevice(gpu.Accelerator, new CudaDeviceOptions { TensorCores = true, Bf16Parameters = true, Hopper = true, HeadWorkspace = 1024 });
+        using var cpu = new CpuDevice(2);
+        SelftestCase[] cases = [.. DeviceSelftest.Cases.Where(test => test.Operation.StartsWith("MatMulBackward", StringComparison.Ordinal) || test.Operation.StartsWith("Head", StringComparison.Ordinal))];
+        Assert.True(cases.Length >= 6);
+        Assert.All(cases, test =>
+        {
+            SelftestResult result = DeviceSelftest.Run(test, device, cpu, 11);
+            Assert.True(result.Passed, $"{result.Operation} ({result.Shape}): {result.MaxError:E1} > {result.Tolerance:E1} {result.Failure}");
+        });
+    }
+
     private void Check(CudaDevice device, CpuDevice cpu, bool tensor, string kind)
     {
         var watch = Stopwatch.StartNew();

@@ -58,19 +58,42 @@ public sealed class CudaTrainingTests : IDisposable
         }
     }
 
-    /// <summary>What is asked of 200 steps, on as many as a test has time for.</summary>
     [Fact]
-    public void Run_TwentySteps_LossesWithinOnePercentOfTheCpus()
+    public void Run_TwentySteps_LossesWithinOnePercentOfTheCpus() => HoldLosses(20, LatentMode.Gumbel);
+
+    /// <summary>Without sampling: where a draw is near the edge between two options rounding decides it, and with a dozen targets a step one draw is more than a percent.</summary>
+    [SkippableFact]
+    public void Run_TwoHundredSteps_LossesWithinOnePercentOfTheCpus()
     {
-        var options = new TrainOptions { Steps = 20, BatchSize = 3, LearningRate = 5e-3, CheckpointEvery = 0 };
-        using var gpu = new PtxGpu();
-        using var device = new CudaDevice(gpu.Accelerator);
-        using QwenBackbone other = QwenBackbone.Load(device, _tiny.Folder);
-        double[] expected = Losses(_tiny.Model, options), actual = Losses(other, options);
-        Assert.True(expected[^1] < expected[0] - 0.1, "nothing was learned");
-        for (int i = 0; i < expected.Length; i++)
-            Assert.True(Math.Abs(expected[i] - actual[i]) <= 0.01 * expected[i], $"loss of step {i + 1}: {actual[i]} instead of {expected[i]}");
+        Skip.IfNot(Environment.GetEnvironmentVariable("OLLM_SOAK") == "1", "takes minutes: set OLLM_SOAK=1");
+        HoldLosses(200, LatentMode.Soft);
     }
+
+    /// <summary>The same run on both devices, from the same seed.</summary>
+    private void HoldLosses(int steps, LatentMode mode)
+    {
+        var options = new TrainOptions { Steps = steps, BatchSize = 3, LearningRate = 5e-3, CheckpointEvery = 0, Latent = mode };
+        using var gpu = new PtxGpu();
+        using CudaDevice device = Device(gpu);
+        using QwenBackbone other = QwenBackbone.Load(device, _tiny.Folder);
+        TrainMetrics[] expected = Lines(_tiny.Model, options), actual = Lines(other, options);
+        Assert.True(expected[^1].Loss < expected[0].Loss - 0.1, "nothing was learned");
+        Hold("loss", line => line.Loss);
+        Hold("cross-entropy", line => line.Ce);
+        Hold("policy's cross-entropy", line => line.PolicyCe);
+        // The KL is a difference of logarithms of K: those are what rounding is relative to.
+        Hold("KL against log K", line => Math.Log(4) - line.Kl);
+
+        void Hold(string what, Func<TrainMetrics, double> value)
+        {
+            for (int i = 0; i < steps; i++)
+                Assert.True(Math.Abs(value(expected[i]) - value(actual[i])) <= 0.01 * value(expected[i]), $"{what} of step {i + 1}: {value(actual[i])} instead of {value(expected[i])}");
+        }
+    }
+
+    /// <summary>Every kernel of the GPU; tiles by arithmetic, since trying them out takes the interpreter longer than the run.</summary>
+    private static CudaDevice Device(PtxGpu gpu, bool runsAhead = true) =>
+        new(gpu.Accelerator, CudaDeviceOptions.For(gpu.Accelerator) with { RunsAhead = runsAhead, MeasureProducts = false });
 
     [Fact]
     public void Upload_MoreThanTheRing_IsWhatTheSourceWasThen()
@@ -86,19 +109,19 @@ public sealed class CudaTrainingTests : IDisposable
         Assert.Equal(values, second.View.ToArray());
     }
 
-    private double[] Losses(QwenBackbone backbone, TrainOptions options)
+    private TrainMetrics[] Lines(QwenBackbone backbone, TrainOptions options)
     {
         using OllmModel ollm = OllmModel.Create(backbone, 4, 16, 2);
         using var trainer = new Trainer(backbone, ollm, _rows, options);
-        var losses = new List<double>();
-        trainer.Run(TestData.NewFolder(), line => losses.Add(line.Loss));
-        return [.. losses];
+        var lines = new List<TrainMetrics>();
+        trainer.Run(TestData.NewFolder(), lines.Add);
+        return [.. lines];
     }
 
     private (float[] Parameters, TrainMetrics[] Lines, Counts[] At) Run(int steps, bool runsAhead, bool cached)
     {
         using var gpu = new PtxGpu();
-        using var device = new CudaDevice(gpu.Accelerator, CudaDeviceOptions.For(gpu.Accelerator) with { RunsAhead = runsAhead });
+        using CudaDevice device = Device(gpu, runsAhead);
         using QwenBackbone backbone = QwenBackbone.Load(device, _tiny.Folder);
         using OllmModel ollm = OllmModel.Create(backbone, 4, 16, 2);
         var options = new TrainOptions

@@ -11,15 +11,17 @@ public sealed class HeadTensorTests
 {
     private static readonly HeadShape Shape = new() { Rows = 150, Depth = 72, First = 128, Count = 331, Pitch = 384, Negligible = -1 };
 
-    [Fact]
-    public void Logits_ChunkOfTheVocabulary_GivesWeightsAndStatisticsOfEachStrip()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Logits_ChunkOfTheVocabulary_GivesWeightsAndStatisticsOfEachStrip(bool wgmma)
     {
         Bf16[] x = Rounded(1, Shape.Rows * Shape.Depth), w = Rounded(2, Shape.Count * Shape.Depth);
         float[] target = Random(3, Shape.Rows, 3);
         // One row's target is far behind: its weights are relative to the largest logit then.
         target[40] = -300;
         int[] targets = [.. Enumerable.Range(0, Shape.Rows).Select(n => n * 5 % 700)];
-        (Bf16[] weights, float[] sums, float[] tops, int[] bests, int[] alive) = Logits(x, w, target, targets, Shape);
+        (Bf16[] weights, float[] sums, float[] tops, int[] bests, int[] alive) = Logits(x, w, target, targets, Shape, wgmma);
         for (int n = 0; n < Shape.Rows; n++)
         {
             for (int s = 0; s < Shape.Pitch / 64; s++)
@@ -42,8 +44,10 @@ public sealed class HeadTensorTests
         Assert.All(alive, flag => Assert.Equal(1, flag));
     }
 
-    [Fact]
-    public void Gradient_StripsWithoutWeight_AreNotRead()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Gradient_StripsWithoutWeight_AreNotRead(bool wgmma)
     {
         Bf16[] weights = Rounded(1, Shape.Rows * Shape.Pitch), w = Rounded(2, Shape.Count * Shape.Depth);
         float[] before = Random(3, Shape.Rows * Shape.Depth);
@@ -62,8 +66,17 @@ public sealed class HeadTensorTests
         using var right = gpu.Accelerator.Allocate1D(w);
         using var flags = gpu.Accelerator.Allocate1D(alive);
         using var result = gpu.Accelerator.Allocate1D(before);
-        gpu.Accelerator.LoadStreamKernel<ArrayView<Bf16>, ArrayView<Bf16>, ArrayView<int>, ArrayView<float>, HeadShape>(HeadTensor.Gradient)(
-            HeadTensor.GradientConfig(shape), left.View, right.View, flags.View, result.View, shape);
+        if (wgmma)
+        {
+            var task = new ProductTask { M = shape.Rows, N0 = shape.Depth, K = shape.Pitch, Output0 = result.View, Accumulate = 1 };
+            gpu.Accelerator.LoadStreamKernel<TensorMap, TensorMap, ArrayView<int>, ProductTask>(HeadWgmma.Gradient)(
+                HeadWgmma.GradientConfig(task), HeadWgmma.Weights(Words(left), shape), HeadWgmma.Columns(Words(right), shape), flags.View, task);
+        }
+        else
+        {
+            gpu.Accelerator.LoadStreamKernel<ArrayView<Bf16>, ArrayView<Bf16>, ArrayView<int>, ArrayView<float>, HeadShape>(HeadTensor.Gradient)(
+                HeadTensor.GradientConfig(shape), left.View, right.View, flags.View, result.View, shape);
+        }
         double[] expected = [.. before.Select(b => (double)b)];
         for (int n = 0; n < Shape.Rows; n++)
         {
@@ -76,8 +89,10 @@ public sealed class HeadTensorTests
         AssertClose(expected, result.GetAsArray1D(), 1e-4);
     }
 
-    [Fact]
-    public void Logits_UnlikelyEntries_AreMarkedNegligible()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Logits_UnlikelyEntries_AreMarkedNegligible(bool wgmma)
     {
         // Every row is its target's row of W, ten times as long as the others' products with it.
         HeadShape shape = Shape with { First = 0, Rows = 32, Negligible = 1e-8f };
@@ -89,7 +104,7 @@ public sealed class HeadTensorTests
             for (int d = 0; d < shape.Depth; d++) x[n * shape.Depth + d] = Bf16.FromFloat(8 * w[targets[n] * shape.Depth + d]);
             target[n] = (float)Dot(x, n, w, targets[n], shape.Depth);
         }
-        (_, float[] sums, _, _, int[] alive) = Logits(x, w, target, targets, shape);
+        (_, float[] sums, _, _, int[] alive) = Logits(x, w, target, targets, shape, wgmma);
         int strips = shape.Pitch / 64;
         for (int block = 0; block < 2; block++)
         {
@@ -104,7 +119,7 @@ public sealed class HeadTensorTests
         Assert.Contains(0, alive);
     }
 
-    private static (Bf16[] Weights, float[] Sums, float[] Tops, int[] Bests, int[] Alive) Logits(Bf16[] x, Bf16[] w, float[] target, int[] targets, HeadShape shape)
+    private static (Bf16[] Weights, float[] Sums, float[] Tops, int[] Bests, int[] Alive) Logits(Bf16[] x, Bf16[] w, float[] target, int[] targets, HeadShape shape, bool wgmma)
     {
         int statistics = (shape.First + shape.Pitch) / 64 * shape.Rows;
         using var gpu = new PtxGpu();
@@ -117,6 +132,15 @@ public sealed class HeadTensorTests
         using var tops = gpu.Accelerator.Allocate1D(new float[statistics]);
         using var bests = gpu.Accelerator.Allocate1D(new int[statistics]);
         using var alive = gpu.Accelerator.Allocate1D(new int[(shape.Rows + 15) / 16 * (shape.Pitch / 64)]);
+        if (wgmma)
+        {
+            gpu.Accelerator.LoadStreamKernel<
+                TensorMap, TensorMap, ArrayView<float>, ArrayView<int>, ArrayView<uint>, ArrayView<float>, ArrayView<float>, ArrayView<int>, ArrayView<int>, HeadShape>(
+                HeadWgmma.Logits)(
+                HeadWgmma.LogitsConfig(shape, 3), HeadWgmma.Rows(Words(left), shape), HeadWgmma.Entries(Words(right), shape), logits.View, places.View,
+                weights.View.BaseView.Cast<uint>(), sums.View, tops.View, bests.View, alive.View, shape);
+            return (weights.GetAsArray1D(), sums.GetAsArray1D(), tops.GetAsArray1D(), bests.GetAsArray1D(), alive.GetAsArray1D());
+        }
         gpu.Accelerator.LoadStreamKernel<
             ArrayView<Bf16>, ArrayView<Bf16>, ArrayView<float>, ArrayView<int>, ArrayView<uint>, ArrayView<float>, ArrayView<float>, ArrayView<int>, ArrayView<int>, HeadShape>(
             HeadTensor.Logits)(
@@ -124,6 +148,8 @@ public sealed class HeadTensorTests
             alive.View, shape);
         return (weights.GetAsArray1D(), sums.GetAsArray1D(), tops.GetAsArray1D(), bests.GetAsArray1D(), alive.GetAsArray1D());
     }
+
+    private static ArrayView<ushort> Words(MemoryBuffer1D<Bf16, Stride1D.Dense> buffer) => buffer.View.BaseView.Cast<ushort>();
 
     private static Bf16[] Rounded(int seed, int count) => [.. Random(seed, count).Select(Bf16.FromFloat)];
 

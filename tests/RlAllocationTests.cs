@@ -12,7 +12,7 @@ public sealed class RlAllocationTests
     private const int Hidden = 256, Rollouts = 24, Tokens = 48;
 
     /// <summary>Bytes for each rollout; its hidden states alone would be 49,152, the rest is reading the answer, whatever the hidden size.</summary>
-    private const long Allowed = 30_000;
+    private const long Allowed = 14_000;
 
     [Fact]
     public void Step_WarmedUp_AllocatesTextsOnly()

@@ -45,11 +45,12 @@ def load(folder):
     return config, params
 
 
-def rates(repeats, tokens, work):
-    """tokens/s of each repetition, after one to warm up."""
+def rates(repeats, tokens, work, seconds):
+    """tokens/s of each repetition, after one to warm up; none begins after that many seconds, but for the first."""
+    begin = time.perf_counter()
     work()
     found = []
-    for _ in range(repeats):
+    while len(found) < repeats and (not found or time.perf_counter() - begin < seconds):
         start = time.perf_counter()
         work()
         found.append(tokens / (time.perf_counter() - start))
@@ -128,6 +129,7 @@ def main():
     parser.add_argument("--tokens", type=int, default=256, help="of prefill and of the training row")
     parser.add_argument("--decode-tokens", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further repetition of a part after that long")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--options", type=int, default=10)
     parser.add_argument("--parts", default="prefill,decode,train,cached")
@@ -143,10 +145,10 @@ def main():
     for part in args.parts.split(","):
         if part in ("prefill", "decode"):
             with torch.no_grad():
-                found = rates(args.repeats, args.tokens, prefill) if part == "prefill" else \
-                    rates(1, args.decode_tokens, lambda: decode(params, config, args.decode_tokens))
+                found = rates(args.repeats, args.tokens, prefill, args.seconds) if part == "prefill" else \
+                    rates(args.repeats, args.decode_tokens, lambda: decode(params, config, args.decode_tokens), args.seconds)
         else:
-            found = rates(args.repeats, args.tokens, trainer(params, config, args.tokens, args.options, part == "cached"))
+            found = rates(args.repeats, args.tokens, trainer(params, config, args.tokens, args.options, part == "cached"), args.seconds)
         result[part] = {"tokens_per_second": found[len(found) // 2], "min": found[0], "max": found[-1]}
         print(f"torch {part}: {found[len(found) // 2]:.1f} tokens/s (min {found[0]:.1f}, max {found[-1]:.1f})", flush=True)
     result["peak_memory_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -112,7 +112,7 @@ public static class HeadTensor
         int warp = Group.IdxX / 32, row = tile.FirstRow + warp / 4 * 64, column = tile.FirstColumn + warp % 4 * Strip;
         if (column >= shape.Count) return;
         // The number of rounds is not a constant, so the code is there once: 16 rows are moved to where it finds them.
-        ArrayView<float> strip = LocalMemory.Allocate<float>(32);
+        float[] strip = new float[32];
         int blocks = XMath.Min(4, (shape.Rows - row + 15) / 16);
         for (int block = 0; block < blocks; block++)
         {
@@ -121,7 +121,8 @@ public static class HeadTensor
                 float low = block == 0 ? logits[i] : logits[32 + i], high = block == 2 ? logits[64 + i] : logits[96 + i];
                 strip[i] = block < 2 ? low : high;
             }
-            HeadStrip.Write(strip, row + 16 * block, column, target, targets, weights, sums, tops, bests, alive, shape);
+            HeadRows rows = HeadRows.Of(row + 16 * block, target, targets, shape);
+            HeadStrip.Write(strip, 0, rows, row + 16 * block, column, weights, sums, tops, bests, alive, shape);
         }
     }
 
@@ -198,7 +199,7 @@ public static class HeadTensor
         tile.Columns = shape.Depth;
         tile.Terms = shape.Count;
         tile.Pitch = shape.Pitch;
-        ListAlive(list, alive, tile.FirstRow / 16, XMath.Min(8, (shape.Rows - tile.FirstRow + 15) / 16), shape.Pitch / Strip);
+        HeadStrip.ListAlive(list, alive, tile.FirstRow / 16, XMath.Min(8, (shape.Rows - tile.FirstRow + 15) / 16), shape.Pitch / Strip);
         HeadTiles.Run(weights, w, sums, list, tile, 2 * list[MostStrips], GradientTile, true);
         int lane = Group.IdxX % 32, warp = Group.IdxX / 32;
         int row = tile.FirstRow + warp / 4 * 64 + lane / 4, column = tile.FirstColumn + warp % 4 * (GradientTile / 4) + lane % 4 * 2;
@@ -223,25 +224,6 @@ public static class HeadTensor
     private static float Dot(Word4 a, Word4 b) => Dot(a.X, b.X) + Dot(a.Y, b.Y) + (Dot(a.Z, b.Z) + Dot(a.W, b.W));
 
     private static float Dot(uint a, uint b) => Vector16.LowBf16(a) * Vector16.LowBf16(b) + Vector16.HighBf16(a) * Vector16.HighBf16(b);
-
-    /// <summary>The strips with weights that count, in order, and their number behind them. Each group of the grid's row finds the same.</summary>
-    private static void ListAlive(ArrayView<int> list, ArrayView<int> alive, int firstBlock, int blocks, int strips)
-    {
-        if (Group.IdxX < 32)
-        {
-            int found = 0;
-            for (int first = 0; first < strips; first += 32)
-            {
-                int strip = first + Group.IdxX, any = 0;
-                for (int block = 0; block < blocks && strip < strips; block++) any |= alive[(firstBlock + block) * strips + strip];
-                uint votes = WarpVote.Ballot(any != 0);
-                if (any != 0) list[found + IntrinsicMath.PopCount(votes & ((1u << Group.IdxX) - 1u))] = strip;
-                found += IntrinsicMath.PopCount(votes);
-            }
-            if (Group.IdxX == 0) list[MostStrips] = found;
-        }
-        Group.Barrier();
-    }
 
     /// <summary>Half of a warp's sums: two rows of six products.</summary>
     private static void Store(ArrayView<float> sums, int at, ArrayView<float> gradient, int row, int column, HeadShape shape)

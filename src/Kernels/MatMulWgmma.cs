@@ -14,7 +14,7 @@ public static class MatMulWgmma
         task: sizes, outputs f32 [M,N] (the first also as bf16), bias [N] or empty; scale [M] or empty: what C held counts scale[m] times
         tiles of 128 x W x 64, W = 256 if not said, four in flight: grid as many groups as run at once, group 384; launch with Config(): 64 (W + 128)
         elements a stage, 192 KB of dynamic shared memory for W = 256
-        requires K % 8 = 0, even N, sm_90a; maps from Left() and Right(): boxes of rows of 64, swizzled
+        requires rows of A and B of a multiple of 8 elements, even N, sm_90a; maps from Left(), Right() and Down(): boxes of rows of 64, swizzled
         bytes of memory traffic 3MNK/128 + 4MN, flops 2MNK
         """;
 
@@ -29,6 +29,28 @@ public static class MatMulWgmma
 
         """ + Layout;
 
+    private const string InputContract = """
+        C[m,n] = (accumulate ? C[m,n] : 0) + bias[n] + sum_k A[m,k] * B[k,n]        A [M,K], B [K,N] bf16 as tensor maps: gradient of the input
+
+        """ + Layout;
+
+    private const string InputNarrowContract = """
+        C[m,n] = (accumulate ? C[m,n] : 0) + bias[n] + sum_k A[m,k] * B[k,n]        A [M,K], B [K,N] bf16 as tensor maps: gradient of the input
+        tiles of 128 x 192 x 64
+
+        """ + Layout;
+
+    private const string WeightContract = """
+        C[m,n] = (accumulate ? C[m,n] : 0) + bias[n] + sum_k A[k,m] * B[k,n]        A [K,M], B [K,N] bf16 as tensor maps: gradient of the weights
+
+        """ + Layout;
+
+    private const string WeightNarrowContract = """
+        C[m,n] = (accumulate ? C[m,n] : 0) + bias[n] + sum_k A[k,m] * B[k,n]        A [K,M], B [K,N] bf16 as tensor maps: gradient of the weights
+        tiles of 128 x 192 x 64
+
+        """ + Layout;
+
     private const string GatedContract = """
         C[m,n] = silu(sum_k A[m,k] * Gate[n,k]) * sum_k A[m,k] * Up[n,k]        A [M,K], Gate, Up [N,K] bf16 as tensor maps, N of the task is Gate's rows
         C in f32, in bf16, or both; a tile has 128 columns
@@ -38,126 +60,109 @@ public static class MatMulWgmma
     /// <summary>Columns of a tile of B.</summary>
     public const int Wide = 256, Narrow = 192;
 
-    private const int Height = 128, Depth = 64, Stages = 4, Threads = 384, WarpGroupSize = 128;
-
-    // A stage is a tile of A and then one of B.
-    private const int ElementsA = Height * Depth;
-
-    private static int StageElements(int width) => ElementsA + width * Depth;
-
     /// <summary>The launch of a task on a chip with so many multiprocessors; gated, a tile has half as many columns of C.</summary>
-    public static KernelConfig Config(in ProductTask task, int multiprocessors, int width = Wide, bool gated = false) => new(
-        new Index3D(Math.Min(multiprocessors, (task.M + Height - 1) / Height * task.ColumnTiles(gated ? width / 2 : width)), 1, 1), new Index3D(Threads, 1, 1),
-        SharedMemoryConfig.RequestDynamic<ushort>(Stages * StageElements(width)));
+    public static KernelConfig Config(in ProductTask task, int multiprocessors, int width = Wide, bool gated = false) => WgmmaStages.Config(
+        Math.Min(multiprocessors, (task.M + WgmmaStages.Height - 1) / WgmmaStages.Height * task.ColumnTiles(gated ? width / 2 : width)), width);
 
     /// <summary>The map of the left operand [rows, depth].</summary>
-    public static TensorMap Left(ArrayView<ushort> matrix, int rows, int depth) => TensorMap.Create(matrix, depth, rows, Depth, Height, TensorSwizzle.Bytes128);
+    public static TensorMap Left(ArrayView<ushort> matrix, int rows, int depth) => WgmmaStages.Along(matrix, rows, depth, WgmmaStages.Height);
 
     /// <summary>The map of a right operand [rows, depth].</summary>
     public static TensorMap Right(ArrayView<ushort> matrix, int rows, int depth, int width = Wide, bool gated = false) =>
-        TensorMap.Create(matrix, depth, rows, Depth, gated ? width / 2 : width, TensorSwizzle.Bytes128);
+        WgmmaStages.Along(matrix, rows, depth, gated ? width / 2 : width);
+
+    /// <summary>The map of an operand [depth, columns], left or right.</summary>
+    public static TensorMap Down(ArrayView<ushort> matrix, int columns, int depth) => WgmmaStages.Down(matrix, columns, depth);
 
     [Kernel("MatMulWgmma", ForwardContract)]
-    [GroupBounds(Threads)]
-    public static void Forward(TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ProductTask task) => Run(a, b0, b1, b2, task, Wide, false);
+    [GroupBounds(WgmmaStages.Threads)]
+    public static void Forward(TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ProductTask task) => Run(a, b0, b1, b2, task, Wide, false, false, false);
 
     [Kernel("MatMulWgmmaNarrow", NarrowContract, DynamicShared = 160 * 1024)]
-    [GroupBounds(Threads)]
-    public static void ForwardNarrow(TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ProductTask task) => Run(a, b0, b1, b2, task, Narrow, false);
+    [GroupBounds(WgmmaStages.Threads)]
+    public static void ForwardNarrow(TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ProductTask task) => Run(a, b0, b1, b2, task, Narrow, false, false, false);
 
     [Kernel("MatMulWgmmaGated", GatedContract)]
-    [GroupBounds(Threads)]
-    public static void Gated(TensorMap a, TensorMap gate, TensorMap up, ProductTask task) => Run(a, gate, up, up, task, Wide, true);
+    [GroupBounds(WgmmaStages.Threads)]
+    public static void Gated(TensorMap a, TensorMap gate, TensorMap up, ProductTask task) => Run(a, gate, up, up, task, Wide, true, false, false);
 
-    private static void Run(TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ProductTask task, int width, bool gated)
+    [Kernel("MatMulWgmmaInput", InputContract)]
+    [GroupBounds(WgmmaStages.Threads)]
+    public static void Input(TensorMap a, TensorMap b, ProductTask task) => Run(a, b, b, b, task, Wide, false, false, true);
+
+    [Kernel("MatMulWgmmaInputNarrow", InputNarrowContract, DynamicShared = 160 * 1024)]
+    [GroupBounds(WgmmaStages.Threads)]
+    public static void InputNarrow(TensorMap a, TensorMap b, ProductTask task) => Run(a, b, b, b, task, Narrow, false, false, true);
+
+    [Kernel("MatMulWgmmaWeight", WeightContract)]
+    [GroupBounds(WgmmaStages.Threads)]
+    public static void Weight(TensorMap a, TensorMap b, ProductTask task) => Run(a, b, b, b, task, Wide, false, true, true);
+
+    [Kernel("MatMulWgmmaWeightNarrow", WeightNarrowContract, DynamicShared = 160 * 1024)]
+    [GroupBounds(WgmmaStages.Threads)]
+    public static void WeightNarrow(TensorMap a, TensorMap b, ProductTask task) => Run(a, b, b, b, task, Narrow, false, true, true);
+
+    /// <summary>The last four arguments are constants of each kernel.</summary>
+    private static void Run(
+        TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ProductTask task, int width, bool gated, bool aDown, bool bDown)
     {
-        ArrayView<Bf16> tiles = SharedMemory.GetDynamic<Bf16>();
-        ArrayView<long> full = SharedMemory.Allocate<long>(Stages);
-        ArrayView<long> empty = SharedMemory.Allocate<long>(Stages);
-        if (Group.IdxX == 0)
+        WgmmaStages stages = WgmmaStages.Open();
+        if (WgmmaStages.Copies())
         {
-            for (int stage = 0; stage < Stages; stage++)
-            {
-                TransactionBarrier.Init(full, stage, 1);
-                TransactionBarrier.Init(empty, stage, 2);
-            }
-
-            TransactionBarrier.FenceInit();
-        }
-
-        Group.Barrier();
-        if (Group.IdxX < WarpGroupSize)
-        {
-            WarpGroup.DecreaseRegisters(40);
-            if (Group.IdxX == 0) Produce(a, b0, b1, b2, tiles, full, empty, task, width, gated);
+            WgmmaStages.GiveRegisters();
+            if (Group.IdxX == 0) Produce(a, b0, b1, b2, stages, task, width, gated, aDown, bDown);
         }
         else
         {
-            WarpGroup.IncreaseRegisters(232);
-            Consume(tiles, full, empty, task, width, gated);
+            WgmmaStages.TakeRegisters();
+            Consume(stages, task, width, gated, aDown, bDown);
         }
     }
 
     /// <summary>One thread keeps the stages full.</summary>
     private static void Produce(
-        TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ArrayView<Bf16> tiles, ArrayView<long> full, ArrayView<long> empty, ProductTask task, int width, bool gated)
+        TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, WgmmaStages stages, ProductTask task, int width, bool gated, bool aDown, bool bDown)
     {
-        int columns = gated ? width / 2 : width, rowTiles = (task.M + Height - 1) / Height, columnTiles = task.ColumnTiles(columns);
-        int steps = (task.K + Depth - 1) / Depth, turn = 0;
+        int columns = gated ? width / 2 : width, rowTiles = (task.M + WgmmaStages.Height - 1) / WgmmaStages.Height, columnTiles = task.ColumnTiles(columns);
+        int turn = 0;
         for (int tile = Grid.IdxX; tile < rowTiles * columnTiles; tile += Grid.DimX)
         {
             TilePlace place = TilePlace.Of(tile, rowTiles, columnTiles);
             ProductEpilogue to = ProductEpilogue.Of(task, place.Column, columns);
-            for (int step = 0; step < steps; step++)
+            for (int k = 0; k < task.K; k += WgmmaStages.Depth)
             {
-                int stage = turn & (Stages - 1), tileA = stage * StageElements(width), tileB = tileA + ElementsA;
-                // In the first turn the phase before the first counts as ended.
-                TransactionBarrier.Wait(empty, stage, turn >> 2 & 1 ^ 1);
-                TransactionBarrier.ArriveExpect(full, stage, 2 * StageElements(width));
-                TensorCopy.Load(a, tiles, tileA, step * Depth, place.Row * Height, full, stage);
+                stages.Begin(turn, width);
+                stages.CopyLeft(a, turn, place.Row * WgmmaStages.Height, k, width, aDown);
                 if (gated)
                 {
-                    TensorCopy.Load(b0, tiles, tileB, step * Depth, to.First, full, stage);
-                    TensorCopy.Load(b1, tiles, tileB + columns * Depth, step * Depth, to.First, full, stage);
+                    stages.CopyRight(b0, turn, to.First, k, columns, 0, width, bDown);
+                    stages.CopyRight(b1, turn, to.First, k, columns, columns, width, bDown);
                 }
-                else if (to.Segment == 0) TensorCopy.Load(b0, tiles, tileB, step * Depth, to.First, full, stage);
-                else if (to.Segment == 1) TensorCopy.Load(b1, tiles, tileB, step * Depth, to.First, full, stage);
-                else TensorCopy.Load(b2, tiles, tileB, step * Depth, to.First, full, stage);
+                else if (to.Segment == 0) stages.CopyRight(b0, turn, to.First, k, width, 0, width, bDown);
+                else if (to.Segment == 1) stages.CopyRight(b1, turn, to.First, k, width, 0, width, bDown);
+                else stages.CopyRight(b2, turn, to.First, k, width, 0, width, bDown);
                 turn++;
             }
         }
     }
 
     /// <summary>Each of two warp groups multiplies 64 rows of A by the tile of B, and stores them while the next tile arrives.</summary>
-    private static void Consume(ArrayView<Bf16> tiles, ArrayView<long> full, ArrayView<long> empty, ProductTask task, int width, bool gated)
+    private static void Consume(WgmmaStages stages, ProductTask task, int width, bool gated, bool aDown, bool bDown)
     {
-        int member = Group.IdxX % WarpGroupSize, firstRow = (Group.IdxX / WarpGroupSize - 1) * 64;
-        int columns = gated ? width / 2 : width, rowTiles = (task.M + Height - 1) / Height, columnTiles = task.ColumnTiles(columns);
-        int steps = (task.K + Depth - 1) / Depth, turn = 0;
+        int columns = gated ? width / 2 : width, rowTiles = (task.M + WgmmaStages.Height - 1) / WgmmaStages.Height, columnTiles = task.ColumnTiles(columns);
+        int steps = (task.K + WgmmaStages.Depth - 1) / WgmmaStages.Depth, turn = 0;
         for (int tile = Grid.IdxX; tile < rowTiles * columnTiles; tile += Grid.DimX)
         {
-            // A thread's share of 64 x W. The first product of a tile overwrites it; zeros here let registers end with the tile.
+            // A thread's share of 64 x W. Zeros here, rather than a product that overwrites, let registers end with the tile.
             float[] sums = new float[width / 2];
             for (int i = 0; i < width / 8; i++)
                 for (int e = 0; e < 4; e++) sums[4 * i + e] = 0f;
-            for (int step = 0; step < steps; step++)
-            {
-                int stage = turn & (Stages - 1), tileA = stage * StageElements(width) + firstRow * Depth, tileB = stage * StageElements(width) + ElementsA;
-                TransactionBarrier.Wait(full, stage, turn >> 2 & 1);
-                WarpGroup.Fence();
-                for (int k = 0; k < Depth; k += 16)
-                    WarpGroup.MultiplyAddBf16(sums, WarpGroup.Describe(tiles, tileA + k), WarpGroup.Describe(tiles, tileB + k), true);
-                WarpGroup.Commit();
-                WarpGroup.Wait(0);
-                if (member == 0) TransactionBarrier.Arrive(empty, stage);
-                turn++;
-            }
-
+            stages.Multiply(sums, turn, steps, width, aDown, bDown);
+            turn += steps;
             TilePlace place = TilePlace.Of(tile, rowTiles, columnTiles);
             ProductEpilogue to = ProductEpilogue.Of(task, place.Column, columns);
-            int row = place.Row * Height + firstRow + member / 32 * 16 + member % 32 / 4, column = to.First + member % 4 * 2;
             if (gated) ProductEpilogue.Gate(sums, 2, columns / 8, 0, columns / 2);
-            to.Store(sums, row, column, 2, columns / 8, 0);
+            to.Store(sums, place.Row * WgmmaStages.Height + WgmmaStages.FirstRow(), to.First + Group.IdxX % 4 * 2, 2, columns / 8, 0);
         }
     }
 }

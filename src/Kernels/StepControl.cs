@@ -16,7 +16,7 @@ public struct StepFactors
 /// </summary>
 public struct StepNumbers
 {
-    /// <summary>Sums over the targets so far: token cross-entropy, KL, the policy's cross-entropy, hits; then the gradient's squared norm.</summary>
+    /// <summary>Sums over the targets so far, which a step begins by clearing: token cross-entropy, KL, the policy's cross-entropy, hits; then the gradient's squared norm.</summary>
     public double Ce, Kl, Policy, Hits, SquaredNorm;
 
     /// <summary>beta of the running step; not 0 once a step had a loss or norm that is not a number: parameters stay from then on.</summary>
@@ -38,7 +38,7 @@ public static class StepControl
     private const double Rate = 0.02, MinLog = -8, MaxLog = 4, Band = 1.1, MinMult = 1e-6, MaxMult = 1e6;
 
     private const string Contract = """
-        numbers [15] f64: means and report from the sums, scale = min(1, clip / (sqrt(squared norm) + 1e-6)), beta for the next step, sums back to 0
+        numbers [15] f64: means and report from the sums, scale = min(1, clip / (sqrt(squared norm) + 1e-6)), beta for the next step
         a loss or norm that is not finite sets the failure, which stays
         grid 1, group 1
         bytes 240, flops 100
@@ -56,11 +56,6 @@ public static class StepControl
         n.Beta = numbers[BetaAt];
         n.Failed = numbers[6];
         n = Next(n, factors);
-        numbers[0] = n.Ce;
-        numbers[1] = n.Kl;
-        numbers[2] = n.Policy;
-        numbers[3] = n.Hits;
-        numbers[SquaredNormAt] = n.SquaredNorm;
         numbers[BetaAt] = n.Beta;
         numbers[6] = n.Failed;
         numbers[ReportAt] = n.MeanCe;
@@ -76,7 +71,7 @@ public static class StepControl
     /// <summary>The numbers after the step. The clipping rule is that of PyTorch's clip_grad_norm_.</summary>
     public static StepNumbers Next(StepNumbers n, StepFactors factors)
     {
-        StepNumbers next = default;
+        StepNumbers next = n;
         next.MeanCe = n.Ce / factors.Targets;
         next.MeanKl = n.Kl / factors.Targets;
         next.MeanPolicy = n.Policy / factors.Targets;

@@ -17,6 +17,7 @@ public sealed class JsonLines : IDisposable
     /// <exception cref="OllmException">The file cannot be written.</exception>
     public JsonLines(string path)
     {
+        SpecialFile.RefuseToWrite(path);
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
@@ -118,6 +119,7 @@ public sealed class JsonLines : IDisposable
     public static long CutTo(string path, long length)
     {
         if (!File.Exists(path)) return 0;
+        SpecialFile.RefuseToWrite(path);
         try
         {
             using FileStream file = DurableFiles.OpenWhenFree(() => new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite));

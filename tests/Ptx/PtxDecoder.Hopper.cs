@@ -161,7 +161,8 @@ internal sealed partial class PtxDecoder
         if (i.Op != $"wgmma.mma_async.sync.aligned.m64n{n}k16.f32.bf16.bf16" || i.Operands.Length is < 7 or > 8 || n is < 8 or > 256 || n % 8 != 0) throw new PtxException(i.Text);
         // A and B both in shared memory with K contiguous, or A in registers and B transposed.
         bool inRegisters = i.Operands.Length == 7;
-        if (i.Operands[4..].Select(operand => operand.Bits).ToArray() is not ([1, 1, 0, 0] or [1, 1, 1])) throw new PtxException(i.Text);
+        if (i.Operands[4..].Select(operand => operand.Bits).ToArray() is not ([1, 1, 0 or 1, 0 or 1] or [1, 1, 1])) throw new PtxException(i.Text);
+        bool aRows = !inRegisters && i.Operands[6].Bits == 1, bRows = inRegisters || i.Operands[7].Bits == 1;
         int[] sums = [.. i.Operands[0].Items.Select(item => item.Register)];
         if (sums.Length != n / 2 || sums.Distinct().Count() != sums.Length) throw new PtxException(i.Text);
         Func<PtxThread, ulong> b = Source(i.Operands[2]), accumulate = Source(i.Operands[3]);
@@ -177,11 +178,11 @@ internal sealed partial class PtxDecoder
                 if (a is null)
                 {
                     // The registers are read at the wait, like the sums': what changes them before is an error that shows.
-                    lane.StartProduct(() => Sums(lane, sums, (row, k) => InRegisters(lanes, fragment, row, k), (n, k) => RowElement(lane, right, n, k, i.Text), add));
+                    lane.StartProduct(() => Sums(lane, sums, (row, k) => InRegisters(lanes, fragment, row, k), Operand(lane, right, bRows, i.Text), add));
                     continue;
                 }
                 ulong left = a(lane);
-                lane.StartProduct(() => Sums(lane, sums, (row, k) => Element(lane, left, row, k, i.Text), (n, k) => Element(lane, right, n, k, i.Text), add));
+                lane.StartProduct(() => Sums(lane, sums, Operand(lane, left, aRows, i.Text), Operand(lane, right, bRows, i.Text), add));
             }
         };
     }
@@ -196,14 +197,23 @@ internal sealed partial class PtxDecoder
     private static void Sums(PtxThread t, int[] registers, Func<int, int, float> a, Func<int, int, float> b, bool add)
     {
         int firstRow = (t.Linear >> 5 & 3) * 16 + t.Lane / 4;
-        for (int i = 0; i < registers.Length; i++)
+        double[] rows = new double[32], column = new double[16];
+        for (int i = 0; i < 32; i++) rows[i] = a(firstRow + 8 * (i / 16), i % 16);
+        for (int i = 0; i < registers.Length; i += i % 2 == 0 ? 1 : 3)
         {
-            int row = firstRow + 8 * (i / 2 % 2), column = i / 4 * 8 + 2 * (t.Lane % 4) + i % 2;
-            double sum = add ? F(t.R[registers[i]]) : 0;
-            for (int k = 0; k < 16; k++) sum += (double)a(row, k) * b(column, k);
-            t.R[registers[i]] = F((float)sum);
+            // Registers i and i + 2 are of the same column, 8 rows apart.
+            for (int k = 0; k < 16; k++) column[k] = b(i / 4 * 8 + 2 * (t.Lane % 4) + i % 2, k);
+            for (int half = 0; half < 2; half++)
+            {
+                double sum = add ? F(t.R[registers[i + 2 * half]]) : 0;
+                for (int k = 0; k < 16; k++) sum += rows[16 * half + k] * column[k];
+                t.R[registers[i + 2 * half]] = F((float)sum);
+            }
         }
     }
+
+    private static Func<int, int, float> Operand(PtxThread t, ulong descriptor, bool rows, string text) =>
+        rows ? (n, k) => RowElement(t, descriptor, n, k, text) : (row, k) => Element(t, descriptor, row, k, text);
 
     /// <summary>Row and k of a K-major matrix with a swizzle of 128 bytes.</summary>
     private static float Element(PtxThread t, ulong descriptor, int row, int k, string text)

@@ -46,7 +46,34 @@ public sealed class WgmmaProductTests(EmulatorFixture emulator) : IClassFixture<
                 MatMulWgmma.Config(on.Task, 1, gated: true), MatMulWgmma.Left(on.A, m, k), MatMulWgmma.Right(on.B0, n, k, gated: true), MatMulWgmma.Right(on.B1, n, k, gated: true), on.Task);
     }
 
+    /// <summary>Gradients: operands whose terms run down their columns.</summary>
     [Theory]
+    [InlineData(256, false, 130, 72, 264)]
+    [InlineData(192, false, 9, 328, 200)]
+    [InlineData(256, true, 136, 70, 264)]
+    [InlineData(192, true, 8, 330, 200)]
+    public void Gradients_OddSizes_AreTheProductsOfTheRoundedInputs(int width, bool weight, int m, int k, int n)
+    {
+        var product = new LargeProduct(m, k, n) { Accumulate = true, Scales = !weight, DownA = weight, DownB = true };
+        product.Check(emulator.Accelerator, Gradient);
+        using var gpu = new PtxGpu();
+        product.Check(gpu.Accelerator, Gradient);
+
+        void Gradient(LargeProduct.Place on) =>
+            on.Accelerator.LoadStreamKernel<TensorMap, TensorMap, ProductTask>((width, weight) switch
+            {
+                (256, false) => MatMulWgmma.Input,
+                (_, false) => MatMulWgmma.InputNarrow,
+                (256, _) => MatMulWgmma.Weight,
+                _ => MatMulWgmma.WeightNarrow,
+            })(MatMulWgmma.Config(on.Task, 2, width), weight ? MatMulWgmma.Down(on.A, m, k) : MatMulWgmma.Left(on.A, m, k), MatMulWgmma.Down(on.B0, n, k), on.Task);
+    }
+
+    [Theory]
+    [InlineData("HeadLogitsWgmma")]
+    [InlineData("HeadGradientWgmma")]
+    [InlineData("MatMulWgmmaInput")]
+    [InlineData("MatMulWgmmaWeightNarrow")]
     [InlineData("MatMulWgmma")]
     [InlineData("MatMulWgmmaNarrow")]
     [InlineData("MatMulWgmmaGated")]

@@ -72,7 +72,11 @@ internal sealed class KernelTrial(Accelerator accelerator, int seed) : IDisposab
     public ArrayView<float> Output(int count, Func<double[]> expected) => Changed(new float[count], expected);
 
     /// <summary>A buffer that the kernel changes; it has these values again before results are compared.</summary>
-    public ArrayView<float> Changed(float[] values, Func<double[]> expected) => Judged(values, actual => Largest(expected(), actual));
+    public ArrayView<float> Changed(float[] values, Func<double[]> expected) => Judged(values, actual => Largest(expected(), Array.ConvertAll(actual, element => (double)element)));
+
+    /// <summary>The same for elements of any type, which <paramref name="value"/> reads.</summary>
+    public ArrayView<T> Changed<T>(T[] values, Func<T, double> value, Func<double[]> expected) where T : unmanaged =>
+        Judged(values, actual => Largest(expected(), Array.ConvertAll(actual, element => value(element))));
 
     /// <summary>Integers that the kernel changes, or writes all of; each must be what is expected.</summary>
     public ArrayView<int> ChangedInts(int[] values, Func<int[]> expected) =>
@@ -97,7 +101,7 @@ internal sealed class KernelTrial(Accelerator accelerator, int seed) : IDisposab
         return _errors.Max(error => error());
     }
 
-    private static double Largest(double[] expected, float[] actual)
+    private static double Largest(double[] expected, double[] actual)
     {
         double largest = 0;
         for (int i = 0; i < expected.Length; i++)

@@ -12,15 +12,8 @@ internal static partial class KernelTrials
         new("RmsNormRows", 1e-5, new(4 * Tokens, Hidden, 0), RmsNormRows),
         new("RmsNormRounded", 1e-2, new(4 * Tokens, Hidden, 0), RmsNormRounded),
         new("GatherRows", 0, new(4 * Tokens, Hidden, 0), GatherRows),
-        new("ScaleRows", 1e-6, new(4 * Tokens, Hidden, 0), ScaleRows),
         new("EmbeddingWords", 0, new(Tokens, Hidden, 32768), EmbeddingWords),
-        new("ToBf16", 0, new(4 * Tokens, Hidden, 0), (trial, size) => ToBf16(trial, size, eight: true)),
-        new("ToBf16Single", 0, new(4 * Tokens, Hidden, 0), (trial, size) => ToBf16(trial, size, eight: false)),
-        new("RoundRows", 0, new(4 * Tokens, Hidden, 0), RoundRows),
-        new("WidenRows", 0, new(4 * Tokens, Hidden, 0), WidenRows),
         new("QuantizeRows", 1e-5, new(Intermediate, Hidden, 0), QuantizeRows),
-        new("AdamW", 1e-5, new(9216, 3000, 0), AdamW),
-        new("SquaredNorm", 1e-6, new(9216, 3000, 0), SquaredNorm),
     ];
 
     private static ushort[] Bf16Words(KernelTrial trial, int count) => Array.ConvertAll(trial.Random(count), value => Bf16.FromFloat(value).Bits);
@@ -60,16 +53,6 @@ internal static partial class KernelTrials
         trial.Bytes = 8.0 * x.Length;
     }
 
-    private static void ScaleRows(KernelTrial trial, TrialSize size)
-    {
-        (int rows, int width) = (size.Rows, size.Columns);
-        float[] x = trial.Random(rows * width), factors = trial.Random(rows);
-        ArrayView<float> values = trial.Changed(x, () => Each(x.Length, i => (double)x[i] * factors[i / width])), scale = trial.Input(factors);
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, int>(OllmNative.Kernels.Rows.Scale);
-        trial.Launch = () => kernel((rows, Group), values, scale, width);
-        (trial.Bytes, trial.Flops) = (8.0 * x.Length, x.Length);
-    }
-
     private static void EmbeddingWords(KernelTrial trial, TrialSize size)
     {
         (int rows, int width) = (size.Rows, size.Columns);
@@ -81,37 +64,6 @@ internal static partial class KernelTrials
         var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<int>, ArrayView<ushort>, ArrayView<float>, int, int>(OllmNative.Kernels.EmbeddingWords.Forward);
         trial.Launch = () => kernel((rows, Group), tokens, table, output, width, Weights16.Bf16);
         trial.Bytes = 6.0 * rows * width;
-    }
-
-    private static void ToBf16(KernelTrial trial, TrialSize size, bool eight)
-    {
-        int count = eight ? Whole(size.Rows * size.Columns) : size.Rows * size.Columns;
-        float[] x = trial.Random(count);
-        ArrayView<float> input = trial.Input(x);
-        ArrayView<Bf16> output = trial.Judged(new Bf16[count], actual => x.Zip(actual).Any(pair => Bf16.FromFloat(pair.First).Bits != pair.Second.Bits) ? double.PositiveInfinity : 0);
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<Bf16>, int>(eight ? OllmNative.Kernels.ToBf16.Eight : OllmNative.Kernels.ToBf16.Single);
-        trial.Launch = () => kernel(Elements(eight ? count / 8 : count), input, output, count);
-        trial.Bytes = 6.0 * count;
-    }
-
-    private static void RoundRows(KernelTrial trial, TrialSize size)
-    {
-        float[] x = trial.Random(size.Rows * size.Columns);
-        ArrayView<float> values = trial.Changed(x, () => Each(x.Length, i => (float)Bf16.FromFloat(x[i])));
-        ArrayView<ushort> words = trial.Judged(new ushort[x.Length], actual => x.Zip(actual).Any(pair => Bf16.FromFloat(pair.First).Bits != pair.Second) ? double.PositiveInfinity : 0);
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<ushort>, int>(OllmNative.Kernels.RoundRows.Round);
-        trial.Launch = () => kernel(Elements(x.Length), values, words, x.Length);
-        trial.Bytes = 10.0 * x.Length;
-    }
-
-    private static void WidenRows(KernelTrial trial, TrialSize size)
-    {
-        ushort[] words = Bf16Words(trial, size.Rows * size.Columns);
-        ArrayView<ushort> input = trial.Input(words);
-        ArrayView<float> output = trial.Output(words.Length, () => Each(words.Length, i => ValueOf(words[i])));
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<ushort>, ArrayView<float>, int>(OllmNative.Kernels.RoundRows.Widen);
-        trial.Launch = () => kernel(Elements(words.Length), input, output, words.Length);
-        trial.Bytes = 6.0 * words.Length;
     }
 
     /// <summary>Scales are compared as they are, bytes by how far scale x byte is from the weight: half a step and a little.</summary>
@@ -130,35 +82,5 @@ internal static partial class KernelTrials
         var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<ushort>, ArrayView<ushort>, ArrayView<float>, int, int>(OllmNative.Kernels.QuantizeRows.Words);
         trial.Launch = () => kernel((rows, Group), input, bytes, scales, width, Weights16.Bf16);
         (trial.Bytes, trial.Flops) = (3.0 * words.Length, 3.0 * words.Length);
-    }
-
-    private static void AdamW(KernelTrial trial, TrialSize size)
-    {
-        int count = size.Rows * size.Columns;
-        float[] p = trial.Random(count), g = trial.Random(count), m = trial.Random(count), v = Array.ConvertAll(trial.Random(count), Math.Abs);
-        var factors = new AdamWFactors { Beta1 = 0.9f, Beta2 = 0.999f, Shrink = 0.99f, Rate = 0.02f, Root = 3, Epsilon = 1e-8f, GradientScale = 0.7f };
-        double First(int i) => m[i] * (double)factors.Beta1 + g[i] * 0.7f * (1 - (double)factors.Beta1);
-        double Second(int i) => v[i] * (double)factors.Beta2 + Math.Pow(g[i] * 0.7f, 2) * (1 - (double)factors.Beta2);
-        ArrayView<float> parameters = trial.Changed(p, () => Each(count, i => p[i] * (double)factors.Shrink - factors.Rate * First(i) / (factors.Root * Math.Sqrt(Second(i)) + factors.Epsilon)));
-        ArrayView<float> gradients = trial.Input(g), first = trial.Changed(m, () => Each(count, First)), second = trial.Changed(v, () => Each(count, Second));
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, ArrayView<float>, ArrayView<float>, ArrayView<double>, AdamWFactors, int>(OllmNative.Kernels.AdamW.Step);
-        trial.Launch = () => kernel(Elements(count), parameters, gradients, first, second, default, factors, count);
-        (trial.Bytes, trial.Flops) = (28.0 * count, 14.0 * count);
-    }
-
-    private static void SquaredNorm(KernelTrial trial, TrialSize size)
-    {
-        int count = size.Rows * size.Columns, blocks = (count + OllmNative.Kernels.SquaredNorm.Block - 1) / OllmNative.Kernels.SquaredNorm.Block;
-        float[] x = trial.Random(count);
-        ArrayView<float> input = trial.Input(x);
-        ArrayView<double> parts = trial.Input(new double[blocks]), result = trial.Judged(new double[1], actual =>
-        {
-            double expected = x.Sum(value => (double)value * value);
-            return Math.Abs(expected - actual[0]) / (1 + expected);
-        });
-        ArrayView<int> counter = trial.ChangedInts([0], () => [0]);
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<double>, ArrayView<int>, ArrayView<double>, int>(OllmNative.Kernels.SquaredNorm.Sum);
-        trial.Launch = () => kernel(Rows(blocks), input, parts, counter, result, count);
-        (trial.Bytes, trial.Flops) = (4.0 * count, 2.0 * count);
     }
 }

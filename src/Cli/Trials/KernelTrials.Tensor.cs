@@ -30,6 +30,12 @@ internal static partial class KernelTrials
         }
         yield return new("MatMulWgmma", Tolerance, large, (trial, size) => Wgmma(trial, size, MatMulWgmma.Wide, false)) { NeedsHopper = true, LargeTiles = true };
         yield return new("MatMulWgmmaNarrow", Tolerance, large, (trial, size) => Wgmma(trial, size, MatMulWgmma.Narrow, false)) { NeedsHopper = true, LargeTiles = true };
+        foreach (bool narrow in (bool[])[false, true])
+        {
+            string kind = narrow ? "Narrow" : "";
+            yield return new($"MatMulWgmmaInput{kind}", Tolerance, large, (trial, size) => WgmmaGradient(trial, size, Form.Input, narrow)) { NeedsHopper = true, LargeTiles = true };
+            yield return new($"MatMulWgmmaWeight{kind}", Tolerance, large, (trial, size) => WgmmaGradient(trial, size, Form.Weight, narrow)) { NeedsHopper = true, LargeTiles = true };
+        }
         yield return new("MatMulWgmmaGated", Tolerance, large, (trial, size) => Wgmma(trial, size, MatMulWgmma.Wide, true)) { NeedsHopper = true, LargeTiles = true };
     }
 
@@ -129,5 +135,20 @@ internal static partial class KernelTrials
             var kernel = trial.Accelerator.LoadStreamKernel<TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>(width == MatMulWgmma.Wide ? MatMulWgmma.Forward : MatMulWgmma.ForwardNarrow);
             trial.Launch = () => kernel(config, left, right, right, right, task);
         }
+    }
+
+    private static void WgmmaGradient(KernelTrial trial, TrialSize size, Form form, bool narrow)
+    {
+        (Words a, Words b, _, ProductTask task) = CaseOf(trial, size, form);
+        TensorMap left = form == Form.Weight ? MatMulWgmma.Down(a, task.M, task.K) : MatMulWgmma.Left(a, task.M, task.K), right = MatMulWgmma.Down(b, task.N0, task.K);
+        var kernel = trial.Accelerator.LoadStreamKernel<TensorMap, TensorMap, ProductTask>((form, narrow) switch
+        {
+            (Form.Input, false) => MatMulWgmma.Input,
+            (Form.Input, _) => MatMulWgmma.InputNarrow,
+            (_, false) => MatMulWgmma.Weight,
+            _ => MatMulWgmma.WeightNarrow,
+        });
+        KernelConfig config = MatMulWgmma.Config(task, trial.Accelerator.NumMultiprocessors, narrow ? MatMulWgmma.Narrow : MatMulWgmma.Wide);
+        trial.Launch = () => kernel(config, left, right, task);
     }
 }

@@ -35,7 +35,10 @@ internal static partial class KernelTrials
         .. Decoding(),
         .. Steps,
         .. RowPlans,
-        .. HeadPlans,
+        .. HeadPlans(),
+        .. LossPlans(),
+        .. StepPlans(),
+        .. Decoding,
         .. AttentionPlans(),
     ];
 

@@ -28,26 +28,23 @@ public sealed partial class CudaDevice
         DeviceView<float> x, in Weights w, DeviceView<int> targets, DeviceView<float> loss, DeviceView<int> prediction, DeviceView<float> gradient)
     {
         int n = checked((int)targets.Length), strips = Strips(w.Rows);
-        ArrayView<Bf16> left = InBf16(x).Cast<Bf16>();
+        Words left = InBf16(x);
         long statistics = (long)strips * n;
         Floats rows = Scratch(ref _headRows, 2L * n).Write(0, 2L * n), target = rows.SubView(0, n), inverse = rows.SubView(n, n);
         Floats sums = Scratch(ref _headSums, statistics).Write(0, statistics), tops = Scratch(ref _headTops, statistics).Write(0, statistics);
         Ints bests = Scratch(ref _headBests, statistics).Write(0, statistics);
         (_headTarget ??= _accelerator.LoadKernel<ArrayView<Bf16>, ArrayView<Bf16>, Ints, Floats, int, int>(HeadTensor.Target))(
-            _queue, new Launch((n + 7) / 8, Threads), left, w.Words.Cast<Bf16>(), In(targets), target, n, w.Columns);
+            _queue, new Launch((n + 7) / 8, Threads), left.Cast<Bf16>(), w.Words.Cast<Bf16>(), In(targets), target, n, w.Columns);
         for (int first = 0, chunk = gradient.IsEmpty ? w.Rows : HeadChunk(n, w.Rows); first < w.Rows; first += chunk)
         {
             var shape = new HeadShape { Rows = n, Depth = w.Columns, First = first, Count = Math.Min(chunk, w.Rows - first), Negligible = Negligible(w.Rows), Accumulate = first > 0 ? 1 : 0 };
             shape.Pitch = HeadTensor.Strip * Strips(shape.Count);
-            ArrayView<Bf16> part = w.Part(first, shape.Count).Words.Cast<Bf16>();
+            Words part = w.Part(first, shape.Count).Words;
             Words weights = gradient.IsEmpty ? default : Scratch(ref _headWeights, (long)n * shape.Pitch).Write(0, (long)n * shape.Pitch);
             long flags = (n + 15L) / 16 * Strips(shape.Count);
             Ints alive = gradient.IsEmpty ? default : Scratch(ref _headAlive, flags).Write(0, flags);
-            (_headLogitsTensor ??= _accelerator.LoadKernel<ArrayView<Bf16>, ArrayView<Bf16>, Floats, Ints, ArrayView<uint>, Floats, Floats, Ints, Ints, HeadShape>(HeadTensor.Logits))(
-                _queue, HeadTensor.LogitsConfig(shape), left, part, target, In(targets), weights.Length == 0 ? default : weights.Cast<uint>(), sums, tops, bests, alive, shape);
-            if (gradient.IsEmpty) continue;
-            (_headGradient ??= _accelerator.LoadKernel<ArrayView<Bf16>, ArrayView<Bf16>, Ints, Floats, HeadShape>(HeadTensor.Gradient))(
-                _queue, HeadTensor.GradientConfig(shape), weights.Cast<Bf16>(), part, alive, Out(gradient), shape);
+            HeadLogits(left, part, target, In(targets), weights, sums, tops, bests, alive, shape);
+            if (!gradient.IsEmpty) HeadGradient(weights, part, alive, Out(gradient), shape);
         }
         (_headTotals ??= _accelerator.LoadKernel<Floats, Floats, Ints, Floats, Floats, Floats, Ints, int, int>(HeadTensor.Totals))(
             _queue, new Launch((n + 31) / 32, Threads), sums, tops, bests, target, inverse, Out(loss), Out(prediction), n, strips);
@@ -56,12 +53,38 @@ public sealed partial class CudaDevice
             _queue, Columns(n, w.Columns), Out(gradient), inverse, w.Words, In(targets), w.Columns);
     }
 
+    private void HeadLogits(Words x, Words w, Floats target, Ints targets, Words weights, Floats sums, Floats tops, Ints bests, Ints alive, HeadShape shape)
+    {
+        if (_options.Hopper)
+        {
+            HeadLogitsWgmma(x, w, target, targets, weights, sums, tops, bests, alive, shape);
+            return;
+        }
+        (_headLogitsTensor ??= _accelerator.LoadKernel<ArrayView<Bf16>, ArrayView<Bf16>, Floats, Ints, ArrayView<uint>, Floats, Floats, Ints, Ints, HeadShape>(HeadTensor.Logits))(
+            _queue, HeadTensor.LogitsConfig(shape), x.Cast<Bf16>(), w.Cast<Bf16>(), target, targets, weights.Length == 0 ? default : weights.Cast<uint>(), sums, tops, bests, alive, shape);
+    }
+
+    private void HeadGradient(Words weights, Words w, Ints alive, Floats gradient, HeadShape shape)
+    {
+        if (_options.Hopper && OnPairs(gradient))
+        {
+            HeadGradientWgmma(weights, w, alive, gradient, shape);
+            return;
+        }
+        (_headGradient ??= _accelerator.LoadKernel<ArrayView<Bf16>, ArrayView<Bf16>, Ints, Floats, HeadShape>(HeadTensor.Gradient))(
+            _queue, HeadTensor.GradientConfig(shape), weights.Cast<Bf16>(), w.Cast<Bf16>(), alive, gradient, shape);
+    }
+
     private static int Strips(int entries) => (entries + HeadTensor.Strip - 1) / HeadTensor.Strip;
 
-    /// <summary>Entries of a chunk: as many as the workspace holds, in whole tiles.</summary>
+    /// <summary>
+    /// Entries of a chunk: as many as the workspace holds, in whole tiles. Warp groups are through with one so soon that its end, where
+    /// multiprocessors wait for the last, costs more than weights which leave the L2 cache: chunks are four times as long for them.
+    /// </summary>
     private int HeadChunk(int rows, int entries)
     {
-        long most = Math.Clamp(_options.HeadWorkspace / rows / HeadTensor.LogitTile * HeadTensor.LogitTile, HeadTensor.LogitTile, HeadTensor.Strip * HeadTensor.MostStrips);
+        long workspace = _options.Hopper ? 4 * _options.HeadWorkspace : _options.HeadWorkspace;
+        long most = Math.Clamp(workspace / rows / HeadTensor.LogitTile * HeadTensor.LogitTile, HeadTensor.LogitTile, HeadTensor.Strip * HeadTensor.MostStrips);
         return (int)Math.Min(entries, most);
     }
 

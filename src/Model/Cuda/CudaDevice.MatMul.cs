@@ -92,8 +92,9 @@ public sealed partial class CudaDevice
     }
 
     /// <summary>c [rows, W.Columns] = dy W; added to what c held, which counts scale times in each row where there is a scale.</summary>
-    private void InputProduct(DeviceView<float> dy, in Weights w, Floats scale, Floats c, int rows, bool accumulate)
+    private void InputProduct(DeviceView<float> dy, in Weights weights, Floats scale, Floats c, int rows, bool accumulate)
     {
+        Weights w = ForGradient(weights);
         bool tensor = ForTensorCores(w) && w.Rows % 8 == 0;
         ProductKernel kernel = ProductTable.Backward(rows, w.Columns, _options, tensor);
         if (tensor)

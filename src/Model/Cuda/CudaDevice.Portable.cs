@@ -28,6 +28,8 @@ public sealed partial class CudaDevice
     private static void HeadOnTensorCores(
         DeviceView<float> x, in Weights w, DeviceView<int> targets, DeviceView<float> loss, DeviceView<int> prediction, DeviceView<float> gradient) => throw NoTensorCores();
 
+    private static Weights ForGradient(in Weights w) => w;
+
     private static Words ShadowOf(CudaMatrix m) => throw NoTensorCores();
 
     private static void ForgetRecordings() { }

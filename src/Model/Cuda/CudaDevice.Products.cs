@@ -13,8 +13,6 @@ public sealed partial class CudaDevice
     private Action<Queue, Launch, Words, Words, Words, Words, ProductTask>? _large128, _large256, _half128, _half256;
     private Action<Queue, Launch, Words, Words, Words, ProductTask>? _gated128, _gated256;
     private Action<Queue, Launch, Words, Words, ProductTask>? _largeInput128, _largeInput256, _largeWeight128, _largeWeight256;
-    private Action<Queue, Launch, TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>? _wgmma, _wgmmaNarrow;
-    private Action<Queue, Launch, TensorMap, TensorMap, TensorMap, ProductTask>? _wgmmaGated;
     private Action<Queue, Launch, Floats, Floats, Words, int, float>? _normRounded;
     private Action<Queue, Launch, Floats, ArrayView<Half>, int>? _toF16;
     private CudaBuffer<float>? _trialOutput;
@@ -81,8 +79,8 @@ public sealed partial class CudaDevice
         }
         if (count == 0 || MatMulTensorLarge.SharedBytes(128) <= _accelerator.MaxSharedMemoryPerGroup) room[count++] = ProductTile.Large128;
         if (MatMulTensorLarge.SharedBytes(256) <= _accelerator.MaxSharedMemoryPerGroup) room[count++] = ProductTile.Large256;
-        if (_options.Hopper && form == ProductForm.Forward) room[count++] = ProductTile.WgmmaNarrow;
-        if (_options.Hopper && form is ProductForm.Forward or ProductForm.Gated) room[count++] = ProductTile.Wgmma;
+        if (_options.Hopper && form is not (ProductForm.Half or ProductForm.Gated)) room[count++] = ProductTile.WgmmaNarrow;
+        if (_options.Hopper && form != ProductForm.Half) room[count++] = ProductTile.Wgmma;
         return room[..count];
     }
 
@@ -149,25 +147,6 @@ public sealed partial class CudaDevice
         launch(
             _queue, MatMulTensor.Config(task.M, task.N0, large ? 128 : 64), o.A.Cast<Bf16>(), o.B0.Cast<Bf16>(), task.Bias0, task.Scale, task.Output0,
             task.M, task.N0, task.K, task.Accumulate);
-    }
-
-    private void LaunchWgmma(ProductTile tile, ProductForm form, in Operands o, in ProductTask task)
-    {
-        int k = task.K, width = tile == ProductTile.Wgmma ? MatMulWgmma.Wide : MatMulWgmma.Narrow;
-        bool gated = form == ProductForm.Gated;
-        Launch config = MatMulWgmma.Config(task, _accelerator.NumMultiprocessors, width, gated);
-        TensorMap a = MatMulWgmma.Left(o.A, task.M, k), first = MatMulWgmma.Right(o.B0, task.N0, k, width, gated);
-        if (gated)
-        {
-            (_wgmmaGated ??= _accelerator.LoadKernel<TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.Gated))(
-                _queue, config, a, first, MatMulWgmma.Right(o.B1, task.N0, k, width, gated), task);
-            return;
-        }
-        TensorMap second = task.N1 > 0 ? MatMulWgmma.Right(o.B1, task.N1, k, width) : first, third = task.N2 > 0 ? MatMulWgmma.Right(o.B2, task.N2, k, width) : first;
-        var launch = tile == ProductTile.Wgmma
-            ? _wgmma ??= _accelerator.LoadKernel<TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.Forward)
-            : _wgmmaNarrow ??= _accelerator.LoadKernel<TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.ForwardNarrow);
-        launch(_queue, config, a, first, second, third, task);
     }
 
     /// <summary>Norm, rounded at once, and the products with up to three matrices in one launch. False where they are not laid out for it.</summary>

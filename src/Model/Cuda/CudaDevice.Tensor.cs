@@ -15,6 +15,8 @@ public sealed partial class CudaDevice
     private Action<Queue, Launch, ArrayView<Bf16>, ArrayView<Bf16>, Floats, Floats, Floats, int, int, int, int>? _forward64, _forward128, _input64, _input128, _weight64, _weight128;
     private Action<Queue, Launch, Floats, Words, Floats, Floats, int, int, int, int>? _bf16One, _bf16Four, _bf16Eight, _f16Eight;
     private Action<Queue, Launch, Floats, ArrayView<Bf16>, int>? _toBf16, _toBf16Single;
+    private Action<Queue, Launch, Words, ArrayView<Bf16>, int>? _halfToBf16;
+    private CudaBuffer<ushort>? _halfAsBf16;
 
     /// <summary>A bf16 copy of a view, and what it was made from.</summary>
     private sealed class Bf16Copy
@@ -102,6 +104,19 @@ public sealed partial class CudaDevice
             (_toBf16 ??= _accelerator.LoadKernel<Floats, ArrayView<Bf16>, int>(ToBf16.Eight))(_queue, Each(count / 8), source, target, count);
         else
             (_toBf16Single ??= _accelerator.LoadKernel<Floats, ArrayView<Bf16>, int>(ToBf16.Single))(_queue, Each(count), source, target, count);
+    }
+
+    /// <summary>
+    /// Weights of f16 as bf16, in memory that the next such product overwrites: gradients are too small for the range of f16, and both operands of a
+    /// product are of one type. The copy's 4 bytes a weight are little beside the product.
+    /// </summary>
+    private Weights ForGradient(in Weights w)
+    {
+        if (!_options.TensorCores || w.IsFloat || w.Type != Weights16.F16 || w.Columns % 8 != 0 || w.Rows % 8 != 0) return w;
+        long count = (long)w.Rows * w.Columns;
+        Words words = Scratch(ref _halfAsBf16, count).Write(0, count);
+        (_halfToBf16 ??= _accelerator.LoadKernel<Words, ArrayView<Bf16>, int>(ToBf16.Half))(_queue, Each(count / 8), w.Words, words.Cast<Bf16>(), checked((int)count));
+        return w with { Words = words, Type = Weights16.Bf16 };
     }
 
     /// <summary>The bf16 copy of an f32 matrix, made again when its memory has been written.</summary>

@@ -29,7 +29,7 @@ public abstract partial class ComputeDevice
     /// <summary>result[0] = the sum of squares of x, in f64 and a fixed order.</summary>
     public virtual void SquaredNorm(DeviceView<float> x, DeviceView<double> result) => result.Upload([SquaredNorm(x)]);
 
-    /// <summary>Ends a step: report, clipping factor and the next beta from the sums and the norm in <paramref name="state"/>; the sums begin anew.</summary>
+    /// <summary>Ends a step: report, clipping factor and the next beta from the sums and the norm in <paramref name="state"/>, whose sums the next step clears.</summary>
     /// <param name="state">A buffer of <see cref="StepState.Length"/>.</param>
     /// <param name="rule">What the numbers follow from.</param>
     public virtual void EndStep(DeviceView<double> state, in StepRule rule)

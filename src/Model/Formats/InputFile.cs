@@ -9,7 +9,7 @@ internal static class InputFile
         try
         {
             // No buffer: callers map the file or read it in one go.
-            if (SpecialFile.IsSpecial(path)) throw new OllmException($"{path}: is a pipe, expected a file");
+            SpecialFile.RefuseToRead(path);
             return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)

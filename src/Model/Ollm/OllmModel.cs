@@ -108,7 +108,15 @@ public sealed class OllmModel : IDisposable
         };
         try
         {
-            foreach ((string name, _) in shape.Tensors) model.Parameters[name].Upload(checkpoint.Get(name).AsSpan<float>());
+            foreach ((string name, _) in shape.Tensors)
+            {
+                MappedTensor tensor = checkpoint.Get(name);
+                ReadOnlySpan<float> values = tensor.AsSpan<float>();
+                // One such number makes every later one NaN, and texts of it that look like any other.
+                if (values.IndexOfAnyExceptInRange(float.MinValue, float.MaxValue) >= 0)
+                    throw new OllmException($"{tensor.File}: tensor '{name}' holds NaN or infinity, expected finite numbers");
+                model.Parameters[name].Upload(values);
+            }
         }
         catch
         {

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Runtime.InteropServices;
@@ -95,13 +96,20 @@ public sealed class Tokenizer
     /// <exception cref="OllmException">No token has one of the ids.</exception>
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecial = false)
     {
-        var bytes = new List<byte>(ids.Length * 4);
+        int length = 0;
+        foreach (int id in ids) length += skipSpecial && IsSpecial(id) ? 0 : TokenBytes(id).Length;
+        byte[] bytes = ArrayPool<byte>.Shared.Rent(length);
+        int at = 0;
         foreach (int id in ids)
         {
+            if (skipSpecial && IsSpecial(id)) continue;
             ReadOnlySpan<byte> token = TokenBytes(id);
-            if (!(skipSpecial && special[id])) bytes.AddRange(token);
+            token.CopyTo(bytes.AsSpan(at));
+            at += token.Length;
         }
-        return Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(bytes));
+        string text = Encoding.UTF8.GetString(bytes, 0, length);
+        ArrayPool<byte>.Shared.Return(bytes);
+        return text;
     }
 
     /// <summary>A decoder for text that arrives token by token.</summary>

@@ -32,12 +32,18 @@ internal sealed unsafe class EmulatedProducts(EmulatedThread thread)
         return offset % alignment == 0 ? offset : throw EmulatedThread.Error($"a matrix at element {index} is not on a multiple of {alignment} bytes");
     }
 
-    public void Start(float[] sums, long a, long b, bool accumulate) => Add(new Product(sums, a, null, b, accumulate));
+    public void Start(float[] sums, long a, long b, bool accumulate, bool aRows, bool bRows)
+    {
+        if (IsRows(a) != aRows || IsRows(b) != bRows) throw EmulatedThread.Error("the operands are not described as the product takes them");
+        Add(new Product(sums, a, null, b, accumulate));
+    }
+
+    private static bool IsRows(long descriptor) => (descriptor >> 16 & 0x3fff) != OnePanel;
 
     /// <summary>A row's 16 elements are in the registers of four lanes.</summary>
     public void Start(float[] sums, FragmentA a, long b, bool accumulate)
     {
-        if ((b >> 16 & 0x3fff) == OnePanel) throw EmulatedThread.Error("with A in registers B is described by DescribeRows");
+        if (!IsRows(b)) throw EmulatedThread.Error("with A in registers B is described by DescribeRows");
         int turn = thread.Exchange(a, Collective.MatrixProduct), first = thread.LinearIndex & 28;
         var rows = new float[32];
         for (int t = 0; t < 4; t++)
@@ -94,11 +100,13 @@ internal sealed unsafe class EmulatedProducts(EmulatedThread thread)
             {
                 sum += product.Rows is { } rows
                     ? rows[i / 2 % 2 * 16 + k] * RowElement(product.B, k, column)
-                    : Element(product.A, row, k) * Element(product.B, column, k);
+                    : Operand(product.A, row, k) * Operand(product.B, column, k);
             }
             product.Sums[i] = product.Accumulate ? product.Sums[i] + sum : sum;
         }
     }
+
+    private float Operand(long descriptor, int row, int k) => IsRows(descriptor) ? RowElement(descriptor, k, row) : Element(descriptor, row, k);
 
     private float Element(long descriptor, int row, int k) => At((int)(descriptor & 0x3fff) * 16 + row / 8 * 1024 + row % 8 * 128 + 2 * k);
 

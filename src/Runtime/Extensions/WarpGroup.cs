@@ -29,7 +29,14 @@ public static class WarpGroup
     public static void Fence() { }
 
     /// <summary>Starts sums += A B; or sums = A B when <paramref name="accumulate"/> is false. The array's length gives N.</summary>
-    public static void MultiplyAddBf16(float[] sums, long a, long b, bool accumulate) => EmulatedThread.Current.Products.Start(sums, a, b, accumulate);
+    public static void MultiplyAddBf16(float[] sums, long a, long b, bool accumulate) => MultiplyAddBf16(sums, a, b, accumulate, false, false);
+
+    /// <summary>
+    /// The same; <paramref name="aRows"/> and <paramref name="bRows"/>, constants, say which operands <see cref="DescribeRows"/> describes: of A
+    /// the 64 rows of the product are its one panel.
+    /// </summary>
+    public static void MultiplyAddBf16(float[] sums, long a, long b, bool accumulate, bool aRows, bool bRows) =>
+        EmulatedThread.Current.Products.Start(sums, a, b, accumulate, aRows, bRows);
 
     /// <summary>
     /// Starts sums += A B, or sums = A B when <paramref name="accumulate"/> is false, with A [64,16] in registers and B of <see cref="DescribeRows"/>.

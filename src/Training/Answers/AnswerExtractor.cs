@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Frozen;
 using System.Text.RegularExpressions;
 
 namespace OllmNative.Training;
@@ -16,6 +17,10 @@ public static partial class AnswerExtractor
     private static readonly SearchValues<char> LettersAndSpaces = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz \t\n\r\"");
     private static readonly string[] EndMarks = ["<|im_end|>", "<|im_start|>user", "<|endoftext|>", "<|eot_id|>", "<｜end▁of▁sentence｜>"];
 
+    private static readonly FrozenSet<string>.AlternateLookup<ReadOnlySpan<char>> Functions = MathSymbols.Functions.GetAlternateLookup<ReadOnlySpan<char>>();
+    private static readonly FrozenSet<string>.AlternateLookup<ReadOnlySpan<char>> ShortUnits = MathSymbols.ShortUnits.GetAlternateLookup<ReadOnlySpan<char>>();
+    private static readonly FrozenSet<string>.AlternateLookup<ReadOnlySpan<char>> ShortWords = MathSymbols.ShortWords.GetAlternateLookup<ReadOnlySpan<char>>();
+
     /// <summary>The final answer of <paramref name="text"/>, trimmed; null when there is none. Never throws; linear in the length of the text.</summary>
     public static string? Extract(string? text)
     {
@@ -31,7 +36,7 @@ public static partial class AnswerExtractor
         foreach (string mark in EndMarks)
         {
             int at = text.IndexOf(mark, StringComparison.Ordinal);
-            if (at > 0 && !string.IsNullOrWhiteSpace(text[..at])) text = text[..at];
+            if (at > 0 && !text.AsSpan(0, at).IsWhiteSpace()) text = text[..at];
         }
 
         return text;
@@ -85,10 +90,10 @@ public static partial class AnswerExtractor
 
     private static string? AfterPhrase(string text)
     {
-        Match? last = null;
-        foreach (Match match in Phrase().Matches(text)) last = match;
-        if (last == null) return null;
-        string rest = text[(last.Index + last.Length)..].TrimStart(' ', ':', '*', '\n', '\r', '\t', '"');
+        int end = -1;
+        foreach (ValueMatch match in Phrase().EnumerateMatches(text)) end = match.Index + match.Length;
+        if (end < 0) return null;
+        string rest = text[end..].TrimStart(' ', ':', '*', '\n', '\r', '\t', '"');
         if (rest.Length == 0) return null;
         if (FormulaText.Leading(rest) is { } formula) return Trim(formula);
         string sentence = Trim(rest[..SentenceEnd(rest)]);
@@ -129,11 +134,16 @@ public static partial class AnswerExtractor
     {
         string plain = LatexWords().Replace(text, " ");
         int words = 0;
-        foreach (Match match in Word().Matches(plain))
+        Span<char> lower = stackalloc char[MathSymbols.LongestName];
+        foreach (ValueMatch match in Word().EnumerateMatches(plain))
         {
-            string word = match.Value.ToLowerInvariant();
-            if (word is "and" or "or" || MathSymbols.Functions.Contains(word) || MathSymbols.ShortUnits.Contains(match.Value) || word is "pi" or "infty") continue;
-            if (match.Length < 4 && !MathSymbols.ShortWords.Contains(word)) continue;
+            ReadOnlySpan<char> written = plain.AsSpan(match.Index, match.Length);
+            if (match.Length <= lower.Length)
+            {
+                ReadOnlySpan<char> word = lower[..written.ToLowerInvariant(lower)];
+                if (word is "and" or "or" or "pi" or "infty" || Functions.Contains(word) || ShortUnits.Contains(written)) continue;
+                if (match.Length < 4 && !ShortWords.Contains(word)) continue;
+            }
             words++;
             bool leads = plain.AsSpan(0, match.Index).IndexOfAnyExcept(LettersAndSpaces) < 0;
             if (leads || words >= 3) return true;
@@ -144,10 +154,10 @@ public static partial class AnswerExtractor
 
     private static string? LastValue(string text)
     {
-        Match? number = null;
-        foreach (Match match in Number().Matches(text)) number = match;
-        if (FormulaText.Last(text) is { } formula && (number == null || number.Index < formula.End)) return Trim(formula.Content);
-        return number == null ? null : Trim(number.Value);
+        (int number, int length) = (-1, 0);
+        foreach (ValueMatch match in Number().EnumerateMatches(text)) (number, length) = (match.Index, match.Length);
+        if (FormulaText.Last(text) is { } formula && number < formula.End) return Trim(formula.Content);
+        return number < 0 ? null : Trim(text.Substring(number, length));
     }
 
     private static string Trim(string text) => text.Trim().TrimEnd('.', ',', ';').Trim('*', '"', ' ', '\n', '\r', '\t');

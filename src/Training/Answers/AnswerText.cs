@@ -5,6 +5,7 @@ namespace OllmNative.Training;
 /// <summary>Spelling of answers as text: what is removed before parsing, and the comparison of answers that are words.</summary>
 internal static class AnswerText
 {
+    private const int ShortText = 256;
     private static readonly string[] Delimiters = ["$$", "\\[", "\\]", "\\(", "\\)", "**"];
 
     /// <summary>
@@ -65,14 +66,23 @@ internal static class AnswerText
         return left.Length > 0 && left == Skeleton(b);
     }
 
-    private static string Skeleton(string text)
+    // Commands for text, spacing and size; a fraction is a fraction in any size.
+    private static string WithoutCommands(string text)
     {
         foreach (string command in MathSymbols.Text) text = text.Replace("\\" + command + "{", " {", StringComparison.Ordinal);
         foreach (string command in (ReadOnlySpan<string>)["\\left", "\\right", "\\displaystyle", "\\,", "\\!", "\\;", "\\:", "\\ ", "\\quad", "\\(", "\\)", "\\[", "\\]"]) text = text.Replace(command, "", StringComparison.Ordinal);
         text = text.Replace("\\dfrac", "\\frac", StringComparison.Ordinal).Replace("\\tfrac", "\\frac", StringComparison.Ordinal);
-        foreach (string dots in (ReadOnlySpan<string>)["\\ldots", "\\cdots", "\\dots", "…"]) text = text.Replace(dots, "...", StringComparison.Ordinal);
+        foreach (string dots in (ReadOnlySpan<string>)["\\ldots", "\\cdots", "\\dots"]) text = text.Replace(dots, "...", StringComparison.Ordinal);
+        return text;
+    }
+
+    private static string Skeleton(string text)
+    {
+        if (text.Contains('\\', StringComparison.Ordinal)) text = WithoutCommands(text);
+        text = text.Replace("…", "...", StringComparison.Ordinal);
         text = BracedText.WithoutIdleBraces(text);
-        var letters = new StringBuilder(text.Length);
+        Span<char> letters = text.Length <= ShortText ? stackalloc char[ShortText] : new char[text.Length];
+        int count = 0;
         int run = 0;
         int longestWord = 0;
         bool inCommand = false;
@@ -81,10 +91,10 @@ internal static class AnswerText
             inCommand = c == '\\' || (inCommand && char.IsLetter(c));
             run = char.IsLetter(c) && !inCommand ? run + 1 : 0;
             longestWord = Math.Max(longestWord, run);
-            if (!char.IsWhiteSpace(c) && c is not ('$' or '~' or '"')) letters.Append(c);
+            if (!char.IsWhiteSpace(c) && c is not ('$' or '~' or '"')) letters[count++] = c;
         }
 
-        string skeleton = letters.ToString().TrimEnd('.', ',', ';', ':');
+        string skeleton = letters[..count].TrimEnd(".,;:").ToString();
         return longestWord >= 3 || skeleton.Equals("no", StringComparison.OrdinalIgnoreCase) ? skeleton.ToLowerInvariant() : skeleton;
     }
 }

@@ -45,7 +45,7 @@ internal static class FormulaText
             if (string.CompareOrdinal(text, at, open, 0, open.Length) != 0) continue;
             int from = at + open.Length;
             int end = open == "$" ? EndOfLineFormula(text, from) : text.IndexOf(close, from, StringComparison.Ordinal);
-            if (end < 0 || string.IsNullOrWhiteSpace(text[from..end])) return null;
+            if (end < 0 || text.AsSpan(from, end - from).IsWhiteSpace()) return null;
             return (text[from..end], end + close.Length);
         }
 

@@ -13,6 +13,9 @@ internal static class MathSymbols
     /// <summary>Commands that are passed over with the braces behind them.</summary>
     public static readonly FrozenSet<string> IgnoredWithBraces = Set("hspace vspace color textcolor phantom hphantom vphantom tag label");
 
+    /// <summary>Letters of the longest among <see cref="Functions"/>, <see cref="ShortUnits"/> and <see cref="ShortWords"/>, and no fewer than those of any word that is a sign.</summary>
+    public const int LongestName = 8;
+
     /// <summary>Units of one letter, which \text or \mathrm behind a number makes of it.</summary>
     public const string LetterUnits = "mgsLlNJWAVKCFh";
 

@@ -19,6 +19,7 @@ public sealed class RunLock : IDisposable
     public static RunLock Take(string folder, int patience = 5000)
     {
         string path = Path.Combine(folder, "run.lock");
+        SpecialFile.RefuseToWrite(path);
         try
         {
             return new RunLock(DurableFiles.OpenWhenFree(() => new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose), patience));

@@ -16,12 +16,15 @@ internal sealed class LineReader : IDisposable
     private int _chunkLength;
     private byte[] _line = new byte[4 << 10];
     private int _lineLength;
+    private bool _insideLong;
 
     /// <summary>Opens a file; names ending in .gz are decompressed.</summary>
     /// <exception cref="OllmException">The file cannot be opened.</exception>
     public LineReader(string path)
     {
         _path = path;
+        // The shell's own pipes, `<(zcat ...)` and stdin, have a writer.
+        if (!path.StartsWith("/dev/fd/", StringComparison.Ordinal) && path != "/dev/stdin") SpecialFile.RefuseToRead(path);
         try
         {
             _file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1, FileOptions.SequentialScan);
@@ -54,6 +57,7 @@ internal sealed class LineReader : IDisposable
         _lineLength = 0;
         IsTooLong = false;
         bool any = false;
+        if (_insideLong) PassOver();
         while (_chunkAt < _chunkLength || Fill())
         {
             any = true;
@@ -61,13 +65,26 @@ internal sealed class LineReader : IDisposable
             int end = rest.IndexOf((byte)'\n');
             Append(end < 0 ? rest : rest[..end]);
             _chunkAt += end < 0 ? rest.Length : end + 1;
-            if (end >= 0) break;
+            _insideLong = IsTooLong && end < 0;
+            if (end >= 0 || _insideLong) break;
         }
 
         if (!any) return false;
         Line++;
         if (Line == 1 && Text.Span.StartsWith("\uFEFF"u8)) DropByteOrderMark();
         return true;
+    }
+
+    /// <summary>Reads what is left of a line that was too long: only now, since whoever stops at such a line need not wait for its end.</summary>
+    private void PassOver()
+    {
+        _insideLong = false;
+        while (_chunkAt < _chunkLength || Fill())
+        {
+            int end = _chunk.AsSpan(_chunkAt, _chunkLength - _chunkAt).IndexOf((byte)'\n');
+            _chunkAt = end < 0 ? _chunkLength : _chunkAt + end + 1;
+            if (end >= 0) return;
+        }
     }
 
     // A byte order mark is not part of the first row.

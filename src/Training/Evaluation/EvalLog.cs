@@ -176,6 +176,7 @@ public sealed class EvalLog : IDisposable
     /// <summary>Cuts what follows the last line end: a line that was being written when the run was killed.</summary>
     private static void DropBrokenEnd(string path)
     {
+        SpecialFile.RefuseToWrite(path);
         using FileStream file = DurableFiles.OpenWhenFree(() => File.Open(path, FileMode.Open, FileAccess.ReadWrite));
         var block = new byte[1 << 16];
         long end = file.Length;

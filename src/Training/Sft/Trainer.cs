@@ -208,6 +208,8 @@ public sealed class Trainer : IDisposable
     /// <summary>Steps that the device has been asked for and that were not reported on.</summary>
     private const int MostAhead = 2;
 
+    private static readonly double[] NoSums = new double[StepState.Totals];
+
     /// <summary>A step that was asked for.</summary>
     private readonly record struct Launched(int Step, long Targets, long Tokens, double Rate, long Start);
 
@@ -229,16 +231,9 @@ public sealed class Trainer : IDisposable
         ComputeDevice device = _backbone.Device;
         _reports.Settle();
         device.Clear(_gradients.All);
+        _state.View.Slice(0, StepState.Totals).Upload(NoSums);
         ulong key = Counter.Key(Counter.Key(_options.Seed, 2), (ulong)step);
-        try
-        {
-            _step.Add(_ownRows, _firstOwn, targets, key, OwnNumbers, _state.View, cancellation);
-        }
-        catch (OperationCanceledException)
-        {
-            _state.View.Slice(0, StepState.Totals).Upload(new double[StepState.Totals]); // The sums of a part of a step.
-            throw;
-        }
+        _step.Add(_ownRows, _firstOwn, targets, key, OwnNumbers, _state.View, cancellation);
         _reducer.Reduce(_state.View);
         device.SquaredNorm(_gradients.All, _state.View.Slice(StepState.SquaredNormAt, 1));
         device.EndStep(_state.View, new StepRule(targets, _options.Clip, _kl.Target, (int)_kl.Rule));

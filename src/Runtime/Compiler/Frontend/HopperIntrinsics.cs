@@ -65,9 +65,16 @@ internal static class HopperIntrinsics
         Value[] before = [.. Enumerable.Range(0, count).Select(i =>
             accumulate.IsConstant(0) ? call.Kernel.Undefined(IrType.F32) : call.B.Load(sums.Pointer, IrType.F32, 4 * i))];
         Value product = call.Kernel.New(Op.Wgmma, IrType.F32, [.. a, call.Arg(2), accumulate, .. before]);
-        (product.Count, product.Sub) = (count, 2 * count);
+        (product.Count, product.Sub) = (count, WgmmaForm.Of(2 * count, IsRows(call, 4), IsRows(call, 5)));
         call.B.Append(product);
         for (int i = 0; i < count; i++) call.B.Store(sums.Pointer, call.B.Extract(product, i), IrType.F32, 4 * i);
         return null;
+    }
+
+    private static bool IsRows(IntrinsicCall call, int argument)
+    {
+        if (call.Args.Length <= argument) return false;
+        Value rows = call.Arg(argument);
+        return rows.IsConst ? rows.Bits != 0 : throw call.Place.Error("how WarpGroup's operands lie must be a constant");
     }
 }

@@ -27,7 +27,7 @@ internal enum Op : byte
     Barrier, BarrierReduce, WarpBarrier, Fence, Shuffle, Vote,
     // Asynchronous copies (shared, global), sub: bytes; and tensor cores, sub: form.
     CopyAsync, CopyAsyncCommit, CopyAsyncWait, LoadMatrix, Mma,
-    // sm_90. Hopper sub: HopperKind. Wgmma sub: N; a, descriptor b, accumulate, sums; Count sums. a: a descriptor, or four registers and B of rows.
+    // sm_90. Hopper sub: HopperKind. Wgmma sub: WgmmaForm; a, descriptor b, accumulate, sums; Count sums. a: a descriptor, or four registers and B of rows.
     Hopper, Wgmma,
     // Element number Bits of a value with Count > 1.
     Extract,

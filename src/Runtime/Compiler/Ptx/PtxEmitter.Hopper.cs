@@ -79,8 +79,8 @@ internal sealed partial class PtxEmitter
         }
         // Signs of A and B, then which of those in shared memory are transposed: A in registers has no such bit.
         string operands = inputs.Length == 3
-            ? $"{inputs[0]}, {inputs[1]}, {inputs[2]}, 1, 1, 0, 0"
+            ? string.Create(CultureInfo.InvariantCulture, $"{inputs[0]}, {inputs[1]}, {inputs[2]}, 1, 1, {WgmmaForm.TransposeA(value.Sub)}, {WgmmaForm.TransposeB(value.Sub)}")
             : $"{{{string.Join(", ", inputs[..4])}}}, {inputs[4]}, {inputs[5]}, 1, 1, 1";
-        Line(string.Create(CultureInfo.InvariantCulture, $"wgmma.mma_async.sync.aligned.m64n{value.Sub}k16.f32.bf16.bf16 {_registers.Vector(value)}, {operands}"));
+        Line(string.Create(CultureInfo.InvariantCulture, $"wgmma.mma_async.sync.aligned.m64n{WgmmaForm.N(value.Sub)}k16.f32.bf16.bf16 {_registers.Vector(value)}, {operands}"));
     }
 }
