@@ -76,7 +76,7 @@ internal static class SurfacePrinter
     private static string Name(Type type)
     {
         if (type.IsByRef) return $"ref {Name(type.GetElementType()!)}";
-        if (type.IsArray) return $"{Name(type.GetElementType()!)}[]";
+        if (type.IsArray) return $"{Name(type.GetElementType()!)}[{new string(',', type.GetArrayRank() - 1)}]";
         if (Keywords.TryGetValue(type, out string? keyword)) return keyword;
         if (Nullable.GetUnderlyingType(type) is { } underlying) return $"{Name(underlying)}?";
         if (type.IsGenericParameter) return type.Name;

@@ -20,6 +20,9 @@ public static class AttentionDecode
 
     private const int Warps = Threads / 32, Spare = 4;
 
+    // Bytes of dynamic shared memory at most, for heads of 64 and 128.
+    private const int MostShared64 = sizeof(float) * Warps * Rows * (64 + Spare), MostShared128 = sizeof(float) * Warps * Rows * (128 + Spare);
+
     private const string Contract = """
         output[t,h] = softmax over positions j <= position(t) of (q[t,h] . keys[j,h']) * scale, times values[j,h']        h' = h * Hkv / H
         q, output [T,H,Dh] f32, keys, values [R,Hkv,Dh] bf16; items: (first row, rows, position of the first, cache row of position 0) of each block
@@ -34,13 +37,13 @@ public static class AttentionDecode
         new Index3D(blocks, shape.Heads / shape.Packed, shape.Splits), new Index3D(Threads, 1, 1),
         SharedMemoryConfig.RequestDynamic<float>(Warps * rows * (shape.HeadSize + Spare)));
 
-    [Kernel("AttentionDecode64", Contract), OverlapsPredecessor]
+    [Kernel("AttentionDecode64", Contract, DynamicShared = MostShared64), OverlapsPredecessor]
     public static void Head64(
         ArrayView<float> q, ArrayView<Bf16> keys, ArrayView<Bf16> values, ArrayView<float> output, ArrayView<int> items,
         ArrayView<float> partial, ArrayView<float> stats, ArrayView<int> tickets, AttentionShape shape) =>
         Run(q, keys, values, output, items, partial, stats, tickets, shape, 64);
 
-    [Kernel("AttentionDecode128", Contract), OverlapsPredecessor]
+    [Kernel("AttentionDecode128", Contract, DynamicShared = MostShared128), OverlapsPredecessor]
     public static void Head128(
         ArrayView<float> q, ArrayView<Bf16> keys, ArrayView<Bf16> values, ArrayView<float> output, ArrayView<int> items,
         ArrayView<float> partial, ArrayView<float> stats, ArrayView<int> tickets, AttentionShape shape) =>

@@ -22,9 +22,9 @@ public static class AttentionWgmma
 
     private const string Contract = """
         output[t,h] = softmax over positions j <= position(t) of (q[t,h] . keys[j,h']) * scale, times values[j,h']        h' = h * Hkv / H
-        q, output [T,H,Dh] f32, keys, values [R,Hkv,Dh] bf16 as tensor maps from Map(); items: (first row, rows, position of the first, cache row of
-        position 0) of each block; q and the softmax's weights rounded to bf16, sums in f32; the blocks with most keys come first
-        grid H x items, group 384, 1280 Dh bytes of dynamic shared memory       requires rows <= 128 a block, q and output on 16 bytes, sm_90a
+        q, output [T,H,Dh] f32, rounded: the output as bf16, keys, values [R,Hkv,Dh] bf16 as tensor maps from Map()
+        items: (first row, rows, position of the first, cache row of position 0) of each block; q and the softmax's weights rounded to bf16, sums in f32; the blocks with most keys come first
+        grid H x items, group 384, 1280 Dh bytes of dynamic shared memory       requires rows <= 128 a block, q, output and rounded on 16 bytes, sm_90a
         bytes of memory traffic T^2 H Dh / 64 a sequence, flops 4 T^2 H Dh / 2
         """;
 
@@ -38,16 +38,18 @@ public static class AttentionWgmma
 
     [Kernel("AttentionWgmma64", Contract, DynamicShared = 1280 * 64)]
     [GroupBounds(Threads)]
-    public static void Head64(ArrayView<float> q, TensorMap keys, TensorMap values, ArrayView<float> output, ArrayView<int> items, AttentionShape shape) =>
-        Run(q, keys, values, output, items, shape, 64);
+    public static void Head64(
+        ArrayView<float> q, TensorMap keys, TensorMap values, ArrayView<float> output, ArrayView<ushort> rounded, ArrayView<int> items, AttentionShape shape) =>
+        Run(q, keys, values, output, rounded, items, shape, 64);
 
     [Kernel("AttentionWgmma128", Contract, DynamicShared = 1280 * 128)]
     [GroupBounds(Threads)]
-    public static void Head128(ArrayView<float> q, TensorMap keys, TensorMap values, ArrayView<float> output, ArrayView<int> items, AttentionShape shape) =>
-        Run(q, keys, values, output, items, shape, 128);
+    public static void Head128(
+        ArrayView<float> q, TensorMap keys, TensorMap values, ArrayView<float> output, ArrayView<ushort> rounded, ArrayView<int> items, AttentionShape shape) =>
+        Run(q, keys, values, output, rounded, items, shape, 128);
 
     private static void Run(
-        ArrayView<float> q, TensorMap keys, TensorMap values, ArrayView<float> output, ArrayView<int> items, AttentionShape shape, int size)
+        ArrayView<float> q, TensorMap keys, TensorMap values, ArrayView<float> output, ArrayView<ushort> rounded, ArrayView<int> items, AttentionShape shape, int size)
     {
         ArrayView<Bf16> tiles = SharedMemory.GetDynamic<Bf16>();
         ArrayView<long> full = SharedMemory.Allocate<long>(Stages), empty = SharedMemory.Allocate<long>(Stages);
@@ -65,7 +67,7 @@ public static class AttentionWgmma
         else
         {
             WarpGroup.IncreaseRegisters(240);
-            Consume(q, output, items, tiles, full, empty, ready, turns, shape, count, end, size);
+            Consume(q, output, rounded, items, tiles, full, empty, ready, turns, shape, count, end, size);
         }
     }
 
@@ -115,7 +117,7 @@ public static class AttentionWgmma
     private static int Place(int turn, int size) => (Queries + (turn & (Stages - 1)) * Tile) * size;
 
     private static void Consume(
-        ArrayView<float> q, ArrayView<float> output, ArrayView<int> items, ArrayView<Bf16> tiles, ArrayView<long> full, ArrayView<long> empty,
+        ArrayView<float> q, ArrayView<float> output, ArrayView<ushort> rounded, ArrayView<int> items, ArrayView<Bf16> tiles, ArrayView<long> full, ArrayView<long> empty,
         ArrayView<long> ready, ArrayView<long> turns, AttentionShape shape, int count, int end, int size)
     {
         // The same in all lanes of a warp, and now known to be: what follows from it stays in uniform registers.
@@ -179,7 +181,7 @@ public static class AttentionWgmma
         Sum(sums, weights, tiles, last, size);
         WarpGroup.Commit();
         WarpGroup.Wait(0);
-        Store(output, items, sums, total, own * OwnQueries + warp * 16, lane, shape, size);
+        Store(output, rounded, items, sums, total, own * OwnQueries + warp * 16, lane, shape, size);
     }
 
     /// <summary>Waits for the tile of a turn.</summary>
@@ -251,9 +253,10 @@ public static class AttentionWgmma
 
     /// <summary>
     /// 16 rows of the result. Neighbouring lanes exchange halves: the even one gets four columns of its row, the odd one four of the row
-    /// eight further down, so that both store 16 bytes.
+    /// eight further down, so that both store 16 bytes; and rounded, as the product that follows reads it, 8.
     /// </summary>
-    private static void Store(ArrayView<float> output, ArrayView<int> items, float[] sums, float[] total, int warpRow, int lane, AttentionShape shape, int size)
+    private static void Store(
+        ArrayView<float> output, ArrayView<ushort> rounded, ArrayView<int> items, float[] sums, float[] total, int warpRow, int lane, AttentionShape shape, int size)
     {
         float scale0 = 1f / AttentionRows.QuadSum(total[0]), scale1 = 1f / AttentionRows.QuadSum(total[1]);
         int first = items[Grid.IdxY * 4], rows = items[Grid.IdxY * 4 + 1];
@@ -261,12 +264,15 @@ public static class AttentionWgmma
         int query = warpRow + lane / 4 + (odd ? 8 : 0), column = lane % 4 / 2 * 4;
         long at = ((long)(first + (query < rows ? query : 0)) * shape.Heads + Grid.IdxX) * size + column;
         ArrayView<float> target = output.SubView(at, size - column);
+        ArrayView<ulong> words = rounded.SubView(at, size - column).Cast<ulong>();
         for (int n = 0; n < size / 8; n++)
         {
             float a0 = sums[4 * n] * scale0, a1 = sums[4 * n + 1] * scale0, b0 = sums[4 * n + 2] * scale1, b1 = sums[4 * n + 3] * scale1;
             float other0 = Warp.ShuffleXor(odd ? a0 : b0, 1), other1 = Warp.ShuffleXor(odd ? a1 : b1, 1);
             Float4 four = odd ? new Float4(other0, other1, b0, b1) : new Float4(a0, a1, other0, other1);
-            if (query < rows) Vector16.StoreFloat4(target, 8 * n, four);
+            if (query >= rows) continue;
+            Vector16.StoreFloat4(target, 8 * n, four);
+            words[2 * n] = Vector16.PackBf16(four.X, four.Y) | (ulong)Vector16.PackBf16(four.Z, four.W) << 32;
         }
     }
 }

@@ -14,6 +14,7 @@ public static class MatMulWgmma
         task: sizes, outputs f32 [M,N] (the first also as bf16), bias [N] or empty; scale [M] or empty: what C held counts scale[m] times
         tiles of 128 x W x 64, W = 256 if not said, four in flight: grid as many groups as run at once, group 384; launch with Config(): 64 (W + 128)
         elements a stage, 192 KB of dynamic shared memory for W = 256
+        splits > 1: K in so many parts of whole steps, one after the other in the outputs, for SplitSums; then no bias, no accumulate, no bf16
         requires rows of A and B of a multiple of 8 elements, even N, sm_90a; maps from Left(), Right() and Down(): boxes of rows of 64, swizzled
         bytes of memory traffic 3MNK/128 + 4MN, flops 2MNK
         """;
@@ -62,7 +63,7 @@ public static class MatMulWgmma
 
     /// <summary>The launch of a task on a chip with so many multiprocessors; gated, a tile has half as many columns of C.</summary>
     public static KernelConfig Config(in ProductTask task, int multiprocessors, int width = Wide, bool gated = false) => WgmmaStages.Config(
-        Math.Min(multiprocessors, (task.M + WgmmaStages.Height - 1) / WgmmaStages.Height * task.ColumnTiles(gated ? width / 2 : width)), width);
+        Math.Min(multiprocessors, RowTiles(task) * task.ColumnTiles(gated ? width / 2 : width) * Math.Max(task.Splits, 1)), width);
 
     /// <summary>The map of the left operand [rows, depth].</summary>
     public static TensorMap Left(ArrayView<ushort> matrix, int rows, int depth) => WgmmaStages.Along(matrix, rows, depth, WgmmaStages.Height);
@@ -119,18 +120,24 @@ public static class MatMulWgmma
         }
     }
 
+    private static int RowTiles(ProductTask task) => (task.M + WgmmaStages.Height - 1) / WgmmaStages.Height;
+
+    private static int Steps(ProductTask task) => (task.K + WgmmaStages.Depth - 1) / WgmmaStages.Depth;
+
     /// <summary>One thread keeps the stages full.</summary>
     private static void Produce(
         TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, WgmmaStages stages, ProductTask task, int width, bool gated, bool aDown, bool bDown)
     {
-        int columns = gated ? width / 2 : width, rowTiles = (task.M + WgmmaStages.Height - 1) / WgmmaStages.Height, columnTiles = task.ColumnTiles(columns);
-        int turn = 0;
-        for (int tile = Grid.IdxX; tile < rowTiles * columnTiles; tile += Grid.DimX)
+        int columns = gated ? width / 2 : width, rowTiles = RowTiles(task), columnTiles = task.ColumnTiles(columns);
+        int places = rowTiles * columnTiles, parts = XMath.Max(task.Splits, 1), steps = Steps(task), turn = 0;
+        for (int item = Grid.IdxX; item < places * parts; item += Grid.DimX)
         {
+            int part = item / places, tile = item - part * places, lastStep = steps * (part + 1) / parts;
             TilePlace place = TilePlace.Of(tile, rowTiles, columnTiles);
             ProductEpilogue to = ProductEpilogue.Of(task, place.Column, columns);
-            for (int k = 0; k < task.K; k += WgmmaStages.Depth)
+            for (int step = steps * part / parts; step < lastStep; step++)
             {
+                int k = step * WgmmaStages.Depth;
                 stages.Begin(turn, width);
                 stages.CopyLeft(a, turn, place.Row * WgmmaStages.Height, k, width, aDown);
                 if (gated)
@@ -149,18 +156,20 @@ public static class MatMulWgmma
     /// <summary>Each of two warp groups multiplies 64 rows of A by the tile of B, and stores them while the next tile arrives.</summary>
     private static void Consume(WgmmaStages stages, ProductTask task, int width, bool gated, bool aDown, bool bDown)
     {
-        int columns = gated ? width / 2 : width, rowTiles = (task.M + WgmmaStages.Height - 1) / WgmmaStages.Height, columnTiles = task.ColumnTiles(columns);
-        int steps = (task.K + WgmmaStages.Depth - 1) / WgmmaStages.Depth, turn = 0;
-        for (int tile = Grid.IdxX; tile < rowTiles * columnTiles; tile += Grid.DimX)
+        int columns = gated ? width / 2 : width, rowTiles = RowTiles(task), columnTiles = task.ColumnTiles(columns);
+        int places = rowTiles * columnTiles, parts = XMath.Max(task.Splits, 1), steps = Steps(task), turn = 0;
+        for (int item = Grid.IdxX; item < places * parts; item += Grid.DimX)
         {
+            int part = item / places, tile = item - part * places, own = steps * (part + 1) / parts - steps * part / parts;
             // A thread's share of 64 x W. Zeros here, rather than a product that overwrites, let registers end with the tile.
             float[] sums = new float[width / 2];
             for (int i = 0; i < width / 8; i++)
                 for (int e = 0; e < 4; e++) sums[4 * i + e] = 0f;
-            stages.Multiply(sums, turn, steps, width, aDown, bDown);
-            turn += steps;
+            stages.Multiply(sums, turn, own, width, aDown, bDown);
+            turn += own;
             TilePlace place = TilePlace.Of(tile, rowTiles, columnTiles);
             ProductEpilogue to = ProductEpilogue.Of(task, place.Column, columns);
+            to.TakePart(part);
             if (gated) ProductEpilogue.Gate(sums, 2, columns / 8, 0, columns / 2);
             to.Store(sums, place.Row * WgmmaStages.Height + WgmmaStages.FirstRow(), to.First + Group.IdxX % 4 * 2, 2, columns / 8, 0);
         }

@@ -58,6 +58,13 @@ internal struct ProductEpilogue
         return to;
     }
 
+    /// <summary>The place of a part's sums, where K is cut.</summary>
+    public void TakePart(int part)
+    {
+        long size = (long)_rows * Columns;
+        if (part > 0) _output = _output.SubView(part * size, size);
+    }
+
     /// <summary>silu(gate) * up, the activation of the MLP, in place of the gate's sums; those of up begin <paramref name="up"/> elements further.</summary>
     public static void Gate(float[] sums, int blocks, int products, int pitch, int up)
     {

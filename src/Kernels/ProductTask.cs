@@ -17,6 +17,12 @@ public struct ProductTask
     /// <summary>1 adds to what the outputs hold.</summary>
     public int Accumulate;
 
+    /// <summary>
+    /// Parts that K is cut into, where a kernel can; 0 or 1: none. Part p of output i is stored p M N_i elements further, plain sums, which
+    /// <see cref="SplitSums"/> puts together.
+    /// </summary>
+    public int Splits;
+
     /// <summary>[M, N] each; the first may be empty where only <see cref="Rounded"/> is wanted.</summary>
     public ArrayView<float> Output0, Output1, Output2;
 

@@ -79,7 +79,10 @@ internal struct WgmmaStages
     public readonly void CopyRight(TensorMap b, int turn, int column, int term, int columns, int to, int width, bool down) =>
         Copy(b, turn, ElementsA + to * Depth, column, term, columns, width, down);
 
-    /// <summary>sums += the next steps of the product of this warp group's 64 rows of A and the tile of B.</summary>
+    /// <summary>
+    /// sums += the next steps of the product of this warp group's 64 rows of A and the tile of B. A step's products are started before the
+    /// last one's are waited for, so that the tensor cores always have some ahead.
+    /// </summary>
     public readonly void Multiply(float[] sums, int turn, int steps, int width, bool aDown, bool bDown)
     {
         int half = Group.IdxX / WarpGroupSize - 1;
@@ -96,9 +99,17 @@ internal struct WgmmaStages
             }
 
             WarpGroup.Commit();
-            WarpGroup.Wait(0);
-            if (Group.IdxX % WarpGroupSize == 0) TransactionBarrier.Arrive(_empty, stage);
+            WarpGroup.Wait(1);
+            if (step > turn) GiveBack(step - 1);
         }
+
+        WarpGroup.Wait(0);
+        if (steps > 0) GiveBack(turn + steps - 1);
+    }
+
+    private readonly void GiveBack(int turn)
+    {
+        if (Group.IdxX % WarpGroupSize == 0) TransactionBarrier.Arrive(_empty, turn & (Stages - 1));
     }
 
     private static int StageElements(int width) => ElementsA + width * Depth;

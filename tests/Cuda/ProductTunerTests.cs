@@ -54,12 +54,14 @@ public sealed class ProductTunerTests
     [InlineData(2048, 17920, true, "Wgmma")]
     [InlineData(2048, 17920, false, "Large256")]
     [InlineData(2048, 1536, true, "WgmmaNarrow")]
-    [InlineData(16, 1536, true, "Small64")]
+    [InlineData(16, 1536, true, "WgmmaSplit")]
+    [InlineData(1024, 1536, true, "WgmmaNarrow")]
+    [InlineData(16, 1536, false, "Small64")]
     [InlineData(300, 200, false, "Small64")]
     public void Default_OfSizes_IsTheTileThatIsThroughFirst(int m, int n, bool hopper, string tile)
     {
         ProductTile[] all = Enum.GetValues<ProductTile>();
-        Assert.Equal(tile, TileChoice.Default(new ProductSize(ProductForm.Forward, m, n, 1536), hopper ? all : all[..^2], TileChoice.UsualMultiprocessors).ToString());
+        Assert.Equal(tile, TileChoice.Default(new ProductSize(ProductForm.Forward, m, n, 1536), hopper ? all : all[..^3], TileChoice.UsualMultiprocessors).ToString());
     }
 
     private static bool ByValue((string[] Kernels, int Timings) expected, (string[] Kernels, int Timings) actual) =>

@@ -11,10 +11,10 @@ namespace OllmNative.Tests.Ptx;
 /// <summary>The prompts' attention on Hopper's warp groups, in the emulator and as PTX through the host layer, against plain C# in f64.</summary>
 public sealed class AttentionWgmmaTests(EmulatorFixture emulator) : IClassFixture<EmulatorFixture>
 {
-    /// <summary>Sequences: queries, positions before, cache row. Lengths that fill no tile, prefixes, one block of one query, neighbours full of NaN.</summary>
-    private static readonly (int Count, int Past, int CacheRow)[] Sequences = [(150, 0, 3), (1, 127, 200), (20, 250, 330)];
+    /// <summary>Sequences: queries, positions before, cache row. Lengths that fill no tile, prefixes, one block of one query, five tiles so that the ring goes round more than twice, neighbours full of NaN.</summary>
+    private static readonly (int Count, int Past, int CacheRow)[] Sequences = [(150, 0, 3), (1, 127, 200), (20, 530, 330)];
 
-    private const int CacheRows = 610;
+    private const int CacheRows = 890;
 
     [Theory]
     [InlineData(64, 2, 1)]
@@ -89,12 +89,15 @@ public sealed class AttentionWgmmaTests(EmulatorFixture emulator) : IClassFixtur
             using var values = accelerator.Allocate1D(_values);
             using var items = accelerator.Allocate1D(_items);
             using var output = accelerator.Allocate1D(new float[_q.Length]);
-            accelerator.LoadStreamKernel<ArrayView<float>, TensorMap, TensorMap, ArrayView<float>, ArrayView<int>, AttentionShape>(
+            using var rounded = accelerator.Allocate1D(new ushort[_q.Length]);
+            accelerator.LoadStreamKernel<ArrayView<float>, TensorMap, TensorMap, ArrayView<float>, ArrayView<ushort>, ArrayView<int>, AttentionShape>(
                 _size == 64 ? AttentionWgmma.Head64 : AttentionWgmma.Head128)(
                 AttentionWgmma.Config(_items.Length / 4, _heads, _size), q.View, AttentionWgmma.Map(keys.View, _width), AttentionWgmma.Map(values.View, _width),
-                output.View, items.View, _shape);
+                output.View, rounded.View, items.View, _shape);
             accelerator.Synchronize();
-            PtxRun.AssertClose(Expected(), output.GetAsArray1D(), 4e-3);
+            float[] found = output.GetAsArray1D();
+            PtxRun.AssertClose(Expected(), found, 4e-3);
+            Assert.Equal(found.Select(value => Bf16.FromFloat(value).Bits), rounded.GetAsArray1D());
         }
 
         private double[] Expected()

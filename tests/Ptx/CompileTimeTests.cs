@@ -30,6 +30,11 @@ public sealed partial class CompileTimeTests
         }
     }
 
+    /// <summary>What a launch must ask for is part of a kernel's entry, so that the table of resources can show it.</summary>
+    [Fact]
+    public void Compile_DynamicSharedMemory_IsInTheCatalogOfEachKernelThatHasIt() => Assert.All(
+        KernelCatalog.All, kernel => Assert.Equal(kernel.DynamicShared > 0, KernelCompiler.Compile(kernel.Method, new KernelCompileOptions { Target = PtxTarget.Sm90a }).UsesDynamicShared));
+
     private static double FastestOfFive(KernelDescription kernel)
     {
         var options = new KernelCompileOptions { Target = PtxTarget.Sm90a };

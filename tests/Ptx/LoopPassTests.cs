@@ -4,23 +4,22 @@ using OllmNative.Runtime.Compiler.Passes;
 namespace OllmNative.Tests.Ptx;
 
 /// <summary>The passes about loads and loops, each on IR written by hand: the text before and after.</summary>
-public sealed class LoopPassTests
+public sealed class LoopPassTests : HandWrittenIr
 {
-    private readonly KernelIr _kernel = new("t");
     private readonly Value _x, _n, _in, _out;
 
     public LoopPassTests()
     {
-        _x = _kernel.AddParameter("x", IrType.I32);
-        _n = _kernel.AddParameter("n", IrType.I32);
-        _in = _kernel.AddParameter("in", IrType.Ptr);
-        _out = _kernel.AddParameter("out", IrType.Ptr);
+        _x = Kernel.AddParameter("x", IrType.I32);
+        _n = Kernel.AddParameter("n", IrType.I32);
+        _in = Kernel.AddParameter("in", IrType.Ptr);
+        _out = Kernel.AddParameter("out", IrType.Ptr);
     }
 
     [Fact]
     public void Loads_SameAddressTwice_IsReadOnce()
     {
-        Block b = _kernel.NewBlock();
+        Block b = Kernel.NewBlock();
         Store(b, Put(b, Op.Add, IrType.I32, Load(b, _in, 4), Load(b, _in, 4)), _out, 0);
         Check("""
             b0:
@@ -41,7 +40,7 @@ public sealed class LoopPassTests
     [Fact]
     public void Loads_WriteInBetween_AreKeptButWhatWasWrittenIsKnown()
     {
-        Block b = _kernel.NewBlock();
+        Block b = Kernel.NewBlock();
         Value first = Load(b, _in, 0);
         Store(b, _x, _out, 0);
         Value second = Load(b, _in, 0), written = Load(b, _out, 0);
@@ -71,8 +70,8 @@ public sealed class LoopPassTests
     [Fact]
     public void Loads_OfSharedMemory_EndAtABarrierAndOutliveAGlobalWrite()
     {
-        Block b = _kernel.NewBlock();
-        Value shared = Put(b, Op.SharedAlloc, IrType.Ptr, _kernel.Int(64));
+        Block b = Kernel.NewBlock();
+        Value shared = Put(b, Op.SharedAlloc, IrType.Ptr, Kernel.Int(64));
         shared.Space = AddressSpace.Shared;
         Value first = Load(b, shared, 0);
         Store(b, _x, _out, 0);
@@ -109,18 +108,18 @@ public sealed class LoopPassTests
     [Fact]
     public void Loads_InALoopThatWaits_AreReadInEachRound()
     {
-        Block entry = _kernel.NewBlock(), header = _kernel.NewBlock(), exit = _kernel.NewBlock();
+        Block entry = Kernel.NewBlock(), header = Kernel.NewBlock(), exit = Kernel.NewBlock();
         Value before = Load(entry, _in, 0);
         entry.JumpTo(header);
         Value flag = Load(header, _in, 0);
         header.BranchTo(Compare(header, CompareKind.Eq, flag, before), header, exit);
-        Assert.False(Loads.Run(_kernel));
+        Assert.False(Loads.Run(Kernel));
     }
 
     [Fact]
     public void LoopInvariants_ProductOfOutsideValues_MovesBeforeTheLoop()
     {
-        (Block body, Value index) = Loop();
+        (_, Block body, _, Value index) = Loop(_n);
         Value product = Put(body, Op.Mul, IrType.I32, _x, _n);
         Store(body, Put(body, Op.Add, IrType.I32, product, index), _out, 0);
         Check("""
@@ -159,16 +158,16 @@ public sealed class LoopPassTests
     [Fact]
     public void LoopInvariants_Loads_StayWhereTheyMayNotHappen()
     {
-        (Block body, _) = Loop();
+        (_, Block body, _, _) = Loop(_n);
         Store(body, Load(body, _in, 0), _out, 0);
-        Assert.False(LoopInvariants.Run(_kernel));
+        Assert.False(LoopInvariants.Run(Kernel));
     }
 
     [Fact]
     public void InductionPointers_IndexTimesSize_BecomesAPointerThatGrows()
     {
-        (Block body, Value index) = Loop();
-        Value sum = Put(body, Op.Add, IrType.I32, index, _x), address = Put(body, Op.PtrAdd, IrType.Ptr, _out, Put(body, Op.MulWide, IrType.I64, sum, _kernel.Int(4)));
+        (_, Block body, _, Value index) = Loop(_n);
+        Value sum = Put(body, Op.Add, IrType.I32, index, _x), address = Put(body, Op.PtrAdd, IrType.Ptr, _out, Put(body, Op.MulWide, IrType.I64, sum, Kernel.Int(4)));
         address.Space = AddressSpace.Global;
         Store(body, index, address, 0);
         Check("""
@@ -210,19 +209,19 @@ public sealed class LoopPassTests
     [Fact]
     public void InductionPointers_IndexThatIsMasked_IsLeftAlone()
     {
-        (Block body, Value index) = Loop();
-        Value masked = Put(body, Op.And, IrType.I32, index, _kernel.Int(3)), address = Put(body, Op.PtrAdd, IrType.Ptr, _out, Put(body, Op.MulWide, IrType.I64, masked, _kernel.Int(4)));
+        (_, Block body, _, Value index) = Loop(_n);
+        Value masked = Put(body, Op.And, IrType.I32, index, Kernel.Int(3)), address = Put(body, Op.PtrAdd, IrType.Ptr, _out, Put(body, Op.MulWide, IrType.I64, masked, Kernel.Int(4)));
         address.Space = AddressSpace.Global;
         Store(body, index, address, 0);
-        Assert.False(InductionPointers.Run(_kernel));
+        Assert.False(InductionPointers.Run(Kernel));
     }
 
     [Fact]
     public void Addresses_SumOfSeveralParts_IsSortedByLoopAndConstant()
     {
-        (Block body, Value index) = Loop();
-        Value sum = Put(body, Op.Add, IrType.I32, Put(body, Op.Add, IrType.I32, index, _x), _kernel.Int(3));
-        Value address = Put(body, Op.PtrAdd, IrType.Ptr, _out, Put(body, Op.MulWide, IrType.I64, sum, _kernel.Int(4)));
+        (_, Block body, _, Value index) = Loop(_n);
+        Value sum = Put(body, Op.Add, IrType.I32, Put(body, Op.Add, IrType.I32, index, _x), Kernel.Int(3));
+        Value address = Put(body, Op.PtrAdd, IrType.Ptr, _out, Put(body, Op.MulWide, IrType.I64, sum, Kernel.Int(4)));
         address.Space = AddressSpace.Global;
         Store(body, index, address, 0);
         Check("""
@@ -265,21 +264,21 @@ public sealed class LoopPassTests
     [Fact]
     public void Addresses_MaskedIndex_IsNotTakenApart()
     {
-        (Block body, Value index) = Loop();
-        Value masked = Put(body, Op.And, IrType.I32, Put(body, Op.Add, IrType.I32, index, _kernel.Int(3)), _kernel.Int(7));
-        Value address = Put(body, Op.PtrAdd, IrType.Ptr, _out, Put(body, Op.MulWide, IrType.I64, masked, _kernel.Int(4)));
+        (_, Block body, _, Value index) = Loop(_n);
+        Value masked = Put(body, Op.And, IrType.I32, Put(body, Op.Add, IrType.I32, index, Kernel.Int(3)), Kernel.Int(7));
+        Value address = Put(body, Op.PtrAdd, IrType.Ptr, _out, Put(body, Op.MulWide, IrType.I64, masked, Kernel.Int(4)));
         Store(body, index, address, 0);
-        Assert.False(Addresses.Run(_kernel));
+        Assert.False(Addresses.Run(Kernel));
     }
 
     [Fact]
     public void PartialUnrolling_LoopThatReads_FetchesFourRoundsAtOnce()
     {
-        (Block body, Value index) = Loop();
-        Load(body, Put(body, Op.PtrAdd, IrType.Ptr, _in, Put(body, Op.MulWide, IrType.I64, index, _kernel.Int(4))), 0);
-        Assert.True(PartialUnrolling.Run(_kernel));
-        ControlFlow.Analyse(_kernel);
-        int[] loads = [.. OllmNative.Runtime.Compiler.Passes.Loop.Find(_kernel).Select(loop => loop.Blocks.Sum(block => block.Body.Count(value => value.Op == Op.Load)))];
+        (_, Block body, _, Value index) = Loop(_n);
+        Load(body, Put(body, Op.PtrAdd, IrType.Ptr, _in, Put(body, Op.MulWide, IrType.I64, index, Kernel.Int(4))), 0);
+        Assert.True(PartialUnrolling.Run(Kernel));
+        ControlFlow.Analyse(Kernel);
+        int[] loads = [.. OllmNative.Runtime.Compiler.Passes.Loop.Find(Kernel).Select(loop => loop.Blocks.Sum(block => block.Body.Count(value => value.Op == Op.Load)))];
         Assert.Equal([1, 4], loads.Order());
         Assert.Contains("add i64 %0, -3", Text(), StringComparison.Ordinal); // n - 3, beyond 32 bits
     }
@@ -287,60 +286,39 @@ public sealed class LoopPassTests
     [Fact]
     public void PartialUnrolling_LoopThatWrites_IsLeftAlone()
     {
-        (Block body, Value index) = Loop();
+        (_, Block body, _, Value index) = Loop(_n);
         Store(body, Load(body, _in, 0), _out, 0);
         Put(body, Op.Add, IrType.I32, index, _x);
-        Assert.False(PartialUnrolling.Run(_kernel));
+        Assert.False(PartialUnrolling.Run(Kernel));
     }
 
-    /// <summary>for (i = 0; i &lt; n; i++) around an empty body.</summary>
-    private (Block Body, Value Index) Loop()
+    /// <summary>Both sides of the branch lead straight to the loop: it has two ways in until they are led together.</summary>
+    [Fact]
+    public void Unrolling_LoopDirectlyBehindAJoin_IsUnrolled()
     {
-        Block entry = _kernel.NewBlock(), header = _kernel.NewBlock(), body = _kernel.NewBlock(), exit = _kernel.NewBlock();
-        entry.JumpTo(header);
-        Value index = _kernel.New(Op.Phi, IrType.I32, _kernel.Int(0), _kernel.Int(0));
-        index.Incoming = [entry, body];
-        header.Phis.Add(index);
-        index.Args[1] = Put(body, Op.Add, IrType.I32, index, _kernel.Int(1));
-        header.BranchTo(Compare(header, CompareKind.Lt, index, _n), body, exit);
-        body.JumpTo(header);
-        ControlFlow.Analyse(_kernel);
-        return (body, index);
+        (Block header, Block body, _, Value index) = Loop(Kernel.Int(3));
+        Block entry = Kernel.Entry, side = Kernel.NewBlock();
+        entry.BranchTo(Compare(entry, CompareKind.Lt, _x, _n), side, header);
+        side.JumpTo(header);
+        Value chosen = Phi(header, IrType.I32, (entry, _x), (side, _n), (body, null));
+        chosen.Args[2] = chosen;
+        (index.Args, index.Incoming) = ([Kernel.Int(0), Kernel.Int(0), index.Args[1]], [entry, side, body]);
+        Store(body, Put(body, Op.Add, IrType.I32, chosen, index), _out, 0);
+        Assert.True(Unrolling.Run(Kernel));
+        Assert.Equal("""
+            b0:
+              %0 = compare.lt i1 x, n
+              branch %0, b1, b2
+            b1:
+              jump b2
+            b2:
+              %1 = phi i32 b0: x, b1: n
+              store.global.i32 out, %1
+              %2 = add i32 %1, 1
+              store.global.i32 out, %2
+              %3 = add i32 %1, 2
+              store.global.i32 out, %3
+              return
+            """.ReplaceLineEndings("\n"), Text());
     }
-
-    private Value Put(Block block, Op op, IrType type, params Value[] args)
-    {
-        Value value = _kernel.New(op, type, args);
-        block.Body.Add(value);
-        return value;
-    }
-
-    private Value Compare(Block block, CompareKind kind, Value a, Value b)
-    {
-        Value value = Put(block, Op.Compare, IrType.I1, a, b);
-        value.Sub = (int)kind;
-        return value;
-    }
-
-    private Value Load(Block block, Value address, int offset)
-    {
-        Value load = Put(block, Op.Load, IrType.I32, address);
-        (load.Sub, load.Bits) = ((int)IrType.I32, offset);
-        return load;
-    }
-
-    private void Store(Block block, Value value, Value address, int offset)
-    {
-        Value store = Put(block, Op.Store, IrType.Void, address, value);
-        (store.Sub, store.Bits) = ((int)IrType.I32, offset);
-    }
-
-    private void Check(string before, Func<KernelIr, bool> pass, string after)
-    {
-        Assert.Equal(before.ReplaceLineEndings("\n"), Text());
-        Assert.True(pass(_kernel));
-        Assert.Equal(after.ReplaceLineEndings("\n"), Text());
-    }
-
-    private string Text() => string.Join('\n', IrPrinter.Print(_kernel).TrimEnd().Split('\n').Skip(1));
 }

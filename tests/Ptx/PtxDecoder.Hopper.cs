@@ -197,17 +197,18 @@ internal sealed partial class PtxDecoder
     private static void Sums(PtxThread t, int[] registers, Func<int, int, float> a, Func<int, int, float> b, bool add)
     {
         int firstRow = (t.Linear >> 5 & 3) * 16 + t.Lane / 4;
-        double[] rows = new double[32], column = new double[16];
-        for (int i = 0; i < 32; i++) rows[i] = a(firstRow + 8 * (i / 16), i % 16);
-        for (int i = 0; i < registers.Length; i += i % 2 == 0 ? 1 : 3)
+        Span<float> rows = stackalloc float[32], right = stackalloc float[16];
+        for (int i = 0; i < rows.Length; i++) rows[i] = a(firstRow + i / 16 * 8, i % 16);
+        for (int j = 0; j < registers.Length / 2; j++)
         {
-            // Registers i and i + 2 are of the same column, 8 rows apart.
-            for (int k = 0; k < 16; k++) column[k] = b(i / 4 * 8 + 2 * (t.Lane % 4) + i % 2, k);
+            int column = j / 2 * 8 + 2 * (t.Lane % 4) + j % 2;
+            for (int k = 0; k < right.Length; k++) right[k] = b(column, k);
             for (int half = 0; half < 2; half++)
             {
-                double sum = add ? F(t.R[registers[i + 2 * half]]) : 0;
-                for (int k = 0; k < 16; k++) sum += rows[16 * half + k] * column[k];
-                t.R[registers[i + 2 * half]] = F((float)sum);
+                int register = registers[j / 2 * 4 + 2 * half + j % 2];
+                double sum = add ? F(t.R[register]) : 0;
+                for (int k = 0; k < right.Length; k++) sum += (double)rows[16 * half + k] * right[k];
+                t.R[register] = F((float)sum);
             }
         }
     }

@@ -62,11 +62,12 @@ internal static partial class KernelTrials
         ArrayView<int> blockItems = trial.Input(items);
         if (wgmma)
         {
-            var hopper = trial.Accelerator.LoadStreamKernel<ArrayView<float>, TensorMap, TensorMap, ArrayView<float>, ArrayView<int>, AttentionShape>(
+            var hopper = trial.Accelerator.LoadStreamKernel<ArrayView<float>, TensorMap, TensorMap, ArrayView<float>, ArrayView<ushort>, ArrayView<int>, AttentionShape>(
                 headSize == 64 ? AttentionWgmma.Head64 : AttentionWgmma.Head128);
             KernelConfig launch = AttentionWgmma.Config(blocks, shape.Heads, headSize);
             TensorMap keyMap = AttentionWgmma.Map(k, width), valueMap = AttentionWgmma.Map(v, width);
-            trial.Launch = () => hopper(launch, q, keyMap, valueMap, output, blockItems, shape);
+            ArrayView<ushort> rounded = trial.Input(new ushort[queries.Length]);
+            trial.Launch = () => hopper(launch, q, keyMap, valueMap, output, rounded, blockItems, shape);
         }
         else
         {

@@ -37,6 +37,7 @@ internal static partial class KernelTrials
             yield return new($"MatMulWgmmaWeight{kind}", Tolerance, large, (trial, size) => WgmmaGradient(trial, size, Form.Weight, narrow)) { NeedsHopper = true, LargeTiles = true };
         }
         yield return new("MatMulWgmmaGated", Tolerance, large, (trial, size) => Wgmma(trial, size, MatMulWgmma.Wide, true)) { NeedsHopper = true, LargeTiles = true };
+        yield return new("SplitSums", Tolerance, new(64, Hidden, Intermediate), SplitProduct) { NeedsHopper = true, LargeTiles = true };
     }
 
     /// <summary>Inputs and the result that they should have, rounded as the kernel reads them.</summary>
@@ -150,5 +151,23 @@ internal static partial class KernelTrials
         });
         KernelConfig config = MatMulWgmma.Config(task, trial.Accelerator.NumMultiprocessors, narrow ? MatMulWgmma.Narrow : MatMulWgmma.Wide);
         trial.Launch = () => kernel(config, left, right, task);
+    }
+
+    /// <summary>Both halves of a product of few tiles, the down projection of a batch that decodes: K in parts, and the parts together.</summary>
+    private static void SplitProduct(KernelTrial trial, TrialSize size)
+    {
+        (Words a, Words b, _, ProductTask task) = CaseOf(trial, size with { Columns = (size.Columns + 3) / 4 * 4 }, Form.Forward);
+        task.Splits = Math.Min((task.K + 191) / 192, 16);
+        ArrayView<float> sums = trial.Input(new float[task.Splits * task.M * task.N0]);
+        var parts = new ProductTask { M = task.M, N0 = task.N0, K = task.K, Splits = task.Splits, Output0 = sums };
+        var product = trial.Accelerator.LoadStreamKernel<TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.ForwardNarrow);
+        var together = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ProductTask>(SplitSums.Forward);
+        KernelConfig config = MatMulWgmma.Config(parts, trial.Accelerator.NumMultiprocessors, MatMulWgmma.Narrow), second = SplitSums.Config(task);
+        TensorMap left = MatMulWgmma.Left(a, task.M, task.K), right = MatMulWgmma.Right(b, task.N0, task.K, MatMulWgmma.Narrow);
+        trial.Launch = () =>
+        {
+            product(config, left, right, right, right, parts);
+            together(second, sums, task);
+        };
     }
 }

@@ -15,7 +15,7 @@ public sealed partial class CudaDevice
     private const int EmulatedMultiprocessors = 132;
 
     private Action<Queue, Launch, Floats, ArrayView<Bf16>, ArrayView<Bf16>, Floats, Ints, AttentionShape>? _attention64, _attention128;
-    private Action<Queue, Launch, Floats, TensorMap, TensorMap, Floats, Ints, AttentionShape>? _attentionWgmma64, _attentionWgmma128;
+    private Action<Queue, Launch, Floats, TensorMap, TensorMap, Floats, Words, Ints, AttentionShape>? _attentionWgmma64, _attentionWgmma128;
     private Action<Queue, Launch, Floats, ArrayView<Bf16>, ArrayView<Bf16>, Floats, Ints, Floats, Floats, Ints, AttentionShape>? _decode64, _decode128;
     private Action<Queue, Launch, Floats, Floats, Floats, Ints, Floats, Ints, ArrayView<Bf16>, ArrayView<Bf16>, RopeToCacheShape>? _ropeToCacheBf16;
     private CudaBuffer<int>? _tickets;
@@ -64,17 +64,21 @@ public sealed partial class CudaDevice
             Out(output), items, shape);
     }
 
+    /// <summary>What comes out is there in bf16 too, for the output projection.</summary>
     private void PrefillHopper(
         DeviceView<float> q, CacheView keys, CacheView values, ReadOnlySpan<SequenceSpan> sequences, DeviceView<float> output, in AttentionShape shape)
     {
         Ints items = Items(sequences, AttentionWgmma.Queries);
         int width = shape.KvHeads * shape.HeadSize;
+        Bf16Copy copy = NextCopy();
         var launch = shape.HeadSize == 64
-            ? _attentionWgmma64 ??= _accelerator.LoadKernel<Floats, TensorMap, TensorMap, Floats, Ints, AttentionShape>(AttentionWgmma.Head64)
-            : _attentionWgmma128 ??= _accelerator.LoadKernel<Floats, TensorMap, TensorMap, Floats, Ints, AttentionShape>(AttentionWgmma.Head128);
+            ? _attentionWgmma64 ??= _accelerator.LoadKernel<Floats, TensorMap, TensorMap, Floats, Words, Ints, AttentionShape>(AttentionWgmma.Head64)
+            : _attentionWgmma128 ??= _accelerator.LoadKernel<Floats, TensorMap, TensorMap, Floats, Words, Ints, AttentionShape>(AttentionWgmma.Head128);
         launch(
             _queue, AttentionWgmma.Config(_blockCount, shape.Heads, shape.HeadSize), In(q), AttentionWgmma.Map(In(keys.Words).Cast<Bf16>(), width),
-            AttentionWgmma.Map(In(values.Words).Cast<Bf16>(), width), Out(output), items, shape);
+            AttentionWgmma.Map(In(values.Words).Cast<Bf16>(), width), Out(output),
+            Scratch(ref copy.Memory, output.Length).Write(0, output.Length), items, shape);
+        CopyIs(copy, output);
     }
 
     /// <summary>The query heads of one key/value head together, and the cache in as many parts as the multiprocessors can use.</summary>

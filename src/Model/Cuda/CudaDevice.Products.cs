@@ -29,13 +29,15 @@ public sealed partial class CudaDevice
     private bool LargeProduct(ProductForm form, in Operands operands, in ProductTask task)
     {
         if (!Paired(task)) return false;
-        var size = new ProductSize(form, task.M, form == ProductForm.Gated ? 2 * task.N0 : task.N0 + task.N1 + task.N2, task.K);
-        ProductTile tile = ChooseTile(size, operands, task);
+        ProductTile tile = ChooseTile(Size(form, task), operands, task);
         if (tile is ProductTile.Small64 or ProductTile.Small128 && !IsSingle(form, task)) tile = ProductTile.Large128;
         if (tile is ProductTile.Small64 or ProductTile.Small128) return false;
         LaunchTile(tile, form, operands, task);
         return true;
     }
+
+    private static ProductSize Size(ProductForm form, in ProductTask task) =>
+        new(form, task.M, form == ProductForm.Gated ? 2 * task.N0 : task.N0 + task.N1 + task.N2, task.K);
 
     /// <summary>Whether two columns can be stored at once everywhere.</summary>
     private static bool Paired(in ProductTask task) =>
@@ -49,11 +51,10 @@ public sealed partial class CudaDevice
 
     private ProductTile ChooseTile(in ProductSize size, Operands operands, ProductTask task)
     {
-        Span<ProductTile> room = stackalloc ProductTile[6];
+        Span<ProductTile> room = stackalloc ProductTile[7];
         ReadOnlySpan<ProductTile> candidates = Candidates(size.Form, task, room);
         if (_options.Tile is { } asked && candidates.Contains(asked)) return asked;
-        int multiprocessors = _accelerator is CudaAccelerator ? _accelerator.NumMultiprocessors : TileChoice.UsualMultiprocessors;
-        ProductTile usual = TileChoice.Default(size, candidates, multiprocessors);
+        ProductTile usual = TileChoice.Default(size, candidates, Multiprocessors);
         if (!_options.MeasureProducts || candidates.Length == 1) return usual;
         _tuner ??= new ProductTuner(_accelerator);
         if (_tuner.Find(size) is { } known) return candidates.Contains(known) ? known : usual;
@@ -80,6 +81,7 @@ public sealed partial class CudaDevice
         if (MatMulTensorLarge.SharedBytes(256) <= _accelerator.MaxSharedMemoryPerGroup) room[count++] = ProductTile.Large256;
         if (_options.Hopper && form is not (ProductForm.Half or ProductForm.Gated)) room[count++] = ProductTile.WgmmaNarrow;
         if (_options.Hopper && form != ProductForm.Half) room[count++] = ProductTile.Wgmma;
+        if (_options.Hopper && form == ProductForm.Forward && Splittable(task)) room[count++] = ProductTile.WgmmaSplit;
         return room[..count];
     }
 
@@ -104,6 +106,7 @@ public sealed partial class CudaDevice
     {
         int width = tile == ProductTile.Large128 ? 128 : 256;
         if (tile is ProductTile.Small64 or ProductTile.Small128) LaunchSmall(tile, form, o, task);
+        else if (tile == ProductTile.WgmmaSplit) LaunchSplit(o, task);
         else if (tile is ProductTile.WgmmaNarrow or ProductTile.Wgmma) LaunchWgmma(tile, form, o, task);
         else if (form == ProductForm.Gated)
         {

@@ -90,12 +90,19 @@ public sealed partial class CudaDevice
             if (known.Source == source && known.Offset == view.Offset && known.Length == view.Length && known.Version == source.Version)
                 return known.Memory!.Read(0, view.Length);
         }
-        Bf16Copy copy = _copies[_nextCopy];
-        _nextCopy = (_nextCopy + 1) % (_copies.Length - 1);
+        Bf16Copy copy = NextCopy();
         CopyIs(copy, view);
         Words target = Scratch(ref copy.Memory, view.Length).Write(0, view.Length);
         Round(In(view), view.Offset, target.Cast<Bf16>(), checked((int)view.Length));
         return target;
+    }
+
+    /// <summary>The copy that was made longest ago.</summary>
+    private Bf16Copy NextCopy()
+    {
+        Bf16Copy copy = _copies[_nextCopy];
+        _nextCopy = (_nextCopy + 1) % (_copies.Length - 1);
+        return copy;
     }
 
     private void Round(Floats source, long offset, ArrayView<Bf16> target, int count)

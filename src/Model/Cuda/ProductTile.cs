@@ -39,6 +39,9 @@ internal enum ProductTile
 
     /// <summary>wgmma, 128 x 256, persistent: MatMulWgmma.</summary>
     Wgmma,
+
+    /// <summary>MatMulWgmmaNarrow with K in parts, and SplitSums: for results of few tiles.</summary>
+    WgmmaSplit,
 }
 
 /// <summary>One product, as the choice of its tile sees it.</summary>
@@ -65,9 +68,20 @@ internal static class TileChoice
         ProductTile.Small128 => (128, 128, 0.30),
         ProductTile.Large128 => (128, 128, 0.42),
         ProductTile.Large256 => (128, 256, 0.48),
-        ProductTile.WgmmaNarrow => (128, 192, 0.68),
+        ProductTile.WgmmaNarrow or ProductTile.WgmmaSplit => (128, 192, 0.68),
         _ => (128, 256, 0.72),
     };
+
+    // Of a multiprocessor's tensor cores; of the chip's cache, for sums that go there and back; clocks of one launch more.
+    private const double ProductsAClock = 2048, BytesAClock = 2300, SecondLaunch = 4000;
+
+    /// <summary>Parts of K that give every multiprocessor a tile, of at least four steps of 64 each.</summary>
+    public static int Parts(in ProductSize size, int multiprocessors)
+    {
+        (int rows, int columns, _) = Of(ProductTile.WgmmaSplit);
+        int tiles = ((size.M + rows - 1) / rows) * ((size.N + columns - 1) / columns), steps = (size.K + 63) / 64;
+        return Math.Max(Math.Min(multiprocessors / tiles, steps / 4), 1);
+    }
 
     /// <summary>The tile that is through first: rounds of tiles over the multiprocessors, times the time of one.</summary>
     public static ProductTile Default(in ProductSize size, ReadOnlySpan<ProductTile> candidates, int multiprocessors)
@@ -78,7 +92,9 @@ internal static class TileChoice
         {
             (int rows, int columns, double reach) = Of(candidate);
             double tiles = Math.Ceiling((double)size.M / rows) * Math.Ceiling((double)size.N / columns);
-            double time = Math.Ceiling(tiles / multiprocessors) * rows * columns / reach;
+            int parts = candidate == ProductTile.WgmmaSplit ? Parts(size, multiprocessors) : 1;
+            double time = Math.Ceiling(tiles * parts / multiprocessors) * rows * columns * size.K / (parts * reach * ProductsAClock);
+            if (parts > 1) time += SecondLaunch + 8.0 * parts * size.M * size.N / BytesAClock;
             if (time < least) (best, least) = (candidate, time);
         }
         return best;

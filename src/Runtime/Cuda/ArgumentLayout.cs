@@ -1,5 +1,4 @@
 using System.Reflection;
-using System.Reflection.Emit;
 using System.Runtime.CompilerServices;
 using OllmNative.Runtime.Compiler.Frontend;
 using OllmNative.Runtime.Compiler.Ir;
@@ -39,8 +38,8 @@ internal static class ArgumentLayout
         }
         else if (layout.IsView)
         {
-            pieces.Add(new Piece(at + Offset(type, Field(type, "_address")), 8));
-            pieces.Add(new Piece(at + Offset(type, Field(type, "_length")), 8));
+            pieces.Add(new Piece(at + FieldOffset.Of(type, Field(type, "_address")), 8));
+            pieces.Add(new Piece(at + FieldOffset.Of(type, Field(type, "_length")), 8));
         }
         else if (type.GetCustomAttribute<InlineArrayAttribute>() is { } inline)
         {
@@ -49,7 +48,7 @@ internal static class ArgumentLayout
         }
         else
         {
-            foreach (FieldInfo field in Instance(type)) CollectField(type, field, at + Offset(type, field), pieces);
+            foreach (FieldInfo field in Instance(type)) CollectField(type, field, at + FieldOffset.Of(type, field), pieces);
         }
     }
 
@@ -69,23 +68,6 @@ internal static class ArgumentLayout
 
     private static FieldInfo Field(Type type, string name) => type.GetField(name, BindingFlags.Instance | BindingFlags.NonPublic)
         ?? throw new NotSupportedException($"{type} has no field {name}");
-
-    /// <summary>Asks the runtime itself, with a method made for the purpose: the address of the field less that of the struct.</summary>
-    private static int Offset(Type type, FieldInfo field)
-    {
-        var method = new DynamicMethod("OffsetOfField", typeof(int), Type.EmptyTypes, typeof(ArgumentLayout).Module, skipVisibility: true);
-        ILGenerator il = method.GetILGenerator();
-        il.DeclareLocal(type);
-        il.Emit(OpCodes.Ldloca_S, (byte)0);
-        il.Emit(OpCodes.Ldflda, field);
-        il.Emit(OpCodes.Conv_U);
-        il.Emit(OpCodes.Ldloca_S, (byte)0);
-        il.Emit(OpCodes.Conv_U);
-        il.Emit(OpCodes.Sub);
-        il.Emit(OpCodes.Conv_I4);
-        il.Emit(OpCodes.Ret);
-        return (int)method.Invoke(null, null)!;
-    }
 }
 
 /// <summary>The layout of one type, looked up once.</summary>

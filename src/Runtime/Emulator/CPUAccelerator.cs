@@ -37,6 +37,22 @@ public sealed class CPUDevice : Device
 /// <summary>The ways to the emulator from a context.</summary>
 public static class CPUContextExtensions
 {
+    /// <summary>Adds the emulator.</summary>
+    public static Context.Builder DefaultCPU(this Context.Builder builder) => builder.CPU();
+
+    public static Context.Builder CPU(this Context.Builder builder, Predicate<CPUDevice> predicate)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(predicate);
+        return builder.AllAccelerators(device => device is CPUDevice cpu && predicate(cpu));
+    }
+
+    public static Context.DeviceCollection<CPUDevice> GetCPUDevices(this Context context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        return context.GetDevices<CPUDevice>();
+    }
+
     public static Context.Builder CPU(this Context.Builder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);

@@ -92,17 +92,19 @@ internal sealed unsafe class EmulatedProducts(EmulatedThread thread)
     private void Compute(Product product)
     {
         int lane = thread.LinearIndex & 31, firstRow = (thread.LinearIndex >> 5 & 3) * 16 + lane / 4;
-        for (int i = 0; i < product.Sums.Length; i++)
+        Span<float> rows = stackalloc float[32], right = stackalloc float[16];
+        for (int i = 0; i < rows.Length; i++) rows[i] = product.Rows is { } known ? known[i] : Operand(product.A, firstRow + i / 16 * 8, i % 16);
+        for (int j = 0; j < product.Sums.Length / 2; j++)
         {
-            int row = firstRow + 8 * (i / 2 % 2), column = i / 4 * 8 + 2 * (lane % 4) + i % 2;
-            float sum = 0;
-            for (int k = 0; k < 16; k++)
+            int column = j / 2 * 8 + 2 * (lane % 4) + j % 2;
+            for (int k = 0; k < right.Length; k++) right[k] = Operand(product.B, column, k);
+            for (int half = 0; half < 2; half++)
             {
-                sum += product.Rows is { } rows
-                    ? rows[i / 2 % 2 * 16 + k] * RowElement(product.B, k, column)
-                    : Operand(product.A, row, k) * Operand(product.B, column, k);
+                float sum = 0;
+                for (int k = 0; k < right.Length; k++) sum += rows[16 * half + k] * right[k];
+                ref float target = ref product.Sums[j / 2 * 4 + 2 * half + j % 2];
+                target = product.Accumulate ? target + sum : sum;
             }
-            product.Sums[i] = product.Accumulate ? product.Sums[i] + sum : sum;
         }
     }
 

@@ -7,8 +7,9 @@ namespace OllmNative.Runtime.Language;
 /// An open device: memory, streams, kernels. A backend derives from it and gives raw memory, streams and kernels;
 /// everything else is common.
 /// </summary>
-public abstract class Accelerator : IDisposable
+public abstract partial class Accelerator : IDisposable
 {
+    private readonly Dictionary<(MethodInfo, IndexType), Kernel> _launched = [];
     private AcceleratorStream? _defaultStream;
 
     protected Accelerator(Context context, Device device)
@@ -33,30 +34,6 @@ public abstract class Accelerator : IDisposable
     public int MaxNumThreadsPerMultiprocessor => Device.MaxNumThreadsPerMultiprocessor;
     public int MaxNumThreads => Device.MaxNumThreads;
 
-    /// <summary>Memory for <paramref name="length"/> elements; contents are undefined.</summary>
-    public MemoryBuffer1D<T, Stride1D.Dense> Allocate1D<T>(long length) where T : unmanaged => Allocate1D<T, Stride1D.Dense>(length, default);
-
-    public MemoryBuffer1D<T, TStride> Allocate1D<T, TStride>(long length, TStride stride) where T : unmanaged where TStride : struct, IStride1D
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(length);
-        MemoryBuffer raw = AllocateRaw(stride.ComputeBufferLength(new LongIndex1D(length)), Interop.SizeOf<T>());
-        return new(raw, new(new ArrayView<T>(raw, 0, raw.Length), length, stride));
-    }
-
-    public MemoryBuffer2D<T, Stride2D.DenseX> Allocate2DDenseX<T>(in LongIndex2D extent) where T : unmanaged =>
-        Allocate2D<T, Stride2D.DenseX>(extent, Stride2D.DenseX.FromExtent(extent));
-
-    public MemoryBuffer2D<T, Stride2D.DenseY> Allocate2DDenseY<T>(in LongIndex2D extent) where T : unmanaged =>
-        Allocate2D<T, Stride2D.DenseY>(extent, Stride2D.DenseY.FromExtent(extent));
-
-    private MemoryBuffer2D<T, TStride> Allocate2D<T, TStride>(LongIndex2D extent, TStride stride) where T : unmanaged where TStride : struct, IStride2D
-    {
-        MemoryBuffer raw = AllocateRaw(stride.ComputeBufferLength(extent), Interop.SizeOf<T>());
-        return new(raw, new(new ArrayView<T>(raw, 0, raw.Length), extent, stride));
-    }
-
-    public MemoryBuffer AllocateRaw(long length, int elementSize) => AllocateRawCore(length, elementSize);
-
     public AcceleratorStream CreateStream() => CreateStreamCore();
 
     /// <summary>Waits for everything that was started on this device. Throws what a kernel failed with.</summary>
@@ -68,6 +45,49 @@ public abstract class Accelerator : IDisposable
         LoadKernelCore(new KernelEntry(method, IndexType.KernelConfig, 0, specialization));
 
     public void PrintInformation(TextWriter writer) => Device.PrintInformation(writer);
+
+    /// <summary>The same on the console.</summary>
+    public void PrintInformation() => PrintInformation(Console.Out);
+
+    /// <summary>The most groups of the device's largest size that run at once, and that size.</summary>
+    public (Index1D, Index1D) MaxNumGroupsExtent => (NumMultiprocessors * Math.Max(1, MaxNumThreadsPerMultiprocessor / MaxNumThreadsPerGroup), MaxNumThreadsPerGroup);
+
+    public override string ToString() => $"{Name} [{AcceleratorType}]";
+
+    public Kernel LoadImplicitlyGroupedKernel(MethodInfo method, int customGroupSize) =>
+        LoadKernelCore(new KernelEntry(method, IndexOf(method), customGroupSize, KernelSpecialization.Empty));
+
+    public Kernel LoadAutoGroupedKernel(MethodInfo method) => LoadImplicitlyGroupedKernel(method, 0);
+
+    /// <summary>A pinned array's memory, for copies.</summary>
+    public unsafe PageLockScope<T> CreatePageLockFromPinned<T>(T[] pinned) where T : unmanaged
+    {
+        ArgumentNullException.ThrowIfNull(pinned);
+        return CreatePageLockFromPinned<T>(System.Runtime.InteropServices.Marshal.UnsafeAddrOfPinnedArrayElement(pinned, 0), pinned.LongLength);
+    }
+
+    /// <summary>Pinned memory of the host, for copies.</summary>
+    public PageLockScope<T> CreatePageLockFromPinned<T>(nint pinned, long numElements) where T : unmanaged => new(this, pinned, numElements);
+
+    /// <summary>The kernel of a launch without a loader.</summary>
+    private Kernel Launched(Delegate action, IndexType index)
+    {
+        ArgumentNullException.ThrowIfNull(action);
+        lock (_launched)
+        {
+            if (!_launched.TryGetValue((action.Method, index), out Kernel? kernel))
+                _launched[(action.Method, index)] = kernel = KernelLoaders.Load(this, action, index, 0, KernelSpecialization.Empty);
+            return kernel;
+        }
+    }
+
+    private static IndexType IndexOf(MethodInfo method)
+    {
+        ArgumentNullException.ThrowIfNull(method);
+        return method.GetParameters() is [{ ParameterType: var first }, ..] && typeof(IIndex).IsAssignableFrom(first) && first != typeof(KernelConfig)
+            ? ((IIndex)Activator.CreateInstance(first)!).IndexType
+            : throw new ArgumentException($"{method.Name} does not start with its index: Index1D, Index2D, Index3D or a long form", nameof(method));
+    }
 
     /// <summary>Raw memory of the device.</summary>
     protected abstract MemoryBuffer AllocateRawCore(long length, int elementSize);
@@ -90,7 +110,10 @@ public abstract class Accelerator : IDisposable
 
     protected virtual void Dispose(bool disposing)
     {
-        if (disposing) _defaultStream?.Dispose();
+        if (!disposing) return;
+        foreach (Kernel kernel in _launched.Values) kernel.Dispose();
+        _launched.Clear();
+        _defaultStream?.Dispose();
     }
 }
 

@@ -6,6 +6,7 @@ namespace OllmNative.Runtime.Language;
 /// <summary>Any view of device memory.</summary>
 public interface IArrayView
 {
+    MemoryBuffer Buffer { get; }
     bool IsValid { get; }
     long Length { get; }
     int ElementSize { get; }
@@ -15,7 +16,6 @@ public interface IArrayView
 /// <summary>A view whose elements lie side by side.</summary>
 public interface IContiguousArrayView : IArrayView
 {
-    MemoryBuffer Buffer { get; }
     long Index { get; }
     long IndexInBytes { get; }
 }
@@ -68,7 +68,7 @@ public readonly unsafe struct ArrayView<T> : IContiguousArrayView<T> where T : u
 
     int IArrayView.ElementSize => sizeof(T);
     ArrayView<T> IContiguousArrayView<T>.BaseView => this;
-    MemoryBuffer IContiguousArrayView.Buffer => _buffer ?? throw new InvalidOperationException("an empty view has no buffer");
+    MemoryBuffer IArrayView.Buffer => _buffer ?? throw new InvalidOperationException("an empty view has no buffer");
     long IContiguousArrayView.Index => (_address - _buffer!.NativePtr) / sizeof(T);
     long IContiguousArrayView.IndexInBytes => _address - _buffer!.NativePtr;
 

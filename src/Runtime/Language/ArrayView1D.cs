@@ -24,7 +24,7 @@ public readonly unsafe struct ArrayView1D<T, TStride> : IContiguousArrayView<T>
     public long LengthInBytes => Length * sizeof(T);
 
     int IArrayView.ElementSize => sizeof(T);
-    MemoryBuffer IContiguousArrayView.Buffer => ((IContiguousArrayView)BaseView).Buffer;
+    MemoryBuffer IArrayView.Buffer => ((IArrayView)BaseView).Buffer;
     long IContiguousArrayView.Index => ((IContiguousArrayView)BaseView).Index;
     long IContiguousArrayView.IndexInBytes => ((IContiguousArrayView)BaseView).IndexInBytes;
 
@@ -43,6 +43,15 @@ public readonly unsafe struct ArrayView1D<T, TStride> : IContiguousArrayView<T>
     public ArrayView2D<T, Stride2D.DenseX> As2DDenseXView(LongIndex2D extent) => new(BaseView, extent, Stride2D.DenseX.FromExtent(extent));
     public ArrayView2D<T, Stride2D.DenseY> As2DDenseYView(LongIndex2D extent) => new(BaseView, extent, Stride2D.DenseY.FromExtent(extent));
 
+    public ArrayView3D<T, TOtherStride> As3DView<TOtherStride>(LongIndex3D extent, TOtherStride stride) where TOtherStride : struct, IStride3D =>
+        new(BaseView, extent, stride);
+    public ArrayView3D<T, Stride3D.DenseXY> As3DDenseXYView(LongIndex3D extent) => new(BaseView, extent, Stride3D.DenseXY.FromExtent(extent));
+    public ArrayView3D<T, Stride3D.DenseZY> As3DDenseZYView(LongIndex3D extent) => new(BaseView, extent, Stride3D.DenseZY.FromExtent(extent));
+
+    /// <summary>The same elements at another stride: the extent stays, so that not every index need be in the memory.</summary>
+    public ArrayView1D<T, Stride1D.General> AsGeneral(Stride1D.General stride) => new(BaseView, Extent, stride);
+    public ArrayView1D<T, Stride1D.General> AsGeneral() => AsGeneral(new Stride1D.General(Stride.StrideExtent));
+
     public VariableView<T> VariableView(Index1D index) => new(BaseView.SubView(Stride.ComputeElementIndex(index), 1));
     public VariableView<T> VariableView(LongIndex1D index) => new(BaseView.SubView(Stride.ComputeElementIndex(index), 1));
     public ArrayView<T> AsContiguous() => BaseView;
@@ -59,4 +68,8 @@ public readonly struct VariableView<T> where T : unmanaged
 
     /// <summary>The element, in place.</summary>
     public ref T Value => ref BaseView[0];
+
+    /// <summary>A field of the element; <see cref="Interop.OffsetOf"/> gives its place.</summary>
+    public VariableView<TOther> SubView<TOther>(int offsetInBytes) where TOther : unmanaged =>
+        new(BaseView.Cast<byte>().SubView(offsetInBytes, Interop.SizeOf<TOther>()).Cast<TOther>());
 }

@@ -24,6 +24,7 @@ public readonly unsafe struct ArrayView2D<T, TStride> : IArrayView
     public long LengthInBytes => Length * sizeof(T);
 
     int IArrayView.ElementSize => sizeof(T);
+    MemoryBuffer IArrayView.Buffer => ((IArrayView)BaseView).Buffer;
 
     public ref T this[Index2D index]
     {
@@ -60,6 +61,11 @@ public readonly unsafe struct ArrayView2D<T, TStride> : IArrayView
 
     public VariableView<T> VariableView(Index2D index) => new(BaseView.SubView(Stride.ComputeElementIndex(index), 1));
     public VariableView<T> VariableView(LongIndex2D index) => new(BaseView.SubView(Stride.ComputeElementIndex(index), 1));
+    public ArrayView1D<T, TOtherStride> As1DView<TOtherStride>(TOtherStride stride) where TOtherStride : struct, IStride1D => new(BaseView, Extent.Size, stride);
+    public ArrayView3D<T, TOtherStride> As3DView<TOtherStride>(LongIndex3D extent, TOtherStride stride) where TOtherStride : struct, IStride3D =>
+        new(BaseView, extent, stride);
+    public ArrayView2D<T, Stride2D.General> AsGeneral(Stride2D.General stride) => new(BaseView, Extent, stride);
+    public ArrayView2D<T, Stride2D.General> AsGeneral() => AsGeneral(new Stride2D.General(Stride.StrideExtent));
     public ArrayView<T> AsContiguous() => BaseView;
     public override string ToString() => $"{Extent} x {typeof(T).Name}, {Stride}";
 }

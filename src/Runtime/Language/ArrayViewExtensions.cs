@@ -1,10 +1,16 @@
+using System.Runtime.InteropServices;
+
 namespace OllmNative.Runtime.Language;
 
 /// <summary>Copies between host and device, and conversions of views.</summary>
-public static unsafe class ArrayViewExtensions
+public static unsafe partial class ArrayViewExtensions
 {
     public static nint LoadEffectiveAddressAsPtr<T>(this ArrayView<T> view) where T : unmanaged => view.Address;
     public static VariableView<T> VariableView<T>(this ArrayView<T> view, Index1D element) where T : unmanaged => new(view.SubView((long)element.X, 1));
+    public static VariableView<T> VariableView<T>(this ArrayView<T> view, LongIndex1D element) where T : unmanaged => new(view.SubView(element.X, 1));
+    public static ArrayView1D<T, Stride1D.General> AsGeneral<T>(this ArrayView<T> view, Stride1D.General stride) where T : unmanaged => new(view, view.Extent, stride);
+    public static ArrayView1D<T, Stride1D.General> AsGeneral<T>(this ArrayView<T> view) where T : unmanaged => view.AsGeneral(view.Stride.AsGeneral());
+    public static Accelerator GetAccelerator<TView>(this TView view) where TView : IArrayView => view.Buffer.Accelerator;
     public static ArrayView1D<T, Stride1D.Dense> AsDense<T>(this ArrayView<T> view) where T : unmanaged => view;
     public static bool HasData<TView>(this TView view) where TView : IArrayView => view.IsValid && view.Length > 0;
     public static bool HasNoData<TView>(this TView view) where TView : IArrayView => !view.HasData();
@@ -13,6 +19,13 @@ public static unsafe class ArrayViewExtensions
         new(view.BaseView, new(view.Extent.Y, view.Extent.X), new(view.Stride.YStride));
     public static ArrayView2D<T, Stride2D.DenseX> AsTransposed<T>(this ArrayView2D<T, Stride2D.DenseY> view) where T : unmanaged =>
         new(view.BaseView, new(view.Extent.Y, view.Extent.X), new(view.Stride.XStride));
+
+    public static ArrayView2D<T, Stride2D.General> AsTransposed<T>(this ArrayView2D<T, Stride2D.General> view) where T : unmanaged =>
+        new(view.BaseView, new(view.Extent.Y, view.Extent.X), new(new Index2D(view.Stride.YStride, view.Stride.XStride)));
+    public static ArrayView3D<T, Stride3D.DenseZY> AsTransposed<T>(this ArrayView3D<T, Stride3D.DenseXY> view) where T : unmanaged =>
+        new(view.BaseView, new(view.Extent.Z, view.Extent.Y, view.Extent.X), new(view.Stride.ZStride, view.Stride.YStride));
+    public static ArrayView3D<T, Stride3D.DenseXY> AsTransposed<T>(this ArrayView3D<T, Stride3D.DenseZY> view) where T : unmanaged =>
+        new(view.BaseView, new(view.Extent.Z, view.Extent.Y, view.Extent.X), new(view.Stride.YStride, view.Stride.XStride));
 
     public static ArrayView1D<TOther, Stride1D.Dense> Cast<T, TOther>(this ArrayView1D<T, Stride1D.Dense> view) where T : unmanaged where TOther : unmanaged =>
         view.BaseView.Cast<TOther>();
@@ -32,9 +45,23 @@ public static unsafe class ArrayViewExtensions
     public static void CopyFrom<TView>(this TView target, AcceleratorStream stream, in TView source) where TView : IContiguousArrayView
     {
         CheckFits(source.Length, target.Length);
-        if (source.Length > 0)
+        if (source.Length == 0) return;
+        if (source.Buffer.Raw is PageLockedBuffer)
+            target.Buffer.CopyFromHost(stream, source.Buffer.NativePtr + (nint)source.IndexInBytes, target.IndexInBytes, source.LengthInBytes);
+        else if (target.Buffer.Raw is PageLockedBuffer)
+            source.Buffer.CopyToHost(stream, target.Buffer.NativePtr + (nint)target.IndexInBytes, source.IndexInBytes, source.LengthInBytes);
+        else
             target.Buffer.CopyFromDevice(stream, source.Buffer.NativePtr + (nint)source.IndexInBytes, target.IndexInBytes, source.LengthInBytes);
     }
+
+    public static void CopyTo<T>(this ArrayView1D<T, Stride1D.Dense> source, ArrayView1D<T, Stride1D.Dense> target) where T : unmanaged =>
+        target.BaseView.CopyFrom(source.BaseView);
+    public static void CopyTo<T>(this ArrayView1D<T, Stride1D.Dense> source, AcceleratorStream stream, in ArrayView1D<T, Stride1D.Dense> target) where T : unmanaged =>
+        target.BaseView.CopyFrom(stream, source.BaseView);
+    public static void CopyFrom<T>(this ArrayView1D<T, Stride1D.Dense> target, in ArrayView1D<T, Stride1D.Dense> source) where T : unmanaged =>
+        target.BaseView.CopyFrom(source.BaseView);
+    public static void CopyFrom<T>(this ArrayView1D<T, Stride1D.Dense> target, AcceleratorStream stream, in ArrayView1D<T, Stride1D.Dense> source) where T : unmanaged =>
+        target.BaseView.CopyFrom(stream, source.BaseView);
 
     /// <summary>Copies an array to the device and waits for it.</summary>
     public static void CopyFromCPU<T>(this ArrayView<T> view, T[] data) where T : unmanaged => view.CopyFromCPU(Stream(view), data);
@@ -90,32 +117,17 @@ public static unsafe class ArrayViewExtensions
         return buffer;
     }
 
-    /// <summary>Copies to page-locked memory without waiting.</summary>
-    public static void CopyToPageLockedAsync<T, TView>(this TView source, AcceleratorStream stream, PageLockedArray<T> pageLockedArray)
-        where T : unmanaged where TView : IContiguousArrayView<T>
-    {
-        ArgumentNullException.ThrowIfNull(pageLockedArray);
-        CheckFits(source.Length, pageLockedArray.Length);
-        if (source.Length > 0) source.Buffer.CopyToHost(stream, pageLockedArray.Address, source.IndexInBytes, source.LengthInBytes);
-    }
+    /// <summary>Copies values from the host, from one on, and waits for it.</summary>
+    public static void CopyFromCPU<T, TView>(this TView target, ref T cpuData, long length) where T : unmanaged where TView : IContiguousArrayView<T> =>
+        target.CopyFromCPU(target.Buffer.Accelerator.DefaultStream, ref cpuData, length);
+    public static void CopyFromCPU<T, TView>(this TView target, AcceleratorStream stream, ref T cpuData, long length) where T : unmanaged where TView : IContiguousArrayView<T> =>
+        target.BaseView.CopyFromCPU(stream, MemoryMarshal.CreateReadOnlySpan(ref cpuData, checked((int)length)));
 
-    public static void CopyToPageLockedAsync<T, TView>(this TView source, PageLockedArray<T> pageLockedArray)
-        where T : unmanaged where TView : IContiguousArrayView<T> =>
-        source.CopyToPageLockedAsync(source.Buffer.Accelerator.DefaultStream, pageLockedArray);
-
-    /// <summary>Copies from page-locked memory without waiting.</summary>
-    public static void CopyFromPageLockedAsync<T, TView>(this TView target, AcceleratorStream stream, PageLockedArray<T> pageLockedArray)
-        where T : unmanaged where TView : IContiguousArrayView<T>
-    {
-        ArgumentNullException.ThrowIfNull(pageLockedArray);
-        CheckFits(pageLockedArray.Length, target.Length);
-        if (pageLockedArray.Length > 0)
-            target.Buffer.CopyFromHost(stream, pageLockedArray.Address, target.IndexInBytes, pageLockedArray.Length * sizeof(T));
-    }
-
-    public static void CopyFromPageLockedAsync<T, TView>(this TView target, PageLockedArray<T> pageLockedArray)
-        where T : unmanaged where TView : IContiguousArrayView<T> =>
-        target.CopyFromPageLockedAsync(target.Buffer.Accelerator.DefaultStream, pageLockedArray);
+    /// <summary>Copies to values of the host, from one on, and waits for it.</summary>
+    public static void CopyToCPU<T, TView>(this TView source, ref T cpuData, long length) where T : unmanaged where TView : IContiguousArrayView<T> =>
+        source.CopyToCPU(source.Buffer.Accelerator.DefaultStream, ref cpuData, length);
+    public static void CopyToCPU<T, TView>(this TView source, AcceleratorStream stream, ref T cpuData, long length) where T : unmanaged where TView : IContiguousArrayView<T> =>
+        source.BaseView.SubView(0, length).CopyToCPU(stream, MemoryMarshal.CreateSpan(ref cpuData, checked((int)length)));
 
     private static void CopyFromCPU<T>(this ArrayView<T> view, AcceleratorStream stream, ReadOnlySpan<T> data) where T : unmanaged
     {

@@ -64,6 +64,22 @@ public static class Atomic
     public static Index1D CompareExchange(ref Index1D target, Index1D compare, Index1D value) =>
         CompareExchange(ref Unsafe.As<Index1D, int>(ref target), compare.X, value.X);
 
+    /// <summary>
+    /// Any operation, made one by comparing and exchanging until nobody came between. Returns the value before.
+    /// </summary>
+    public static T MakeAtomic<T, TOperation, TCompareExchangeOperation>(
+        ref T target, T value, TOperation operation, TCompareExchangeOperation compareExchangeOperation)
+        where T : unmanaged where TOperation : struct, IAtomicOperation<T> where TCompareExchangeOperation : struct, ICompareExchangeOperation<T>
+    {
+        T seen = target;
+        while (true)
+        {
+            T before = compareExchangeOperation.CompareExchange(ref target, seen, operation.Operation(seen, value));
+            if (compareExchangeOperation.IsSame(before, seen)) return before;
+            seen = before;
+        }
+    }
+
     private static T Update<T>(ref T target, T value, Func<T, T, T> operation) where T : unmanaged
     {
         T seen = target;

@@ -4,16 +4,6 @@ using OllmNative.Runtime.Emulator;
 
 namespace OllmNative.Runtime.Language;
 
-/// <summary>Settings of a context.</summary>
-public class ContextProperties
-{
-    public bool EnableAssertions { get; protected set; }
-    public bool EnableProfiling { get; protected set; }
-
-    /// <summary>Whether the emulator looks for races in shared memory; assertions switch it on.</summary>
-    public bool EnableRaceCheck => EnableAssertions;
-}
-
 /// <summary>The way in: which devices there are.</summary>
 public sealed partial class Context : IDisposable
 {
@@ -40,6 +30,8 @@ public sealed partial class Context : IDisposable
     public static Context CreateDefault() => Create().Default().ToContext();
     public static Context CreateDefaultAutoAssertions() => Create().Default().Assertions().ToContext();
 
+    public static Context CreateDefaultAutoDebug() => Create().Default().AutoDebug().ToContext();
+
     public TDevice GetDevice<TDevice>(int deviceIndex) where TDevice : Device => GetDevices<TDevice>()[deviceIndex];
     public DeviceCollection<TDevice> GetDevices<TDevice>() where TDevice : Device => new([.. Devices.OfType<TDevice>()]);
 
@@ -47,49 +39,17 @@ public sealed partial class Context : IDisposable
     public Device GetPreferredDevice(bool preferCPU) =>
         Devices.FirstOrDefault(device => device.AcceleratorType == AcceleratorType.CPU == preferCPU) ?? Devices[0];
 
+    /// <summary>The devices of the preferred kind (see <see cref="GetPreferredDevice"/>), then, unless only those match, the others.</summary>
+    public IEnumerable<Device> GetPreferredDevices(bool preferCPU, bool matchingDevicesOnly)
+    {
+        bool wanted = GetPreferredDevice(preferCPU).AcceleratorType == AcceleratorType.CPU;
+        IEnumerable<Device> matching = Devices.Where(device => device.AcceleratorType == AcceleratorType.CPU == wanted);
+        return matchingDevicesOnly ? matching : matching.Concat(Devices.Except(matching));
+    }
+
     public ImmutableArray<Device>.Enumerator GetEnumerator() => Devices.GetEnumerator();
 
     public void Dispose() { }
-
-    /// <summary>Chooses devices and settings.</summary>
-    public sealed class Builder : ContextProperties
-    {
-        internal List<Device> RegisteredDevices { get; } = [];
-
-        /// <summary>Every device there is.</summary>
-        public Builder Default() => AllAccelerators();
-
-        public Builder AllAccelerators() => AllAccelerators(static _ => true);
-
-        public Builder AllAccelerators(Predicate<Device> predicate)
-        {
-            ArgumentNullException.ThrowIfNull(predicate);
-            RegisteredDevices.AddRange(DeviceRegistry.All().Where(device => predicate(device)));
-            return this;
-        }
-
-        /// <summary>Checks that cost time; here the race check of shared memory.</summary>
-        public Builder Assertions()
-        {
-            EnableAssertions = true;
-            return this;
-        }
-
-        public Builder Profiling()
-        {
-            EnableProfiling = true;
-            return this;
-        }
-
-        /// <summary>Adds one device that no search finds.</summary>
-        internal Builder With(Device device)
-        {
-            RegisteredDevices.Add(device);
-            return this;
-        }
-
-        public Context ToContext() => new(this);
-    }
 
     /// <summary>The devices of one kind.</summary>
     public readonly struct DeviceCollection<TDevice> where TDevice : Device

@@ -41,5 +41,8 @@ public abstract class Device
     public void PrintInformation(TextWriter writer) => writer.WriteLine(string.Create(CultureInfo.InvariantCulture,
         $"{Name} ({AcceleratorType}): {MemorySize} bytes, {NumMultiprocessors} multiprocessors, {MaxNumThreadsPerGroup} threads and {MaxSharedMemoryPerGroup} shared bytes a group"));
 
+    /// <summary>The same on the console.</summary>
+    public void PrintInformation() => PrintInformation(Console.Out);
+
     public override string ToString() => $"{Name} [{AcceleratorType}]";
 }

@@ -14,7 +14,8 @@ public static partial class KernelLoaders
         where T1 : struct
     {
         Kernel kernel = Load(accelerator, action, IndexType.KernelConfig, 0, specialization);
-        return (stream, config, a1) => kernel.Launch(stream, config, new Arguments<T1>(action, a1));
+        return kernel.For<Action<AcceleratorStream, KernelConfig, T1>>(
+            (stream, config, a1) => kernel.Launch(stream, config, new Arguments<T1>(action, a1)));
     }
 
     public static Action<KernelConfig, T1> LoadStreamKernel<T1>(
@@ -27,7 +28,8 @@ public static partial class KernelLoaders
         where T1 : struct
     {
         Kernel kernel = Load(accelerator, action, IndexType.KernelConfig, 0, specialization);
-        return (config, a1) => kernel.Launch(accelerator.DefaultStream, config, new Arguments<T1>(action, a1));
+        return kernel.For<Action<KernelConfig, T1>>(
+            (config, a1) => kernel.Launch(accelerator.DefaultStream, config, new Arguments<T1>(action, a1)));
     }
 
     public static Action<AcceleratorStream, KernelConfig, T1, T2> LoadKernel<T1, T2>(
@@ -40,7 +42,8 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct
     {
         Kernel kernel = Load(accelerator, action, IndexType.KernelConfig, 0, specialization);
-        return (stream, config, a1, a2) => kernel.Launch(stream, config, new Arguments<T1, T2>(action, a1, a2));
+        return kernel.For<Action<AcceleratorStream, KernelConfig, T1, T2>>(
+            (stream, config, a1, a2) => kernel.Launch(stream, config, new Arguments<T1, T2>(action, a1, a2)));
     }
 
     public static Action<KernelConfig, T1, T2> LoadStreamKernel<T1, T2>(
@@ -53,7 +56,8 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct
     {
         Kernel kernel = Load(accelerator, action, IndexType.KernelConfig, 0, specialization);
-        return (config, a1, a2) => kernel.Launch(accelerator.DefaultStream, config, new Arguments<T1, T2>(action, a1, a2));
+        return kernel.For<Action<KernelConfig, T1, T2>>(
+            (config, a1, a2) => kernel.Launch(accelerator.DefaultStream, config, new Arguments<T1, T2>(action, a1, a2)));
     }
 
     public static Action<AcceleratorStream, KernelConfig, T1, T2, T3> LoadKernel<T1, T2, T3>(
@@ -66,7 +70,8 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct
     {
         Kernel kernel = Load(accelerator, action, IndexType.KernelConfig, 0, specialization);
-        return (stream, config, a1, a2, a3) => kernel.Launch(stream, config, new Arguments<T1, T2, T3>(action, a1, a2, a3));
+        return kernel.For<Action<AcceleratorStream, KernelConfig, T1, T2, T3>>(
+            (stream, config, a1, a2, a3) => kernel.Launch(stream, config, new Arguments<T1, T2, T3>(action, a1, a2, a3)));
     }
 
     public static Action<KernelConfig, T1, T2, T3> LoadStreamKernel<T1, T2, T3>(
@@ -79,7 +84,8 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct
     {
         Kernel kernel = Load(accelerator, action, IndexType.KernelConfig, 0, specialization);
-        return (config, a1, a2, a3) => kernel.Launch(accelerator.DefaultStream, config, new Arguments<T1, T2, T3>(action, a1, a2, a3));
+        return kernel.For<Action<KernelConfig, T1, T2, T3>>(
+            (config, a1, a2, a3) => kernel.Launch(accelerator.DefaultStream, config, new Arguments<T1, T2, T3>(action, a1, a2, a3)));
     }
 
     public static Action<AcceleratorStream, KernelConfig, T1, T2, T3, T4> LoadKernel<T1, T2, T3, T4>(
@@ -92,7 +98,8 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct where T4 : struct
     {
         Kernel kernel = Load(accelerator, action, IndexType.KernelConfig, 0, specialization);
-        return (stream, config, a1, a2, a3, a4) => kernel.Launch(stream, config, new Arguments<T1, T2, T3, T4>(action, a1, a2, a3, a4));
+        return kernel.For<Action<AcceleratorStream, KernelConfig, T1, T2, T3, T4>>(
+            (stream, config, a1, a2, a3, a4) => kernel.Launch(stream, config, new Arguments<T1, T2, T3, T4>(action, a1, a2, a3, a4)));
     }
 
     public static Action<KernelConfig, T1, T2, T3, T4> LoadStreamKernel<T1, T2, T3, T4>(
@@ -105,7 +112,8 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct where T4 : struct
     {
         Kernel kernel = Load(accelerator, action, IndexType.KernelConfig, 0, specialization);
-        return (config, a1, a2, a3, a4) => kernel.Launch(accelerator.DefaultStream, config, new Arguments<T1, T2, T3, T4>(action, a1, a2, a3, a4));
+        return kernel.For<Action<KernelConfig, T1, T2, T3, T4>>(
+            (config, a1, a2, a3, a4) => kernel.Launch(accelerator.DefaultStream, config, new Arguments<T1, T2, T3, T4>(action, a1, a2, a3, a4)));
     }
 
     public static Action<AcceleratorStream, KernelConfig, T1, T2, T3, T4, T5> LoadKernel<T1, T2, T3, T4, T5>(
@@ -118,7 +126,8 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct where T4 : struct where T5 : struct
     {
         Kernel kernel = Load(accelerator, action, IndexType.KernelConfig, 0, specialization);
-        return (stream, config, a1, a2, a3, a4, a5) => kernel.Launch(stream, config, new Arguments<T1, T2, T3, T4, T5>(action, a1, a2, a3, a4, a5));
+        return kernel.For<Action<AcceleratorStream, KernelConfig, T1, T2, T3, T4, T5>>(
+            (stream, config, a1, a2, a3, a4, a5) => kernel.Launch(stream, config, new Arguments<T1, T2, T3, T4, T5>(action, a1, a2, a3, a4, a5)));
     }
 
     public static Action<KernelConfig, T1, T2, T3, T4, T5> LoadStreamKernel<T1, T2, T3, T4, T5>(
@@ -131,7 +140,8 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct where T4 : struct where T5 : struct
     {
         Kernel kernel = Load(accelerator, action, IndexType.KernelConfig, 0, specialization);
-        return (config, a1, a2, a3, a4, a5) => kernel.Launch(accelerator.DefaultStream, config, new Arguments<T1, T2, T3, T4, T5>(action, a1, a2, a3, a4, a5));
+        return kernel.For<Action<KernelConfig, T1, T2, T3, T4, T5>>(
+            (config, a1, a2, a3, a4, a5) => kernel.Launch(accelerator.DefaultStream, config, new Arguments<T1, T2, T3, T4, T5>(action, a1, a2, a3, a4, a5)));
     }
 
     public static Action<AcceleratorStream, KernelConfig, T1, T2, T3, T4, T5, T6> LoadKernel<T1, T2, T3, T4, T5, T6>(
@@ -146,7 +156,8 @@ public static partial class KernelLoaders
         where T6 : struct
     {
         Kernel kernel = Load(accelerator, action, IndexType.KernelConfig, 0, specialization);
-        return (stream, config, a1, a2, a3, a4, a5, a6) => kernel.Launch(stream, config, new Arguments<T1, T2, T3, T4, T5, T6>(action, a1, a2, a3, a4, a5, a6));
+        return kernel.For<Action<AcceleratorStream, KernelConfig, T1, T2, T3, T4, T5, T6>>(
+            (stream, config, a1, a2, a3, a4, a5, a6) => kernel.Launch(stream, config, new Arguments<T1, T2, T3, T4, T5, T6>(action, a1, a2, a3, a4, a5, a6)));
     }
 
     public static Action<KernelConfig, T1, T2, T3, T4, T5, T6> LoadStreamKernel<T1, T2, T3, T4, T5, T6>(
@@ -161,7 +172,8 @@ public static partial class KernelLoaders
         where T6 : struct
     {
         Kernel kernel = Load(accelerator, action, IndexType.KernelConfig, 0, specialization);
-        return (config, a1, a2, a3, a4, a5, a6) => kernel.Launch(accelerator.DefaultStream, config, new Arguments<T1, T2, T3, T4, T5, T6>(action, a1, a2, a3, a4, a5, a6));
+        return kernel.For<Action<KernelConfig, T1, T2, T3, T4, T5, T6>>(
+            (config, a1, a2, a3, a4, a5, a6) => kernel.Launch(accelerator.DefaultStream, config, new Arguments<T1, T2, T3, T4, T5, T6>(action, a1, a2, a3, a4, a5, a6)));
     }
 
     public static Action<AcceleratorStream, KernelConfig, T1, T2, T3, T4, T5, T6, T7> LoadKernel<T1, T2, T3, T4, T5, T6, T7>(
@@ -176,7 +188,8 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct
     {
         Kernel kernel = Load(accelerator, action, IndexType.KernelConfig, 0, specialization);
-        return (stream, config, a1, a2, a3, a4, a5, a6, a7) => kernel.Launch(stream, config, new Arguments<T1, T2, T3, T4, T5, T6, T7>(action, a1, a2, a3, a4, a5, a6, a7));
+        return kernel.For<Action<AcceleratorStream, KernelConfig, T1, T2, T3, T4, T5, T6, T7>>(
+            (stream, config, a1, a2, a3, a4, a5, a6, a7) => kernel.Launch(stream, config, new Arguments<T1, T2, T3, T4, T5, T6, T7>(action, a1, a2, a3, a4, a5, a6, a7)));
     }
 
     public static Action<KernelConfig, T1, T2, T3, T4, T5, T6, T7> LoadStreamKernel<T1, T2, T3, T4, T5, T6, T7>(
@@ -191,6 +204,7 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct
     {
         Kernel kernel = Load(accelerator, action, IndexType.KernelConfig, 0, specialization);
-        return (config, a1, a2, a3, a4, a5, a6, a7) => kernel.Launch(accelerator.DefaultStream, config, new Arguments<T1, T2, T3, T4, T5, T6, T7>(action, a1, a2, a3, a4, a5, a6, a7));
+        return kernel.For<Action<KernelConfig, T1, T2, T3, T4, T5, T6, T7>>(
+            (config, a1, a2, a3, a4, a5, a6, a7) => kernel.Launch(accelerator.DefaultStream, config, new Arguments<T1, T2, T3, T4, T5, T6, T7>(action, a1, a2, a3, a4, a5, a6, a7)));
     }
 }

@@ -10,8 +10,8 @@ public static partial class KernelLoaders
         where T1 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), 0, KernelSpecialization.Empty);
-        return (stream, extent, a1) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1>(action, extent, a1));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1>>((stream, extent, a1) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1>(action, extent, a1)));
     }
 
     public static Action<TIndex, T1> LoadAutoGroupedStreamKernel<TIndex, T1>(
@@ -20,7 +20,7 @@ public static partial class KernelLoaders
         where T1 : struct
     {
         var load = LoadAutoGroupedKernel(accelerator, action);
-        return (extent, a1) => load(accelerator.DefaultStream, extent, a1);
+        return load.GetKernel().For<Action<TIndex, T1>>((extent, a1) => load(accelerator.DefaultStream, extent, a1));
     }
 
     public static Action<AcceleratorStream, TIndex, T1> LoadImplicitlyGroupedKernel<TIndex, T1>(
@@ -29,8 +29,8 @@ public static partial class KernelLoaders
         where T1 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), customGroupSize, KernelSpecialization.Empty);
-        return (stream, extent, a1) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1>(action, extent, a1));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1>>((stream, extent, a1) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1>(action, extent, a1)));
     }
 
     public static Action<TIndex, T1> LoadImplicitlyGroupedStreamKernel<TIndex, T1>(
@@ -39,7 +39,7 @@ public static partial class KernelLoaders
         where T1 : struct
     {
         var load = LoadImplicitlyGroupedKernel(accelerator, action, customGroupSize);
-        return (extent, a1) => load(accelerator.DefaultStream, extent, a1);
+        return load.GetKernel().For<Action<TIndex, T1>>((extent, a1) => load(accelerator.DefaultStream, extent, a1));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2> LoadAutoGroupedKernel<TIndex, T1, T2>(
@@ -48,8 +48,8 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), 0, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2>(action, extent, a1, a2));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2>>((stream, extent, a1, a2) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2>(action, extent, a1, a2)));
     }
 
     public static Action<TIndex, T1, T2> LoadAutoGroupedStreamKernel<TIndex, T1, T2>(
@@ -58,7 +58,7 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct
     {
         var load = LoadAutoGroupedKernel(accelerator, action);
-        return (extent, a1, a2) => load(accelerator.DefaultStream, extent, a1, a2);
+        return load.GetKernel().For<Action<TIndex, T1, T2>>((extent, a1, a2) => load(accelerator.DefaultStream, extent, a1, a2));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2> LoadImplicitlyGroupedKernel<TIndex, T1, T2>(
@@ -67,8 +67,8 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), customGroupSize, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2>(action, extent, a1, a2));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2>>((stream, extent, a1, a2) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2>(action, extent, a1, a2)));
     }
 
     public static Action<TIndex, T1, T2> LoadImplicitlyGroupedStreamKernel<TIndex, T1, T2>(
@@ -77,7 +77,7 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct
     {
         var load = LoadImplicitlyGroupedKernel(accelerator, action, customGroupSize);
-        return (extent, a1, a2) => load(accelerator.DefaultStream, extent, a1, a2);
+        return load.GetKernel().For<Action<TIndex, T1, T2>>((extent, a1, a2) => load(accelerator.DefaultStream, extent, a1, a2));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3> LoadAutoGroupedKernel<TIndex, T1, T2, T3>(
@@ -86,8 +86,8 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), 0, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3>(action, extent, a1, a2, a3));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3>>((stream, extent, a1, a2, a3) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3>(action, extent, a1, a2, a3)));
     }
 
     public static Action<TIndex, T1, T2, T3> LoadAutoGroupedStreamKernel<TIndex, T1, T2, T3>(
@@ -96,7 +96,7 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct
     {
         var load = LoadAutoGroupedKernel(accelerator, action);
-        return (extent, a1, a2, a3) => load(accelerator.DefaultStream, extent, a1, a2, a3);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3>>((extent, a1, a2, a3) => load(accelerator.DefaultStream, extent, a1, a2, a3));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3> LoadImplicitlyGroupedKernel<TIndex, T1, T2, T3>(
@@ -105,8 +105,8 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), customGroupSize, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3>(action, extent, a1, a2, a3));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3>>((stream, extent, a1, a2, a3) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3>(action, extent, a1, a2, a3)));
     }
 
     public static Action<TIndex, T1, T2, T3> LoadImplicitlyGroupedStreamKernel<TIndex, T1, T2, T3>(
@@ -115,7 +115,7 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct
     {
         var load = LoadImplicitlyGroupedKernel(accelerator, action, customGroupSize);
-        return (extent, a1, a2, a3) => load(accelerator.DefaultStream, extent, a1, a2, a3);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3>>((extent, a1, a2, a3) => load(accelerator.DefaultStream, extent, a1, a2, a3));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4> LoadAutoGroupedKernel<TIndex, T1, T2, T3, T4>(
@@ -124,8 +124,8 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct where T4 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), 0, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4>(action, extent, a1, a2, a3, a4));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4>>((stream, extent, a1, a2, a3, a4) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4>(action, extent, a1, a2, a3, a4)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4> LoadAutoGroupedStreamKernel<TIndex, T1, T2, T3, T4>(
@@ -134,7 +134,7 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct where T4 : struct
     {
         var load = LoadAutoGroupedKernel(accelerator, action);
-        return (extent, a1, a2, a3, a4) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4>>((extent, a1, a2, a3, a4) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4> LoadImplicitlyGroupedKernel<TIndex, T1, T2, T3, T4>(
@@ -143,8 +143,8 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct where T4 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), customGroupSize, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4>(action, extent, a1, a2, a3, a4));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4>>((stream, extent, a1, a2, a3, a4) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4>(action, extent, a1, a2, a3, a4)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4> LoadImplicitlyGroupedStreamKernel<TIndex, T1, T2, T3, T4>(
@@ -153,7 +153,7 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct where T4 : struct
     {
         var load = LoadImplicitlyGroupedKernel(accelerator, action, customGroupSize);
-        return (extent, a1, a2, a3, a4) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4>>((extent, a1, a2, a3, a4) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5> LoadAutoGroupedKernel<TIndex, T1, T2, T3, T4, T5>(
@@ -162,8 +162,8 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct where T4 : struct where T5 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), 0, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5>(action, extent, a1, a2, a3, a4, a5));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5>>((stream, extent, a1, a2, a3, a4, a5) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5>(action, extent, a1, a2, a3, a4, a5)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5> LoadAutoGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5>(
@@ -172,7 +172,7 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct where T4 : struct where T5 : struct
     {
         var load = LoadAutoGroupedKernel(accelerator, action);
-        return (extent, a1, a2, a3, a4, a5) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5>>((extent, a1, a2, a3, a4, a5) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5> LoadImplicitlyGroupedKernel<TIndex, T1, T2, T3, T4, T5>(
@@ -181,8 +181,8 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct where T4 : struct where T5 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), customGroupSize, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5>(action, extent, a1, a2, a3, a4, a5));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5>>((stream, extent, a1, a2, a3, a4, a5) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5>(action, extent, a1, a2, a3, a4, a5)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5> LoadImplicitlyGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5>(
@@ -191,7 +191,7 @@ public static partial class KernelLoaders
         where T1 : struct where T2 : struct where T3 : struct where T4 : struct where T5 : struct
     {
         var load = LoadImplicitlyGroupedKernel(accelerator, action, customGroupSize);
-        return (extent, a1, a2, a3, a4, a5) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5>>((extent, a1, a2, a3, a4, a5) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6> LoadAutoGroupedKernel<TIndex, T1, T2, T3, T4, T5, T6>(
@@ -201,8 +201,8 @@ public static partial class KernelLoaders
         where T6 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), 0, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6>(action, extent, a1, a2, a3, a4, a5, a6));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6>>((stream, extent, a1, a2, a3, a4, a5, a6) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6>(action, extent, a1, a2, a3, a4, a5, a6)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6> LoadAutoGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6>(
@@ -212,7 +212,7 @@ public static partial class KernelLoaders
         where T6 : struct
     {
         var load = LoadAutoGroupedKernel(accelerator, action);
-        return (extent, a1, a2, a3, a4, a5, a6) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6>>((extent, a1, a2, a3, a4, a5, a6) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6> LoadImplicitlyGroupedKernel<TIndex, T1, T2, T3, T4, T5, T6>(
@@ -222,8 +222,8 @@ public static partial class KernelLoaders
         where T6 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), customGroupSize, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6>(action, extent, a1, a2, a3, a4, a5, a6));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6>>((stream, extent, a1, a2, a3, a4, a5, a6) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6>(action, extent, a1, a2, a3, a4, a5, a6)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6> LoadImplicitlyGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6>(
@@ -233,7 +233,7 @@ public static partial class KernelLoaders
         where T6 : struct
     {
         var load = LoadImplicitlyGroupedKernel(accelerator, action, customGroupSize);
-        return (extent, a1, a2, a3, a4, a5, a6) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6>>((extent, a1, a2, a3, a4, a5, a6) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7> LoadAutoGroupedKernel<TIndex, T1, T2, T3, T4, T5, T6, T7>(
@@ -243,8 +243,8 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), 0, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6, a7) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7>(action, extent, a1, a2, a3, a4, a5, a6, a7));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7>>((stream, extent, a1, a2, a3, a4, a5, a6, a7) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7>(action, extent, a1, a2, a3, a4, a5, a6, a7)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6, T7> LoadAutoGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6, T7>(
@@ -254,7 +254,7 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct
     {
         var load = LoadAutoGroupedKernel(accelerator, action);
-        return (extent, a1, a2, a3, a4, a5, a6, a7) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6, T7>>((extent, a1, a2, a3, a4, a5, a6, a7) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7> LoadImplicitlyGroupedKernel<TIndex, T1, T2, T3, T4, T5, T6, T7>(
@@ -264,8 +264,8 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), customGroupSize, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6, a7) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7>(action, extent, a1, a2, a3, a4, a5, a6, a7));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7>>((stream, extent, a1, a2, a3, a4, a5, a6, a7) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7>(action, extent, a1, a2, a3, a4, a5, a6, a7)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6, T7> LoadImplicitlyGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6, T7>(
@@ -275,6 +275,6 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct
     {
         var load = LoadImplicitlyGroupedKernel(accelerator, action, customGroupSize);
-        return (extent, a1, a2, a3, a4, a5, a6, a7) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6, T7>>((extent, a1, a2, a3, a4, a5, a6, a7) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7));
     }
 }

@@ -11,8 +11,8 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct where T8 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), 0, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6, a7, a8) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8>>((stream, extent, a1, a2, a3, a4, a5, a6, a7, a8) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8> LoadAutoGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8>(
@@ -22,7 +22,7 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct where T8 : struct
     {
         var load = LoadAutoGroupedKernel(accelerator, action);
-        return (extent, a1, a2, a3, a4, a5, a6, a7, a8) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8>>((extent, a1, a2, a3, a4, a5, a6, a7, a8) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8> LoadImplicitlyGroupedKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8>(
@@ -32,8 +32,8 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct where T8 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), customGroupSize, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6, a7, a8) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8>>((stream, extent, a1, a2, a3, a4, a5, a6, a7, a8) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8> LoadImplicitlyGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8>(
@@ -43,7 +43,7 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct where T8 : struct
     {
         var load = LoadImplicitlyGroupedKernel(accelerator, action, customGroupSize);
-        return (extent, a1, a2, a3, a4, a5, a6, a7, a8) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8>>((extent, a1, a2, a3, a4, a5, a6, a7, a8) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9> LoadAutoGroupedKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9>(
@@ -53,8 +53,8 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct where T8 : struct where T9 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), 0, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9>>((stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9> LoadAutoGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9>(
@@ -64,7 +64,7 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct where T8 : struct where T9 : struct
     {
         var load = LoadAutoGroupedKernel(accelerator, action);
-        return (extent, a1, a2, a3, a4, a5, a6, a7, a8, a9) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9>>((extent, a1, a2, a3, a4, a5, a6, a7, a8, a9) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9> LoadImplicitlyGroupedKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9>(
@@ -74,8 +74,8 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct where T8 : struct where T9 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), customGroupSize, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9>>((stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9> LoadImplicitlyGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9>(
@@ -85,7 +85,7 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct where T8 : struct where T9 : struct
     {
         var load = LoadImplicitlyGroupedKernel(accelerator, action, customGroupSize);
-        return (extent, a1, a2, a3, a4, a5, a6, a7, a8, a9) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9>>((extent, a1, a2, a3, a4, a5, a6, a7, a8, a9) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10> LoadAutoGroupedKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10>(
@@ -95,8 +95,8 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct where T8 : struct where T9 : struct where T10 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), 0, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10>>((stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10> LoadAutoGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10>(
@@ -106,7 +106,7 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct where T8 : struct where T9 : struct where T10 : struct
     {
         var load = LoadAutoGroupedKernel(accelerator, action);
-        return (extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10>>((extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10> LoadImplicitlyGroupedKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10>(
@@ -116,8 +116,8 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct where T8 : struct where T9 : struct where T10 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), customGroupSize, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10>>((stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10> LoadImplicitlyGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10>(
@@ -127,7 +127,7 @@ public static partial class KernelLoaders
         where T6 : struct where T7 : struct where T8 : struct where T9 : struct where T10 : struct
     {
         var load = LoadImplicitlyGroupedKernel(accelerator, action, customGroupSize);
-        return (extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10>>((extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11> LoadAutoGroupedKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11>(
@@ -138,8 +138,8 @@ public static partial class KernelLoaders
         where T11 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), 0, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11>>((stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11> LoadAutoGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11>(
@@ -150,7 +150,7 @@ public static partial class KernelLoaders
         where T11 : struct
     {
         var load = LoadAutoGroupedKernel(accelerator, action);
-        return (extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11>>((extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11> LoadImplicitlyGroupedKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11>(
@@ -161,8 +161,8 @@ public static partial class KernelLoaders
         where T11 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), customGroupSize, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11>>((stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11> LoadImplicitlyGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11>(
@@ -173,7 +173,7 @@ public static partial class KernelLoaders
         where T11 : struct
     {
         var load = LoadImplicitlyGroupedKernel(accelerator, action, customGroupSize);
-        return (extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11>>((extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12> LoadAutoGroupedKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12>(
@@ -184,8 +184,8 @@ public static partial class KernelLoaders
         where T11 : struct where T12 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), 0, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12>>((stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12> LoadAutoGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12>(
@@ -196,7 +196,7 @@ public static partial class KernelLoaders
         where T11 : struct where T12 : struct
     {
         var load = LoadAutoGroupedKernel(accelerator, action);
-        return (extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12>>((extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12> LoadImplicitlyGroupedKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12>(
@@ -207,8 +207,8 @@ public static partial class KernelLoaders
         where T11 : struct where T12 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), customGroupSize, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12>>((stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12> LoadImplicitlyGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12>(
@@ -219,7 +219,7 @@ public static partial class KernelLoaders
         where T11 : struct where T12 : struct
     {
         var load = LoadImplicitlyGroupedKernel(accelerator, action, customGroupSize);
-        return (extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12>>((extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13> LoadAutoGroupedKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13>(
@@ -230,8 +230,8 @@ public static partial class KernelLoaders
         where T11 : struct where T12 : struct where T13 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), 0, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13>>((stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13> LoadAutoGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13>(
@@ -242,7 +242,7 @@ public static partial class KernelLoaders
         where T11 : struct where T12 : struct where T13 : struct
     {
         var load = LoadAutoGroupedKernel(accelerator, action);
-        return (extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13>>((extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13> LoadImplicitlyGroupedKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13>(
@@ -253,8 +253,8 @@ public static partial class KernelLoaders
         where T11 : struct where T12 : struct where T13 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), customGroupSize, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13>>((stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13> LoadImplicitlyGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13>(
@@ -265,7 +265,7 @@ public static partial class KernelLoaders
         where T11 : struct where T12 : struct where T13 : struct
     {
         var load = LoadImplicitlyGroupedKernel(accelerator, action, customGroupSize);
-        return (extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13>>((extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14> LoadAutoGroupedKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14>(
@@ -276,8 +276,8 @@ public static partial class KernelLoaders
         where T11 : struct where T12 : struct where T13 : struct where T14 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), 0, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14>>((stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14> LoadAutoGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14>(
@@ -288,7 +288,7 @@ public static partial class KernelLoaders
         where T11 : struct where T12 : struct where T13 : struct where T14 : struct
     {
         var load = LoadAutoGroupedKernel(accelerator, action);
-        return (extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14>>((extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14));
     }
 
     public static Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14> LoadImplicitlyGroupedKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14>(
@@ -299,8 +299,8 @@ public static partial class KernelLoaders
         where T11 : struct where T12 : struct where T13 : struct where T14 : struct
     {
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), customGroupSize, KernelSpecialization.Empty);
-        return (stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14));
+        return kernel.For<Action<AcceleratorStream, TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14>>((stream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14>(action, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14)));
     }
 
     public static Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14> LoadImplicitlyGroupedStreamKernel<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14>(
@@ -311,6 +311,6 @@ public static partial class KernelLoaders
         where T11 : struct where T12 : struct where T13 : struct where T14 : struct
     {
         var load = LoadImplicitlyGroupedKernel(accelerator, action, customGroupSize);
-        return (extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14);
+        return load.GetKernel().For<Action<TIndex, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14>>((extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14) => load(accelerator.DefaultStream, extent, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14));
     }
 }

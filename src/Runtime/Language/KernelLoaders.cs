@@ -9,7 +9,7 @@ namespace OllmNative.Runtime.Language;
 /// </summary>
 public static partial class KernelLoaders
 {
-    private static Kernel Load(Accelerator accelerator, Delegate action, IndexType index, int groupSize, KernelSpecialization specialization)
+    internal static Kernel Load(Accelerator accelerator, Delegate action, IndexType index, int groupSize, KernelSpecialization specialization)
     {
         ArgumentNullException.ThrowIfNull(accelerator);
         ArgumentNullException.ThrowIfNull(action);

@@ -8,7 +8,8 @@ namespace OllmNative.Runtime.Language;
 /// </summary>
 public static class SharedMemory
 {
-    public static ref T Allocate<T>() where T : unmanaged => ref Allocate<T>(1)[0];
+    // Every thread gets the reference, also while another one writes through its own: that is no access yet.
+    public static unsafe ref T Allocate<T>() where T : unmanaged => ref *(T*)Allocate<T>(1).Address;
 
     /// <summary>Static shared memory, at most 48 KB for a kernel.</summary>
     public static ArrayView<T> Allocate<T>(int extent) where T : unmanaged => EmulatedThread.Current.AllocateShared<T>(extent);
@@ -27,6 +28,15 @@ public static class SharedMemory
     public static ArrayView2D<T, Stride2D.DenseY> Allocate2DDenseY<T>(in Index2D extent) where T : unmanaged =>
         Allocate2D<T, Stride2D.DenseY>(extent, Stride2D.DenseY.FromExtent(extent));
 
+    public static ArrayView3D<T, TStride> Allocate3D<T, TStride>(Index3D extent, TStride stride) where T : unmanaged where TStride : struct, IStride3D =>
+        new(Allocate<T>(checked((int)stride.ComputeBufferLength(extent))), extent, stride);
+
+    public static ArrayView3D<T, Stride3D.DenseXY> Allocate3DDenseXY<T>(in Index3D extent) where T : unmanaged =>
+        Allocate3D<T, Stride3D.DenseXY>(extent, Stride3D.DenseXY.FromExtent(extent));
+
+    public static ArrayView3D<T, Stride3D.DenseZY> Allocate3DDenseZY<T>(in Index3D extent) where T : unmanaged =>
+        Allocate3D<T, Stride3D.DenseZY>(extent, Stride3D.DenseZY.FromExtent(extent));
+
     /// <summary>The memory that the launch asked for in its SharedMemoryConfig; the same bytes at each call.</summary>
     public static ArrayView<T> GetDynamic<T>() where T : unmanaged => EmulatedThread.Current.DynamicShared<T>();
 }
@@ -42,6 +52,9 @@ public static class LocalMemory
         new(Allocate<T>(checked((int)stride.ComputeBufferLength(extent))), extent, stride);
 
     public static ArrayView2D<T, TStride> Allocate2D<T, TStride>(Index2D extent, TStride stride) where T : unmanaged where TStride : struct, IStride2D =>
+        new(Allocate<T>(checked((int)stride.ComputeBufferLength(extent))), extent, stride);
+
+    public static ArrayView3D<T, TStride> Allocate3D<T, TStride>(Index3D extent, TStride stride) where T : unmanaged where TStride : struct, IStride3D =>
         new(Allocate<T>(checked((int)stride.ComputeBufferLength(extent))), extent, stride);
 }
 

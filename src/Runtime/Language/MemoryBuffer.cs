@@ -40,7 +40,7 @@ public abstract class MemoryBuffer : AcceleratorObject
 }
 
 /// <summary>A buffer seen through a view.</summary>
-public class MemoryBuffer<TView> : MemoryBuffer where TView : struct, IArrayView
+public class MemoryBuffer<TView> : MemoryBuffer, IContiguousArrayView where TView : struct, IArrayView
 {
     private readonly MemoryBuffer _raw;
 
@@ -57,6 +57,10 @@ public class MemoryBuffer<TView> : MemoryBuffer where TView : struct, IArrayView
     public static implicit operator TView(MemoryBuffer<TView> buffer) => buffer.View;
 
     internal override MemoryBuffer Raw => _raw;
+
+    MemoryBuffer IArrayView.Buffer => this;
+    long IContiguousArrayView.Index => 0;
+    long IContiguousArrayView.IndexInBytes => 0;
 
     public override void MemSet(AcceleratorStream stream, byte value, long targetOffsetInBytes, long length) =>
         _raw.MemSet(stream, value, targetOffsetInBytes, length);
@@ -83,6 +87,17 @@ public class MemoryBuffer1D<T, TStride> : MemoryBuffer<ArrayView1D<T, TStride>> 
     public Index1D IntExtent => View.IntExtent;
     public ArrayView<T> AsContiguous() => View.BaseView;
     public static explicit operator ArrayView<T>(MemoryBuffer1D<T, TStride> buffer) => buffer.View.BaseView;
+}
+
+/// <summary>A three-dimensional buffer.</summary>
+public class MemoryBuffer3D<T, TStride> : MemoryBuffer<ArrayView3D<T, TStride>> where T : unmanaged where TStride : struct, IStride3D
+{
+    internal MemoryBuffer3D(MemoryBuffer raw, ArrayView3D<T, TStride> view) : base(raw, view) { }
+
+    public LongIndex3D Extent => View.Extent;
+    public Index3D IntExtent => View.IntExtent;
+    public ArrayView<T> AsContiguous() => View.BaseView;
+    public static explicit operator ArrayView<T>(MemoryBuffer3D<T, TStride> buffer) => buffer.View.BaseView;
 }
 
 /// <summary>A two-dimensional buffer.</summary>

@@ -13,6 +13,9 @@ public abstract unsafe class PageLockedArray<T> : AcceleratorObject where T : un
     public long Length { get; }
     internal nint Address { get; private set; }
 
+    /// <summary>The array as a view, for copies; kernels do not read it.</summary>
+    public ArrayView<T> ArrayView => new(new PageLockedBuffer(Accelerator, Address, Length, sizeof(T)), 0, Length);
+
     protected override void Dispose(bool disposing)
     {
         if (Address != 0) Accelerator.FreePageLocked(Address);
@@ -31,6 +34,37 @@ public sealed unsafe class PageLockedArray1D<T> : PageLockedArray<T> where T : u
     public ref T this[int index] => ref Span[index];
     public ref T this[long index] => ref Span[checked((int)index)];
     public T[] GetArray() => Span.ToArray();
+}
+
+/// <summary>A pinned array of the host as long as a copy needs it.</summary>
+public sealed unsafe class PageLockScope<T> : AcceleratorObject where T : unmanaged
+{
+    internal PageLockScope(Accelerator accelerator, nint address, long length) : base(accelerator)
+    {
+        Address = address;
+        Length = length;
+    }
+
+    public long Length { get; }
+    public long LengthInBytes => Length * sizeof(T);
+
+    /// <summary>The array as a view, for copies; kernels do not read it.</summary>
+    public ArrayView<T> ArrayView => new(new PageLockedBuffer(Accelerator, Address, Length, sizeof(T)), 0, Length);
+
+    internal nint Address { get; }
+}
+
+/// <summary>Memory of the host under a view.</summary>
+internal sealed class PageLockedBuffer : MemoryBuffer
+{
+    public PageLockedBuffer(Accelerator accelerator, nint address, long length, int elementSize) : base(accelerator, length, elementSize) => NativePtr = address;
+
+    public override void MemSet(AcceleratorStream stream, byte value, long targetOffsetInBytes, long length) => throw Unsupported();
+    protected internal override void CopyFromHost(AcceleratorStream stream, nint source, long targetOffsetInBytes, long lengthInBytes) => throw Unsupported();
+    protected internal override void CopyToHost(AcceleratorStream stream, nint target, long sourceOffsetInBytes, long lengthInBytes) => throw Unsupported();
+    protected internal override void CopyFromDevice(AcceleratorStream stream, nint source, long targetOffsetInBytes, long lengthInBytes) => throw Unsupported();
+
+    private static NotSupportedException Unsupported() => new("page-locked memory is written and read through its Span; a view of it is for copies to and from the device");
 }
 
 /// <summary>Allocation of page-locked arrays.</summary>

@@ -39,6 +39,19 @@ public static class Stride1D
         public override string ToString() => "dense";
     }
 
+    /// <summary>Every index is the same element: one value for all threads.</summary>
+    public readonly struct Infinite : IStride1D
+    {
+        public Index1D StrideExtent => new(0);
+        public int XStride => 0;
+        public int ComputeElementIndex(Index1D index) => 0;
+        public long ComputeElementIndex(LongIndex1D index) => 0;
+        public int ComputeBufferLength(Index1D extent) => 1;
+        public long ComputeBufferLength(LongIndex1D extent) => 1;
+        public General AsGeneral() => new(StrideExtent);
+        public override string ToString() => "infinite";
+    }
+
     /// <summary>A fixed number of elements apart.</summary>
     public readonly struct General : IStride1D
     {
@@ -58,6 +71,12 @@ public static class Stride1D
 /// <summary>Strides of two-dimensional views.</summary>
 public static class Stride2D
 {
+    /// <summary>The elements that an allocation keeps for each line of the contiguous axis of an extent: more than it has, to pad it.</summary>
+    public delegate long GetLeadingDimensionSize(LongIndex2D extent);
+
+    /// <summary>The stride of an extent whose lines have that many elements.</summary>
+    public delegate TStride BuildStride<TStride>(LongIndex2D extent, int leadingDimension) where TStride : struct, IStride2D;
+
     /// <summary>x is contiguous: element (x, y) lies at x + y * YStride.</summary>
     public readonly struct DenseX : IStride2D
     {

@@ -15,6 +15,10 @@ internal static class ViewErrors
         throw EmulatedThread.Error($"index {index} is outside of a view of {extent} {typeof(T).Name} elements");
 
     [DoesNotReturn]
+    public static void OutOfRange3D<T>(LongIndex3D index, LongIndex3D extent) =>
+        throw EmulatedThread.Error($"index {index} is outside of a view of {extent} {typeof(T).Name} elements");
+
+    [DoesNotReturn]
     public static void BadSubView<T>(long index, long subViewLength, long length) =>
         throw EmulatedThread.Error($"a sub-view of {subViewLength} elements from {index} leaves a view of {length} {typeof(T).Name} elements");
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes KernelLoaders*.cs and KernelArguments*.cs: one overload for each number of kernel arguments, 1 to 14."""
+"""Writes KernelLoaders*.cs, KernelArguments*.cs and Accelerator.Launch*.cs, one overload for each number of kernel arguments, 1 to 14,
+and ArrayViewExtensions.Arrays.cs, one for each stride."""
 import pathlib
 
 HERE = pathlib.Path(__file__).parent
@@ -58,7 +59,8 @@ def explicit_loader(n):
         this Accelerator accelerator, Action<{t}> action, KernelSpecialization specialization){where}
     {{
         Kernel kernel = Load(accelerator, action, IndexType.KernelConfig, 0, specialization);
-        return (stream, config, {pars}) => kernel.Launch(stream, config, new Arguments<{t}>(action, {pars}));
+        return kernel.For<Action<AcceleratorStream, KernelConfig, {t}>>(
+            (stream, config, {pars}) => kernel.Launch(stream, config, new Arguments<{t}>(action, {pars})));
     }}
 
     public static Action<KernelConfig, {t}> LoadStreamKernel<{t}>(
@@ -69,7 +71,8 @@ def explicit_loader(n):
         this Accelerator accelerator, Action<{t}> action, KernelSpecialization specialization){where}
     {{
         Kernel kernel = Load(accelerator, action, IndexType.KernelConfig, 0, specialization);
-        return (config, {pars}) => kernel.Launch(accelerator.DefaultStream, config, new Arguments<{t}>(action, {pars}));
+        return kernel.For<Action<KernelConfig, {t}>>(
+            (config, {pars}) => kernel.Launch(accelerator.DefaultStream, config, new Arguments<{t}>(action, {pars})));
     }}
 """
 
@@ -85,18 +88,103 @@ def indexed_loader(n):
         this Accelerator accelerator, Action<TIndex, {t}> action{size}){where}
     {{
         Kernel kernel = Load(accelerator, action, ThreadIndex.Kind<TIndex>(), {given}, KernelSpecialization.Empty);
-        return (stream, extent, {pars}) => kernel.LaunchIndexed(
-            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, {t}>(action, extent, {pars}));
+        return kernel.For<Action<AcceleratorStream, TIndex, {t}>>((stream, extent, {pars}) => kernel.LaunchIndexed(
+            stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, {t}>(action, extent, {pars})));
     }}
 
     public static Action<TIndex, {t}> Load{kind}StreamKernel<TIndex, {t}>(
         this Accelerator accelerator, Action<TIndex, {t}> action{size}){where}
     {{
         var load = Load{kind}Kernel(accelerator, action{', customGroupSize' if size else ''});
-        return (extent, {pars}) => load(accelerator.DefaultStream, extent, {pars});
+        return load.GetKernel().For<Action<TIndex, {t}>>((extent, {pars}) => load(accelerator.DefaultStream, extent, {pars}));
     }}
 """
     return text
+
+
+def explicit_info(n):
+    t, where, text = names(n), structs(n, "        "), ""
+    for name, given in (("LoadKernel", "AcceleratorStream, KernelConfig"), ("LoadStreamKernel", "KernelConfig")):
+        text += f"""
+    public static Action<{given}, {t}> {name}<{t}>(
+        this Accelerator accelerator, Action<{t}> action, out KernelInfo kernelInfo){where} =>
+        {name}(accelerator, action, KernelSpecialization.Empty, out kernelInfo);
+
+    public static Action<{given}, {t}> {name}<{t}>(
+        this Accelerator accelerator, Action<{t}> action, KernelSpecialization specialization, out KernelInfo kernelInfo){where} =>
+        KernelInfo.Of({name}(accelerator, action, specialization), out kernelInfo);
+"""
+    return text
+
+
+def indexed_info(n):
+    t, text = names(n), ""
+    where = "\n        where TIndex : struct, IIndex" + structs(n, "        ")
+    for kind, size, given in (("AutoGrouped", "", ""), ("ImplicitlyGrouped", ", int customGroupSize", ", customGroupSize")):
+        for stream, first in (("", "AcceleratorStream, TIndex"), ("Stream", "TIndex")):
+            text += f"""
+    public static Action<{first}, {t}> Load{kind}{stream}Kernel<TIndex, {t}>(
+        this Accelerator accelerator, Action<TIndex, {t}> action{size}, out KernelInfo kernelInfo){where} =>
+        KernelInfo.Of(Load{kind}{stream}Kernel(accelerator, action{given}), out kernelInfo);
+"""
+    return text
+
+
+def launches(n):
+    t, where = names(n), structs(n, "        ")
+    indexed = "\n        where TIndex : struct, IGenericIndex<TIndex>" + where
+    typed = ", ".join(f"T{i} arg{i}" for i in range(1, n + 1))
+    pars = ", ".join(f"arg{i}" for i in range(1, n + 1))
+    return f"""
+    public void Launch<{t}>(Action<{t}> action, in KernelConfig kernelConfig, {typed}){where} =>
+        Launch(action, DefaultStream, kernelConfig, {pars});
+
+    public void Launch<{t}>(Action<{t}> action, AcceleratorStream stream, in KernelConfig kernelConfig, {typed}){where} =>
+        Launched(action, IndexType.KernelConfig).Launch(stream, kernelConfig, new Arguments<{t}>(action, {pars}));
+
+    public void LaunchAutoGrouped<TIndex, {t}>(Action<TIndex, {t}> action, TIndex extent, {typed}){indexed} =>
+        LaunchAutoGrouped(action, DefaultStream, extent, {pars});
+
+    public void LaunchAutoGrouped<TIndex, {t}>(Action<TIndex, {t}> action, AcceleratorStream stream, TIndex extent, {typed}){indexed} =>
+        Launched(action, ThreadIndex.Kind<TIndex>()).LaunchIndexed(stream, ThreadIndex.ToExtent(extent), new IndexedArguments<TIndex, {t}>(action, extent, {pars}));
+"""
+
+
+def copies(rank, stride, in_buffer):
+    view = f"ArrayView{rank}D<T, Stride{rank}D.{stride}>"
+    self, use = (f"MemoryBuffer<{view}> buffer", "buffer.View") if in_buffer else (f"{view} view", "view")
+    array = "T[" + "," * (rank - 1) + "]"
+    lengths = ", ".join(f"{use}.Extent.{axis}" for axis in "XYZ"[:rank])
+    text = "\n"
+    for name, how in (("CopyFromCPU", "FromHost"), ("CopyToCPU", "ToHost")):
+        text += f"""    public static void {name}<T>(this {self}, {array} data) where T : unmanaged => ArrayCopies.{how}({use}, Stream({use}.BaseView), data);
+    public static void {name}<T>(this {self}, AcceleratorStream stream, {array} data) where T : unmanaged => ArrayCopies.{how}({use}, stream, data);
+"""
+    name = self.split(" ")[-1]
+    return text + f"""    public static {array} GetAsArray{rank}D<T>(this {self}) where T : unmanaged => {name}.GetAsArray{rank}D(Stream({use}.BaseView));
+    public static {array} GetAsArray{rank}D<T>(this {self}, AcceleratorStream stream) where T : unmanaged
+    {{
+        var data = new T[{lengths}];
+        ArrayCopies.ToHost({use}, stream, data);
+        return data;
+    }}
+"""
+
+
+def allocations(rank, stride):
+    array = "T[" + "," * (rank - 1) + "]"
+    lengths = ", ".join(f"data.GetLength({axis})" for axis in range(rank))
+    buffer = f"MemoryBuffer{rank}D<T, Stride{rank}D.{stride}>"
+    return f"""
+    public static {buffer} Allocate{rank}D{stride}<T>(this Accelerator accelerator, {array} data) where T : unmanaged =>
+        accelerator.Allocate{rank}D{stride}(accelerator.DefaultStream, data);
+    public static {buffer} Allocate{rank}D{stride}<T>(this Accelerator accelerator, AcceleratorStream stream, {array} data) where T : unmanaged
+    {{
+        {buffer} buffer = accelerator.Allocate{rank}D{stride}<T>(new LongIndex{rank}D({lengths}));
+        ArrayCopies.FromHost(buffer.View, stream, data);
+        return buffer;
+    }}
+"""
 
 
 def write(name, head, bodies, tail=""):
@@ -110,3 +198,10 @@ OPEN = "\n/// <summary>Makes kernels ready to launch.</summary>\npublic static p
 for part, sizes in zip(("A", "B"), SPLIT):
     write(f"KernelLoaders.Explicit{part}.cs", OPEN, [explicit_loader(n) for n in sizes], "}\n")
     write(f"KernelLoaders.Indexed{part}.cs", OPEN, [indexed_loader(n) for n in sizes], "}\n")
+    write(f"KernelLoaders.Info{part}.cs", OPEN, [explicit_info(n) + indexed_info(n) for n in sizes], "}\n")
+    write(f"Accelerator.Launch{part}.cs", "\n/// <summary>Launches without a loader: a kernel is loaded at its first launch, and kept.</summary>\npublic abstract partial class Accelerator\n{",
+          [launches(n) for n in sizes], "}\n")
+STRIDES = [(1, "General")] + [(2, s) for s in ("DenseX", "DenseY", "General")] + [(3, s) for s in ("DenseXY", "DenseZY", "General")]
+write("ArrayViewExtensions.Arrays.cs", "\n/// <summary>Copies of arrays of several dimensions.</summary>\npublic static unsafe partial class ArrayViewExtensions\n{",
+      [copies(rank, stride, in_buffer) for rank, stride in STRIDES for in_buffer in (False, True)]
+      + [allocations(rank, stride) for rank, stride in STRIDES if stride != "General"], "}\n")

@@ -68,6 +68,7 @@ internal static class Intrinsics
 
     private static Func<IntrinsicCall, StackValue?>? Lookup(MethodBase method)
     {
+        if (method.DeclaringType is { FullName: "System.Diagnostics.Debug" or "System.Diagnostics.Trace", Name: var checks }) return Table.GetValueOrDefault($"{checks}.{method.Name}");
         if (method.DeclaringType is not { } type || (type.Assembly != typeof(Intrinsics).Assembly && type.Assembly != typeof(object).Assembly)) return null;
         // float.Min and the like are the functions of MathF and Math.
         string owner = type.Assembly != typeof(object).Assembly ? type.Name : type == typeof(float) ? "MathF" : type.IsPrimitive ? "Math" : type.Name;
@@ -92,13 +93,27 @@ internal static class Intrinsics
         table["Type.GetTypeFromHandle"] = call => call.Args[0];
         table["Type.op_Equality"] = call => call.Result(call.Kernel.Bool(TypeOf(call, 0) == TypeOf(call, 1)));
         table["Type.op_Inequality"] = call => call.Result(call.Kernel.Bool(TypeOf(call, 0) != TypeOf(call, 1)));
+        table["Activator.CreateInstance"] = New;
         table["Unsafe.SizeOf"] = call => call.Result(call.Kernel.Int(call.SizeOf(call.TypeArgument)));
         table["Unsafe.As"] = call => call.Args[0];
         table["Interop.SizeOf"] = table["Unsafe.SizeOf"];
         table["SpecializedValue`1.get_Value"] = call => call.Translator.LoadFrom(call.Args[0], call.TypeArgument);
         table["SpecializedValue`1.op_Implicit"] = call => call.Args[0] is StructValue value ? Translation.FromLeaves(call.TypeArgument, value.Leaves) : call.Args[0];
-        foreach (string name in new[] { "OutOfRange", "OutOfRange2D", "BadSubView" }) table[$"ViewErrors.{name}"] = _ => null; // the emulator's checks
-        foreach (string name in new[] { "Write", "WriteLine" }) table[$"Interop.{name}"] = call => throw call.Place.Error($"Interop.{name} prints, which a device does not; use the emulator for that");
+        foreach (string name in new[] { "OutOfRange", "OutOfRange2D", "OutOfRange3D", "BadSubView" }) table[$"ViewErrors.{name}"] = _ => null; // the emulator's checks
+        // What the emulator prints and checks; a device leaves it out.
+        foreach (string name in new[] { "Interop.Write", "Interop.WriteLine", "Debug.Assert", "Debug.Write", "Debug.WriteLine", "Trace.Assert" }) table[name] = _ => null;
+        table["Interop.OffsetOf"] = OffsetOf;
+    }
+
+    /// <summary>new T() of a type parameter.</summary>
+    private static StackValue New(IntrinsicCall call) => call.TypeArgument.GetConstructor(Type.EmptyTypes) is { } constructor
+        ? call.Translator.Construct(constructor, new StackValue[1])
+        : call.Shared.Zero(call.TypeArgument);
+
+    private static StackValue OffsetOf(IntrinsicCall call)
+    {
+        if (call.Args[0] is not TextValue { Text: var field }) throw call.Place.Error("the name of the field must be a constant");
+        return call.Result(call.Kernel.Int(TypeLayout.Of(call.TypeArgument).OffsetOf(field) ?? throw call.Place.Error($"{IlPlace.NameOf(call.TypeArgument)} has no field {field}")));
     }
 
     private static Type TypeOf(IntrinsicCall call, int index) =>

@@ -67,10 +67,17 @@ internal sealed partial class MethodTranslator
         return Inline(_shared, method, arguments, _place);
     }
 
-    /// <summary>Library code is not written for devices; what is useful of it is an intrinsic, and plain structs are fine.</summary>
-    private static bool IsSystem(MethodBase method) =>
-        method.Module.Assembly == typeof(object).Assembly && method.DeclaringType is { } type
-        && !(type.IsGenericType && (type.Name.StartsWith("ValueTuple`", StringComparison.Ordinal) || type.Name.StartsWith("Nullable`", StringComparison.Ordinal)));
+    /// <summary>
+    /// Library code is not written for devices; what is useful of it is an intrinsic. Plain structs are fine, and the operators of numbers that
+    /// generic mathematics calls, most of which have the names of their interfaces.
+    /// </summary>
+    private static bool IsSystem(MethodBase method)
+    {
+        if (method.Module.Assembly != typeof(object).Assembly || method.DeclaringType is not { } type) return false;
+        bool plain = type.IsGenericType && (type.Name.StartsWith("ValueTuple`", StringComparison.Ordinal) || type.Name.StartsWith("Nullable`", StringComparison.Ordinal));
+        bool isOperator = type.IsPrimitive && (method.Name.StartsWith("System.Numerics.", StringComparison.Ordinal) || method.Name.StartsWith("op_", StringComparison.Ordinal));
+        return !plain && !isOperator;
+    }
 
     /// <summary>The method that an interface call on a struct means; also static abstract ones.</summary>
     private MethodInfo Implementation(Type type, MethodBase method)

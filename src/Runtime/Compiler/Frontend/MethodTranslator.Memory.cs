@@ -16,7 +16,7 @@ internal sealed partial class MethodTranslator
             case "stfld": StoreField((FieldInfo)il.Operand!); return true;
             case "ldsfld": LoadStaticField((FieldInfo)il.Operand!); return true;
             case "stsfld": throw _place.Error($"static field {il.Operand} is written; kernels have no static state");
-            case "ldsflda": throw _place.Error("the address of a static field");
+            case "ldsflda": LoadStaticFieldAddress((FieldInfo)il.Operand!); return true;
             case "ldobj": Push(LoadFrom(Pop(), (Type)il.Operand!)); return true;
             case "stobj":
                 StackValue stored = Pop();
@@ -137,6 +137,15 @@ internal sealed partial class MethodTranslator
         Push(Translation.FromLeaves(layout.Type, _shared.Constants(value, _place)));
     }
 
+    /// <summary>A readonly field cannot change: a variable of the same value does for it.</summary>
+    private void LoadStaticFieldAddress(FieldInfo field)
+    {
+        LoadStaticField(field);
+        var copy = new Variable(Layout(field.FieldType));
+        _shared.Write(copy, Pop(), _place);
+        Push(new VariableRef(copy, 0, field.FieldType));
+    }
+
     internal StackValue LoadFrom(StackValue reference, Type type)
     {
         TypeLayout layout = Layout(type);
@@ -186,7 +195,7 @@ internal sealed partial class MethodTranslator
     /// </summary>
     private static bool IsVector(TypeLayout layout, StackValue reference) =>
         reference is Scalar { IsField: false } && (layout.Leaves.Count is 2 or 4) && (layout.Leaves[0].Type is IrType.I32 or IrType.F32)
-        && layout.Size == 4 * layout.Leaves.Count && layout.Leaves.All(leaf => leaf.Type == layout.Leaves[0].Type);
+        && layout.Size == 4 * layout.Leaves.Count && layout.Leaves.TrueForAll(leaf => leaf.Type == layout.Leaves[0].Type) && layout.Leaves[1].Offset == 4;
 
     private StructValue LoadVector(Value pointer, TypeLayout layout)
     {

@@ -40,6 +40,9 @@ internal sealed class TypeLayout
     public FieldPlace Field(FieldInfo field, IlPlace place) =>
         _fields.TryGetValue(field.Name, out FieldPlace? found) ? found : throw place.Error($"field {IlPlace.NameOf(Type)}.{field.Name} is not accessible in a kernel");
 
+    /// <summary>A field's byte offset; null where there is none of that name.</summary>
+    public int? OffsetOf(string field) => _fields.TryGetValue(field, out FieldPlace? found) ? found.Offset : null;
+
     public static bool IsArrayView(Type type) => type.IsGenericType && type.Name == "ArrayView`1";
 
     public static bool IsSpecialized(Type type) => type.IsGenericType && type.Name == "SpecializedValue`1";
@@ -106,11 +109,13 @@ internal sealed class TypeLayout
         StructLayoutAttribute? attribute = Type.StructLayoutAttribute;
         int pack = attribute is { Pack: > 0 } ? attribute.Pack : 8;
         int at = 0;
+        bool arranged = IsArranged(Type);
         foreach (FieldInfo field in Instance(Type))
         {
             TypeLayout inner = Of(field.FieldType);
             int alignment = Math.Min(inner.Alignment, pack);
             at = attribute?.Value == LayoutKind.Explicit ? field.GetCustomAttribute<FieldOffsetAttribute>()!.Value : RoundUp(at, alignment);
+            if (arranged) at = FieldOffset.Of(Type, field);
             if (attribute?.Value == LayoutKind.Explicit && Leaves.Any(leaf => leaf.Offset < at + inner.Size && at < leaf.Offset + leaf.Type.Size()))
                 Refusal = $"struct {IlPlace.NameOf(Type)} has overlapping fields; use Interop's bit casts instead";
             if (field.GetCustomAttribute<FixedBufferAttribute>() is { } buffer) EmbedBuffer(field, buffer, at);
@@ -119,8 +124,17 @@ internal sealed class TypeLayout
             at += Math.Max(inner.Size, 0);
             Size = Math.Max(Size, at);
         }
-        Size = Math.Max(Math.Max(RoundUp(Size, Alignment), attribute?.Size ?? 0), 1);
+        Size = arranged ? RuntimeHelpers.SizeOf(Type.TypeHandle) : Math.Max(Math.Max(RoundUp(Size, Alignment), attribute?.Size ?? 0), 1);
     }
+
+    /// <summary>
+    /// Whether the runtime chose the order of the fields, as it does for tuples and what contains them. With a view inside it did too, but such
+    /// a struct is never in a device's memory.
+    /// </summary>
+    private static bool IsArranged(Type type) => IsOrContains(type, static inner => inner.IsAutoLayout) && !IsOrContains(type, static inner => !inner.IsValueType && !inner.IsPointer);
+
+    private static bool IsOrContains(Type type, Predicate<Type> property) => property(type)
+        || (type.IsValueType && !type.IsPrimitive && !type.IsEnum && Instance(type).Any(field => IsOrContains(field.FieldType, property)));
 
     private static FieldInfo[] Instance(Type type) =>
         [.. type.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic).OrderBy(field => field.MetadataToken)];
