@@ -34,6 +34,15 @@ for gpu in result("devices").get("cuda", {}).get("gpus", []):
     lines += [f"{gpu['name']}, compute capability {gpu['compute_capability']}, driver for CUDA {result('devices')['cuda'].get('driver_version')}; "
               f"PyTorch {result('torch-prefill').get('torch', '-')}", ""]
 
+tests = [name for name in parts if name.startswith(("smoke", "selftest"))]
+wrong = [row for name in tests for row in result(name).get("kernels", []) + result(name).get("operations", []) if not row["passed"]]
+right = sum(row["passed"] for name in tests if name != "smoke" for row in result(name).get("kernels", []) + result(name).get("operations", []))
+lines += [f"Self-test: {right} right, {len(wrong)} wrong{' or lost' if any(result(name).get('lost') for name in tests) else ''}.", ""]
+if wrong:
+    lines += ["| wrong | shape | error | tolerance | |", "|---|---|---|---|---|"]
+    lines += [f"| {row['name']} | {row['shape']} | {row['max_error']} | {row['tolerance']} | {(row['failure'] or '').splitlines()[0][:300].replace('|', '/') if row['failure'] else ''} |" for row in wrong]
+    lines += [""]
+
 lines += ["| tokens/s | ollm (range) | PyTorch (range) | ratio | of the limit | GPU memory, MB: ollm, PyTorch |", "|---|---|---|---|---|---|"]
 for name in ("prefill", "decode", "train", "cached"):
     ours = result(name)

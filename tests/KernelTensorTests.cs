@@ -53,7 +53,8 @@ public sealed class KernelTensorTests
     [InlineData("DecodeGateUp3")]
     [InlineData("DecodeMatMul1")]
     [InlineData("DecodeMatMul4")]
-    [InlineData("DecodeAdapter")]
+    [InlineData("DecodeAdapter1")]
+    [InlineData("DecodeAdapter2")]
     public void Compile_HotKernel_KeepsItsSumsInRegisters(string name)
     {
         string ptx = KernelCompiler.Compile(KernelCatalog.Get(name)!.Method, new KernelCompileOptions { Target = PtxTarget.Sm80 }).Ptx;

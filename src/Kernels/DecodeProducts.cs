@@ -50,71 +50,67 @@ public static class DecodeProducts
 
     private static int Tiles(int outputs) => (outputs + DecodeTiles.Rows - 1) / DecodeTiles.Rows;
 
-    [Kernel("DecodeNormProducts", NormContract, Version = 1), OverlapsPredecessor]
+    [Kernel("DecodeNormProducts", NormContract, Version = 1), OverlapsPredecessor, GroupBounds(Threads, 2)]
     public static void NormEight(ArrayView<float> x, ArrayView<float> gain, DecodeMatrix first, DecodeMatrix second, DecodeMatrix third, DecodeShape shape) =>
         NormMatrices(x, gain, first, second, third, shape, 1, 3, false);
 
-    [Kernel("DecodeNormProducts", NormContract, Version = 2), OverlapsPredecessor]
+    [Kernel("DecodeNormProducts", NormContract, Version = 2), OverlapsPredecessor, GroupBounds(Threads, 2)]
     public static void NormSixteen(ArrayView<float> x, ArrayView<float> gain, DecodeMatrix first, DecodeMatrix second, DecodeMatrix third, DecodeShape shape) =>
         NormMatrices(x, gain, first, second, third, shape, 2, 2, false);
 
-    [Kernel("DecodeNormProducts", NormContract, Version = 3), OverlapsPredecessor]
+    [Kernel("DecodeNormProducts", NormContract, Version = 3), OverlapsPredecessor, GroupBounds(Threads, 2)]
     public static void NormEightBytes(ArrayView<float> x, ArrayView<float> gain, DecodeMatrix first, DecodeMatrix second, DecodeMatrix third, DecodeShape shape) =>
         NormMatrices(x, gain, first, second, third, shape, 1, 3, true);
 
-    [Kernel("DecodeNormProducts", NormContract, Version = 4), OverlapsPredecessor]
+    [Kernel("DecodeNormProducts", NormContract, Version = 4), OverlapsPredecessor, GroupBounds(Threads, 2)]
     public static void NormSixteenBytes(ArrayView<float> x, ArrayView<float> gain, DecodeMatrix first, DecodeMatrix second, DecodeMatrix third, DecodeShape shape) =>
         NormMatrices(x, gain, first, second, third, shape, 2, 2, true);
 
-    [Kernel("DecodeGateUp", GateContract, Version = 1), OverlapsPredecessor]
+    [Kernel("DecodeGateUp", GateContract, Version = 1), OverlapsPredecessor, GroupBounds(Threads, 2)]
     public static void GateEight(ArrayView<float> x, ArrayView<float> gain, DecodeMatrix gate, DecodeMatrix up, DecodeShape shape) => GateUp(x, gain, gate, up, shape, 1, 3, false);
 
-    [Kernel("DecodeGateUp", GateContract, Version = 2), OverlapsPredecessor]
+    [Kernel("DecodeGateUp", GateContract, Version = 2), OverlapsPredecessor, GroupBounds(Threads, 2)]
     public static void GateSixteen(ArrayView<float> x, ArrayView<float> gain, DecodeMatrix gate, DecodeMatrix up, DecodeShape shape) => GateUp(x, gain, gate, up, shape, 2, 2, false);
 
-    [Kernel("DecodeGateUp", GateContract, Version = 3), OverlapsPredecessor]
+    [Kernel("DecodeGateUp", GateContract, Version = 3), OverlapsPredecessor, GroupBounds(Threads, 2)]
     public static void GateEightBytes(ArrayView<float> x, ArrayView<float> gain, DecodeMatrix gate, DecodeMatrix up, DecodeShape shape) => GateUp(x, gain, gate, up, shape, 1, 3, true);
 
-    [Kernel("DecodeGateUp", GateContract, Version = 4), OverlapsPredecessor]
+    [Kernel("DecodeGateUp", GateContract, Version = 4), OverlapsPredecessor, GroupBounds(Threads, 2)]
     public static void GateSixteenBytes(ArrayView<float> x, ArrayView<float> gain, DecodeMatrix gate, DecodeMatrix up, DecodeShape shape) => GateUp(x, gain, gate, up, shape, 2, 2, true);
 
-    [Kernel("DecodeMatMul", PlainContract, Version = 1), OverlapsPredecessor]
+    [Kernel("DecodeMatMul", PlainContract, Version = 1), OverlapsPredecessor, GroupBounds(Threads, 2)]
     public static void Eight(ArrayView<float> x, DecodeMatrix w, DecodeShape shape) => Product(x, w, default, default, default, shape, 1, 3, false, DecodeTiles.Plain);
 
-    [Kernel("DecodeMatMul", PlainContract, Version = 2), OverlapsPredecessor]
+    [Kernel("DecodeMatMul", PlainContract, Version = 2), OverlapsPredecessor, GroupBounds(Threads, 2)]
     public static void Sixteen(ArrayView<float> x, DecodeMatrix w, DecodeShape shape) => Product(x, w, default, default, default, shape, 2, 2, false, DecodeTiles.Plain);
 
-    [Kernel("DecodeMatMul", PlainContract, Version = 3), OverlapsPredecessor]
+    [Kernel("DecodeMatMul", PlainContract, Version = 3), OverlapsPredecessor, GroupBounds(Threads, 2)]
     public static void EightBytes(ArrayView<float> x, DecodeMatrix w, DecodeShape shape) => Product(x, w, default, default, default, shape, 1, 3, true, DecodeTiles.Plain);
 
-    [Kernel("DecodeMatMul", PlainContract, Version = 4), OverlapsPredecessor]
+    [Kernel("DecodeMatMul", PlainContract, Version = 4), OverlapsPredecessor, GroupBounds(Threads, 2)]
     public static void SixteenBytes(ArrayView<float> x, DecodeMatrix w, DecodeShape shape) => Product(x, w, default, default, default, shape, 2, 2, true, DecodeTiles.Plain);
 
-    [Kernel("DecodeAdapter", AdapterContract), OverlapsPredecessor]
-    public static void Adapter(ArrayView<float> x, DecodeMatrix w, ArrayView<float> table, ArrayView<int> chosen, ArrayView<float> residual, DecodeShape shape) =>
+    [Kernel("DecodeAdapter", AdapterContract, Version = 1), OverlapsPredecessor, GroupBounds(Threads, 2)]
+    public static void AdapterEight(ArrayView<float> x, DecodeMatrix w, ArrayView<float> table, ArrayView<int> chosen, ArrayView<float> residual, DecodeShape shape) =>
         Product(x, w, table, chosen, residual, shape, 1, 3, false, DecodeTiles.Silu);
+
+    [Kernel("DecodeAdapter", AdapterContract, Version = 2), OverlapsPredecessor, GroupBounds(Threads, 2)]
+    public static void AdapterSixteen(ArrayView<float> x, DecodeMatrix w, ArrayView<float> table, ArrayView<int> chosen, ArrayView<float> residual, DecodeShape shape) =>
+        Product(x, w, table, chosen, residual, shape, 2, 2, false, DecodeTiles.Silu);
 
     private static void NormMatrices(
         ArrayView<float> x, ArrayView<float> gain, DecodeMatrix first, DecodeMatrix second, DecodeMatrix third, DecodeShape shape, int tiles, int depth, bool bytes)
     {
         ArrayView<float> parts = SharedMemory.Allocate<float>(2 * 8 * 128);
         ArrayView<float> squares = SharedMemory.Allocate<float>(2 * 8 * 8);
-        int tile = Grid.IdxX, tiles0 = Tiles(first.Outputs), tiles1 = Tiles(second.Outputs);
-        DecodeMatrix m = first;
-        if (tile >= tiles0 + tiles1)
-        {
-            tile -= tiles0 + tiles1;
-            m = third;
-        }
-        else if (tile >= tiles0)
-        {
-            tile -= tiles0;
-            m = second;
-        }
-        DecodeTiles.Operands operands = Rows(x, m, m, tile * DecodeTiles.Rows, 8, shape, bytes);
+        DecodeMatrix weights = Mine(first, second, third);
+        DecodeTiles.Operands operands = Rows(x, weights, weights, MyTile(first, second) * DecodeTiles.Rows, 8, shape, bytes);
         operands.Gain = gain;
         DecodeTiles.Run(operands, shape, parts, squares, tiles, depth, bytes, DecodeTiles.Norm);
         Group.Barrier();
+        // Found again, so that where the results go takes no registers from the loop.
+        DecodeMatrix m = Mine(first, second, third);
+        int tile = MyTile(first, second);
         if (Group.IdxX >= 128 * tiles) return;
         int half = Group.IdxX / 128, lane = Group.IdxX % 128 / 4, i = Group.IdxX % 4;
         int o = tile * DecodeTiles.Rows + lane / 4 + i / 2 * 8, n = half * 8 + lane % 4 * 2 + i % 2;
@@ -122,6 +118,20 @@ public static class DecodeProducts
         float sum = DecodeTiles.Sum(parts, tiles, half, lane, i) * DecodeTiles.Inverse(squares, tiles, n, shape);
         if (bytes) sum *= m.Scales[o];
         MatMulDot.Store(m.Output, m.Bias, (long)n * m.Outputs + o, o, 0, sum);
+    }
+
+    /// <summary>The matrix that this group's tile belongs to.</summary>
+    private static DecodeMatrix Mine(DecodeMatrix first, DecodeMatrix second, DecodeMatrix third)
+    {
+        int tile = Grid.IdxX - Tiles(first.Outputs);
+        return tile < 0 ? first : tile < Tiles(second.Outputs) ? second : third;
+    }
+
+    /// <summary>The tile's number within its matrix.</summary>
+    private static int MyTile(DecodeMatrix first, DecodeMatrix second)
+    {
+        int tile = Grid.IdxX - Tiles(first.Outputs), tiles1 = Tiles(second.Outputs);
+        return tile < 0 ? Grid.IdxX : tile < tiles1 ? tile : tile - tiles1;
     }
 
     private static void GateUp(ArrayView<float> x, ArrayView<float> gain, DecodeMatrix gate, DecodeMatrix up, DecodeShape shape, int tiles, int depth, bool bytes)

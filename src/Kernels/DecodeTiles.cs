@@ -71,8 +71,8 @@ internal static class DecodeTiles
     {
         int warp = Group.IdxX / 32, lane = Group.IdxX % 32, blocks = (shape.Inputs + Block - 1) / Block, perBlock = bytes ? 8 : 16;
         ArrayView<uint> held = LocalMemory.Allocate<uint>(48);
-        ArrayView<float> ahead = LocalMemory.Allocate<float>(32);
-        ArrayView<float> values = LocalMemory.Allocate<float>(32);
+        ArrayView<float> ahead = LocalMemory.Allocate<float>(16);
+        ArrayView<float> values = LocalMemory.Allocate<float>(16);
         ArrayView<float> sums = LocalMemory.Allocate<float>(8);
         ArrayView<float> norms = LocalMemory.Allocate<float>(2);
         for (int i = 0; i < 4 * tiles; i++) sums[i] = 0f;
@@ -85,17 +85,23 @@ internal static class DecodeTiles
         // The next kernel may load its weights as soon as there is room for its groups; this one goes on when x is there.
         GridDependency.LaunchDependents();
         GridDependency.Wait();
-        for (int i = 0; i < 16 * tiles; i++) ahead[i] = 0f;
-        if (warp < blocks) LoadX(ahead, operands.X, warp * Block, shape, tiles, bytes);
+        for (int i = 0; i < 16; i++) ahead[i] = 0f;
+        if (warp < blocks) LoadX(ahead, operands.X, warp * Block, shape, 0, bytes);
         for (int first = warp; first < blocks; first += depth * Warps)
         {
             for (int p = 0; p < depth; p++)
             {
                 int block = first + p * Warps, next = block + depth * Warps;
                 if (block >= blocks) continue;
-                for (int i = 0; i < 16 * tiles; i++) values[i] = ahead[i];
-                if (block + Warps < blocks) LoadX(ahead, operands.X, (block + Warps) * Block, shape, tiles, bytes);
-                Multiply(held, p * perBlock, values, sums, norms, operands, block * Block, shape, tiles, bytes, input);
+                for (int tile = 0; tile < tiles; tile++)
+                {
+                    for (int i = 0; i < 16; i++) values[i] = ahead[i];
+                    // The next sixteen inputs are on their way while these are multiplied: other rows of this block, or the first ones of the next.
+                    if (tile + 1 < tiles) LoadX(ahead, operands.X, block * Block, shape, tile + 1, bytes);
+                    else if (block + Warps < blocks) LoadX(ahead, operands.X, (block + Warps) * Block, shape, 0, bytes);
+                    MultiplyEight(held, p * perBlock, values, tile, 0, sums, norms, operands, block * Block, shape, bytes, input);
+                    MultiplyEight(held, p * perBlock, values, tile, 1, sums, norms, operands, block * Block, shape, bytes, input);
+                }
                 if (next < blocks) LoadWeights(held, p * perBlock, operands, next * Block, shape.Inputs, bytes);
             }
         }
@@ -148,19 +154,16 @@ internal static class DecodeTiles
         held[at + 3] = words.W;
     }
 
-    /// <summary>Sixteen inputs of this lane's row of x, for each eight of rows; surplus rows repeat the last one.</summary>
-    private static void LoadX(ArrayView<float> ahead, ArrayView<float> x, int k, DecodeShape shape, int tiles, bool bytes)
+    /// <summary>Sixteen inputs of this lane's row of an eight of x; surplus rows repeat the last one.</summary>
+    private static void LoadX(ArrayView<float> ahead, ArrayView<float> x, int k, DecodeShape shape, int tile, bool bytes)
     {
-        for (int tile = 0; tile < tiles; tile++)
+        int row = XMath.Min(tile * 8 + Group.IdxX % 32 / 4, shape.Rows - 1) * shape.Inputs;
+        for (int half = 0; half < 2; half++)
         {
-            int row = XMath.Min(tile * 8 + Group.IdxX % 32 / 4, shape.Rows - 1) * shape.Inputs;
-            for (int half = 0; half < 2; half++)
-            {
-                int place = k + Place(half, bytes), inside = XMath.Min(place, shape.Inputs - 8);
-                Float4 low = Vector16.LoadFloat4(x, row + inside), high = Vector16.LoadFloat4(x, row + inside + 4);
-                Put(ahead, tile * 16 + 8 * half, low, place < shape.Inputs);
-                Put(ahead, tile * 16 + 8 * half + 4, high, place < shape.Inputs);
-            }
+            int place = k + Place(half, bytes), inside = XMath.Min(place, shape.Inputs - 8);
+            Float4 low = Vector16.LoadFloat4(x, row + inside), high = Vector16.LoadFloat4(x, row + inside + 4);
+            Put(ahead, 8 * half, low, place < shape.Inputs);
+            Put(ahead, 8 * half + 4, high, place < shape.Inputs);
         }
     }
 
@@ -172,23 +175,12 @@ internal static class DecodeTiles
         ahead[at + 3] = inside ? values.W : 0f;
     }
 
-    private static void Multiply(
-        ArrayView<uint> held, int at, ArrayView<float> x, ArrayView<float> sums, ArrayView<float> norms,
-        Operands operands, int k, DecodeShape shape, int tiles, bool bytes, int input)
-    {
-        for (int tile = 0; tile < tiles; tile++)
-        {
-            MultiplyEight(held, at, x, tile, 0, sums, norms, operands, k, shape, bytes, input);
-            MultiplyEight(held, at, x, tile, 1, sums, norms, operands, k, shape, bytes, input);
-        }
-    }
-
     /// <summary>Half of a lane's sixteen inputs.</summary>
     private static void MultiplyEight(
         ArrayView<uint> held, int at, ArrayView<float> x, int tile, int half, ArrayView<float> sums, ArrayView<float> norms,
         Operands operands, int k, DecodeShape shape, bool bytes, int input)
     {
-        int from = tile * 16 + 8 * half, place = XMath.Min(k + Place(half, bytes), shape.Inputs - 8);
+        int from = 8 * half, place = XMath.Min(k + Place(half, bytes), shape.Inputs - 8);
         if (input == Norm)
         {
             for (int i = 0; i < 8; i++) norms[tile] += x[from + i] * x[from + i];

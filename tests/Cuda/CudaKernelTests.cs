@@ -1,5 +1,6 @@
 using OllmNative.Cli.Trials;
 using OllmNative.Kernels;
+using OllmNative.Model;
 using OllmNative.Runtime.Cuda;
 using OllmNative.Runtime.Language;
 
@@ -41,6 +42,39 @@ public sealed class CudaKernelTests
 
     [Fact]
     public void Plans_All_NameKernelsOfTheCatalog() => Assert.All(KernelTrials.All, plan => Assert.NotNull(KernelCatalog.Get(plan.Kernel)));
+
+    /// <summary>No kernel is without a proof on a chip: a trial, or an operation of the self-test that does launch it.</summary>
+    [Fact]
+    public void Catalog_EveryKernel_HasATrialOrAnOperationThatLaunchesIt()
+    {
+        var problems = new List<string>();
+        var launched = new Dictionary<(string, bool), HashSet<string>>();
+        string[] tried = [.. KernelTrials.All.Select(plan => plan.Kernel)];
+        foreach (KernelDescription kernel in KernelCatalog.All.Where(kernel => !tried.Contains(kernel.Name)))
+        {
+            if (!ThroughOperations.All.TryGetValue(kernel.Name, out (string Operation, bool TensorCores) by)) problems.Add($"{kernel.Name}: neither");
+            else if (DeviceSelftest.Cases.All(test => test.Operation != by.Operation)) problems.Add($"{kernel.Name}: no operation {by.Operation}");
+            else if (!Launched(launched, by.Operation, by.TensorCores).Contains(kernel.Name)) problems.Add($"{kernel.Name}: not by {by.Operation}");
+        }
+        problems.AddRange(ThroughOperations.All.Keys.Where(name => tried.Contains(name) || KernelCatalog.Get(name) is null).Select(name => $"{name}: tried, or no kernel"));
+        Assert.True(problems.Count == 0, string.Join("\n", problems));
+    }
+
+    /// <summary>The kernels that a few runs of an operation launch, with other shapes; nothing is computed.</summary>
+    private static HashSet<string> Launched(Dictionary<(string, bool), HashSet<string>> known, string operation, bool tensorCores)
+    {
+        if (known.TryGetValue((operation, tensorCores), out HashSet<string>? names)) return names;
+        SelftestCase test = DeviceSelftest.Cases.First(test => test.Operation == operation);
+        using var gpu = new PtxGpu();
+        using var device = new OllmNative.Model.Cuda.CudaDevice(gpu.Accelerator, new() { TensorCores = tensorCores, Bf16Parameters = tensorCores, HeadWorkspace = 1024 });
+        gpu.Driver.IgnoresLaunches = true;
+        for (int seed = 0; seed < 6; seed++)
+        {
+            using var context = new SelftestContext(device, seed);
+            test.Run(context);
+        }
+        return known[(operation, tensorCores)] = [.. KernelCatalog.All.Where(kernel => gpu.Driver.Launched.Contains($"{kernel.Method.DeclaringType!.Name}_{kernel.Method.Name}")).Select(kernel => kernel.Name)];
+    }
 
     private struct Inner
     {

@@ -1,4 +1,5 @@
 using OllmNative.Model;
+using OllmNative.Model.Cpu;
 using OllmNative.Model.Cuda;
 
 namespace OllmNative.Tests.Cuda;
@@ -47,19 +48,83 @@ public sealed class DeviceStepTests
         }
     }
 
+    /// <summary>Everything that a request can ask to be told: from the device's own steps as from the host's, and as the processor sees it.</summary>
+    [Theory]
+    [InlineData(LatentChoice.Policy, true)]
+    [InlineData(LatentChoice.Backbone, true)]
+    [InlineData(LatentChoice.Backbone, false)]
+    public void Step_TellsAll_AsTheHostAndTheProcessor(LatentChoice latent, bool modules)
+    {
+        using var model = new Files();
+        GenerationRequest[] Run(ComputeDevice device)
+        {
+            using QwenBackbone backbone = QwenBackbone.Load(device, model.Tiny.Folder);
+            using OllmModel? ollm = modules ? OllmModel.Load(backbone, model.Folder) : null;
+            using var engine = new DecodeEngine(backbone, ollm, new DecodeEngineOptions { Slots = 3, Capacity = Capacity, ExplainSlots = 2 });
+            // The second one explains nothing, so that rows and copies do not fall together.
+            GenerationRequest[] requests = [.. Enumerable.Range(0, 3).Select(i => new GenerationRequest
+            {
+                Prompt = [3 + i, 9, 20], MaxTokens = 4 + i, Latent = latent, Seed = 2, Record = latent != LatentChoice.Backbone,
+                Explain = i != 1, TopScores = i == 0 ? null : i, Sampler = new() { Temperature = i == 1 ? 0.7f : 0 },
+            })];
+            foreach (GenerationRequest request in requests) engine.Add(request);
+            while (engine.Active > 0) engine.Step();
+            return requests;
+        }
+        using CudaDevice alone = model.NewDevice(true, out _, exact: true), host = model.NewDevice(false, out _, exact: true);
+        using var processor = new CpuDevice();
+        GenerationRequest[] actual = Run(alone);
+        AssertTold(Run(host), actual, 1e-5);
+        AssertTold(Run(processor), actual, 3e-2);
+    }
+
+    private static void AssertTold(GenerationRequest[] expected, GenerationRequest[] actual, double tolerance)
+    {
+        for (int i = 0; i < expected.Length; i++)
+        {
+            (GenerationRequest e, GenerationRequest a) = (expected[i], actual[i]);
+            Assert.Equal(e.Generated, a.Generated);
+            Assert.Equal(e.Options, a.Options);
+            Assert.Equal(e.Hidden.Count, a.Hidden.Count);
+            Assert.All(e.Hidden.Zip(a.Hidden), pair => Assert.Equal(pair.First, pair.Second, tolerance * 3));
+            Assert.Equal(e.Explain ? e.Generated.Count : 0, a.Explained.Count);
+            foreach ((ExplainedToken First, ExplainedToken Second) token in e.Explained.Zip(a.Explained))
+            {
+                Assert.Equal(token.First.Option, token.Second.Option);
+                Assert.Equal(token.First.BackboneEntropy, token.Second.BackboneEntropy, tolerance);
+                Assert.Equal(token.First.Options.Count, token.Second.Options.Count);
+                Assert.All(token.First.Options.Zip(token.Second.Options), pair =>
+                {
+                    // Of two tokens that are as likely as each other either may come first.
+                    if (tolerance < 1e-3) Assert.Equal(pair.First.Token, pair.Second.Token);
+                    Assert.Equal(pair.First.Probability, pair.Second.Probability, tolerance);
+                    Assert.Equal(pair.First.PolicyProbability, pair.Second.PolicyProbability, tolerance);
+                });
+            }
+            Assert.Equal(e.TopScores is null ? 0 : e.Generated.Count, a.Scores.Count);
+            foreach ((TokenScore First, TokenScore Second) score in e.Scores.Zip(a.Scores))
+            {
+                Assert.Equal(score.First.LogProbability, score.Second.LogProbability, tolerance);
+                Assert.Equal(e.TopScores, score.Second.Top.Count);
+                Assert.All(score.First.Top.Zip(score.Second.Top), pair => Assert.Equal(pair.First.LogProbability, pair.Second.LogProbability, tolerance));
+            }
+        }
+    }
+
     [Theory]
     [InlineData(LatentChoice.Backbone, 0f)]
     [InlineData(LatentChoice.Sample, 1f)]
-    public void Step_Recorded_IsOneStartOneMarkAndOneWait(LatentChoice latent, float temperature)
+    [InlineData(LatentChoice.Policy, 0f, true)]
+    public void Step_Recorded_IsOneStartOneMarkAndOneWait(LatentChoice latent, float temperature, bool tells = false)
     {
         using var model = new Files();
         using CudaDevice device = model.NewDevice(true, out PtxGpu gpu);
         using QwenBackbone backbone = QwenBackbone.Load(device, model.Tiny.Folder);
         using OllmModel ollm = OllmModel.Load(backbone, model.Folder);
-        using var engine = new DecodeEngine(backbone, ollm, new DecodeEngineOptions { Slots = 1, Capacity = Capacity });
+        using var engine = new DecodeEngine(backbone, ollm, new DecodeEngineOptions { Slots = 1, Capacity = Capacity, ExplainSlots = 1 });
         engine.Add(new GenerationRequest
         {
-            Prompt = model.Tiny.Tokens(4), MaxTokens = 40, Latent = latent, Sampler = new() { Temperature = temperature, TopP = 0.9f }, Seed = 5, StopTokens = [-1],
+            Explain = tells, Record = tells, TopScores = tells ? 3 : null, Prompt = model.Tiny.Tokens(4), MaxTokens = 40, Latent = latent, Sampler = new() { Temperature = temperature, TopP = 0.9f }, Seed = 5, StopTokens = [-1],
         });
         for (int i = 0; i < 4; i++) engine.Step();
         Dictionary<string, int> Count() => gpu.Driver.Called.ToDictionary(name => name, gpu.Driver.Calls);
@@ -109,7 +174,7 @@ public sealed class DeviceStepTests
             gpu = new PtxGpu();
             _gpus.Add(gpu);
             // With parameters in f32 both ways launch the same kernels, so that the last bit is equal too.
-            return new CudaDevice(gpu.Accelerator, CudaDeviceOptions.For(gpu.Accelerator) with { StepsAlone = alone, Bf16Parameters = !exact });
+            return new CudaDevice(gpu.Accelerator, CudaDeviceOptions.For(gpu.Accelerator) with { RunsAhead = alone, Bf16Parameters = !exact });
         }
 
         public Generator NewGenerator(CudaDevice device, out List<IDisposable> owned)

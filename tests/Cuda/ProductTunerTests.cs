@@ -27,6 +27,36 @@ public sealed class ProductTunerTests
         Assert.Equal(2, Directory.GetFiles(folder, "*.note").Length);
     }
 
+    /// <summary>Repeated work runs once before it is recorded, and that is when its products are measured; one that first appears in a recording is not.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Product_InRepeatedWork_IsMeasuredBeforeTheRecordingOrNotAtAll(bool ranBefore)
+    {
+        using var gpu = new PtxGpu(null, new KernelCache(TestData.NewFolder()));
+        using var device = new CudaDevice(gpu.Accelerator, new CudaDeviceOptions { TensorCores = true, Bf16Parameters = true, Hopper = true, MeasureProducts = true, Graphs = true });
+        using DeviceBuffer<float> x = Uploaded(device, EmulatorFixture.Random(1, M * K)), w = Uploaded(device, EmulatorFixture.Random(2, N * K)), y = device.Allocate<float>(M * N);
+        DeviceMatrix weights = device.Matrix(w.View, N, K);
+        // Copies of the operands are made, and their memory is there.
+        device.MatMulBackwardInput(y.View, weights, x.View);
+        (int measured, bool works) = (gpu.Driver.Calls("EventElapsedTime"), ranBefore);
+        var key = new RepeatKey(x, y, w, device, gpu, 0, M);
+        void Work()
+        {
+            if (works) device.MatMul(x.View, weights, default, y.View);
+        }
+        device.Repeat(key, [new SequenceSpan(0, M, 0, 0)], Work);
+        int first = gpu.Driver.Calls("EventElapsedTime") - measured;
+        works = true;
+        device.Repeat(key, [new SequenceSpan(0, M, 0, 0)], Work);
+        Assert.Equal(ranBefore ? Candidates * Rounds : 0, first);
+        Assert.Equal(first, gpu.Driver.Calls("EventElapsedTime") - measured);
+        Assert.Equal(1, gpu.Driver.Calls("GraphLaunch"));
+        // What was not measured in the recording is measured when it is asked for outside of one.
+        device.MatMul(x.View, weights, default, y.View);
+        Assert.Equal(Candidates * Rounds, gpu.Driver.Calls("EventElapsedTime") - measured);
+    }
+
     [Theory]
     [InlineData("Large256", "MatMulTensorLarge_Forward256")]
     [InlineData("Wgmma", "MatMulWgmma_Forward")]

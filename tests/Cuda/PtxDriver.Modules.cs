@@ -28,6 +28,9 @@ internal sealed unsafe partial class PtxDriver
     /// <summary>Launches are accepted and forgotten, to see what a launch costs the host.</summary>
     public bool IgnoresLaunches { get; set; }
 
+    /// <summary>Entries of the kernels that were launched.</summary>
+    public HashSet<string> Launched { get; } = [];
+
     /// <summary>Attributes of the last launch that had some, as (number, x, y, z).</summary>
     public (uint Id, uint X, uint Y, uint Z)[] LastAttributes { get; private set; } = [];
 
@@ -210,7 +213,11 @@ internal sealed unsafe partial class PtxDriver
     public CuResult LaunchKernel(
         nint function, uint gridX, uint gridY, uint gridZ, uint blockX, uint blockY, uint blockZ, uint sharedBytes, nint stream, void** parameters, void** extra)
     {
-        if (IgnoresLaunches) return CuResult.Success;
+        if (IgnoresLaunches)
+        {
+            if (_functions.TryGetValue(function, out Function? f)) Launched.Add(f.Module.Ptx.Entry);
+            return CuResult.Success;
+        }
         lock (_gate)
         {
             if (Enter() is var bad && bad != 0) return bad;
@@ -233,7 +240,9 @@ internal sealed unsafe partial class PtxDriver
     private CuResult Start(nint function, Dim3 grid, Dim3 group, int shared, nint stream, void** parameters)
     {
         if (!_functions.TryGetValue(function, out Function? f) || Get<Stream>(stream) is not { } s) return CuResult.InvalidHandle;
+        Launched.Add(f.Module.Ptx.Entry);
         if (grid.Size <= 0 || group.Size is <= 0 or > 1024 || shared > f.GrantedShared) return CuResult.InvalidValue;
+        if (IgnoresLaunches) return CuResult.Success;
         // The driver reads the values before it returns.
         byte[]?[] maps = [.. f.Module.Ptx.Parameters.Select((parameter, i) => parameter.Type == "b8" ? new ReadOnlySpan<byte>(parameters[i], sizeof(TensorMapBits)).ToArray() : null)];
         ulong[] arguments = [.. f.Module.Ptx.Parameters.Select((parameter, i) => maps[i] is null ? Read(parameters[i], parameter.Type) : 0)];

@@ -72,22 +72,23 @@ internal sealed class KernelTrial(Accelerator accelerator, int seed) : IDisposab
     public ArrayView<float> Output(int count, Func<double[]> expected) => Changed(new float[count], expected);
 
     /// <summary>A buffer that the kernel changes; it has these values again before results are compared.</summary>
-    public ArrayView<float> Changed(float[] values, Func<double[]> expected)
-    {
-        MemoryBuffer1D<float, Stride1D.Dense> buffer = Accelerator.Allocate1D(values);
-        _buffers.Add(buffer);
-        _resets.Add(() => buffer.CopyFromCPU(values));
-        _errors.Add(() => Largest(expected(), Array.ConvertAll(buffer.GetAsArray1D(), element => (double)element)));
-        return buffer.View;
-    }
+    public ArrayView<float> Changed(float[] values, Func<double[]> expected) => Judged(values, actual => Largest(expected(), Array.ConvertAll(actual, element => (double)element)));
 
     /// <summary>The same for elements of any type, which <paramref name="value"/> reads.</summary>
-    public ArrayView<T> Changed<T>(T[] values, Func<T, double> value, Func<double[]> expected) where T : unmanaged
+    public ArrayView<T> Changed<T>(T[] values, Func<T, double> value, Func<double[]> expected) where T : unmanaged =>
+        Judged(values, actual => Largest(expected(), Array.ConvertAll(actual, element => value(element))));
+
+    /// <summary>Integers that the kernel changes, or writes all of; each must be what is expected.</summary>
+    public ArrayView<int> ChangedInts(int[] values, Func<int[]> expected) =>
+        Judged(values, actual => expected().AsSpan().SequenceEqual(actual) ? 0 : double.PositiveInfinity);
+
+    /// <summary>A buffer that the kernel changes, and what is wrong with its result.</summary>
+    public ArrayView<T> Judged<T>(T[] values, Func<T[], double> error) where T : unmanaged
     {
         MemoryBuffer1D<T, Stride1D.Dense> buffer = Accelerator.Allocate1D(values);
         _buffers.Add(buffer);
         _resets.Add(() => buffer.CopyFromCPU(values));
-        _errors.Add(() => Largest(expected(), Array.ConvertAll(buffer.GetAsArray1D(), element => value(element))));
+        _errors.Add(() => error(buffer.GetAsArray1D()));
         return buffer.View;
     }
 

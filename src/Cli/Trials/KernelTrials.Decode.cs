@@ -7,15 +7,23 @@ namespace OllmNative.Cli.Trials;
 /// <summary>Decoding's products, on the shapes of a 1.5 B model: its head, q with k and v, gate with up, down. Inputs are multiples of 16.</summary>
 internal static partial class KernelTrials
 {
-    private static KernelTrialPlan[] Decoding =>
-    [
-        new("DecodeMatMul1", 1e-4, new(1, 151936, Hidden / 16), (trial, size) => DecodeMatMul(trial, size, false)),
-        new("DecodeMatMul3", 1e-4, new(1, 151936, Hidden / 16), (trial, size) => DecodeMatMul(trial, size, true)),
-        new("DecodeNormProducts1", 1e-4, new(1, 2048, Hidden / 16), DecodeNorm),
-        new("DecodeGateUp1", 1e-4, new(1, Intermediate, Hidden / 16), DecodeGateUp),
-        new("OptionChoice", 1e-5, new(8, 10, 0), OptionChoice),
-        new("AddChosen", 1e-6, new(8, Hidden, 0), AddChosen),
-    ];
+    private static IEnumerable<KernelTrialPlan> Decoding()
+    {
+        // Versions 1 and 2 are of bf16 and up to 8 and 16 rows, 3 and 4 the same of bytes.
+        for (int version = 1; version <= 4; version++)
+        {
+            (int v, int rows) = (version, version % 2 == 1 ? 1 : 12);
+            yield return new($"DecodeMatMul{v}", 1e-4, rows == 1 ? new(1, 151936, Hidden / 16) : new(rows, Intermediate, Hidden / 16), (trial, size) => DecodeMatMul(trial, Few(size, v), v));
+            yield return new($"DecodeNormProducts{v}", 1e-4, new(rows, 2048, Hidden / 16), (trial, size) => DecodeNorm(trial, Few(size, v), v));
+            // An error of the gate counts as often as the other sum is large.
+            yield return new($"DecodeGateUp{v}", 1e-3, new(rows, Intermediate, Hidden / 16), (trial, size) => DecodeGateUp(trial, Few(size, v), v));
+        }
+        yield return new("DecodeAdapter1", 1e-4, new(1, Hidden, 3584 / 16), (trial, size) => DecodeAdapter(trial, Few(size, 1), 1));
+        yield return new("DecodeAdapter2", 1e-4, new(12, Hidden, 3584 / 16), (trial, size) => DecodeAdapter(trial, Few(size, 2), 2));
+    }
+
+    /// <summary>The rows that a version takes, also more than eight where it can.</summary>
+    private static TrialSize Few(TrialSize size, int version) => size with { Rows = version % 2 == 1 ? Math.Min(size.Rows, 8) : Math.Min(size.Rows + 7, 16) };
 
     /// <summary>bf16 weights as the kernels read them, and their values.</summary>
     private static (DecodeMatrix Matrix, float[] Values) Bf16Matrix(KernelTrial trial, int outputs, int inputs, ArrayView<float> output)
@@ -24,24 +32,64 @@ internal static partial class KernelTrials
         return (new DecodeMatrix { Words = trial.Input(words), Output = output, Outputs = outputs }, Array.ConvertAll(words, word => (float)Bf16.FromBits(word)));
     }
 
-    private static void DecodeMatMul(KernelTrial trial, TrialSize size, bool bytes)
+    /// <summary>The same of bytes with a scale for each row.</summary>
+    private static (DecodeMatrix Matrix, float[] Values) ByteMatrix(KernelTrial trial, int outputs, int inputs, ArrayView<float> output)
+    {
+        float[] scales = Array.ConvertAll(trial.Random(outputs, 0.01f), Math.Abs), values = new float[outputs * inputs];
+        int[] bytes = trial.Integers(outputs * inputs, 255);
+        ushort[] words = new ushort[values.Length / 2];
+        for (int i = 0; i < values.Length; i++)
+        {
+            values[i] = (bytes[i] - 127) * scales[i / inputs];
+            words[i / 2] |= (ushort)((byte)(bytes[i] - 127) << (i % 2 * 8));
+        }
+        return (new DecodeMatrix { Words = trial.Input(words), Scales = trial.Input(scales), Output = output, Outputs = outputs }, values);
+    }
+
+    private static (DecodeMatrix Matrix, float[] Values) Matrix(KernelTrial trial, int version, int outputs, int inputs, ArrayView<float> output) =>
+        version > 2 ? ByteMatrix(trial, outputs, inputs, output) : Bf16Matrix(trial, outputs, inputs, output);
+
+    private static double WeightBytes(int version) => version > 2 ? 1 : 2;
+
+    private static void DecodeMatMul(KernelTrial trial, TrialSize size, int version)
     {
         (int rows, int outputs, int inputs) = (size.Rows, size.Columns, 16 * size.Depth);
         float[] x = trial.Random(rows * inputs), values = [];
         ArrayView<float> a = trial.Input(x), c = trial.Output(rows * outputs, () => Product(i => x[i], i => values[i], rows, outputs, inputs));
-        DecodeMatrix w;
-        if (bytes)
+        (DecodeMatrix w, values) = Matrix(trial, version, outputs, inputs, c);
+        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, DecodeMatrix, DecodeShape>(version switch
         {
-            float[] scales = [.. trial.Random(outputs, 0.01f).Select(Math.Abs)];
-            sbyte[] quantised = Array.ConvertAll(trial.Integers(outputs * inputs, 255), value => (sbyte)(value - 127));
-            ushort[] words = [.. Enumerable.Range(0, quantised.Length / 2).Select(i => (ushort)((byte)quantised[2 * i] | (byte)quantised[2 * i + 1] << 8))];
-            w = new DecodeMatrix { Words = trial.Input(words), Scales = trial.Input(scales), Output = c, Outputs = outputs };
-            values = [.. quantised.Select((q, i) => q * scales[i / inputs])];
-        }
-        else (w, values) = Bf16Matrix(trial, outputs, inputs, c);
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, DecodeMatrix, DecodeShape>(bytes ? DecodeProducts.EightBytes : DecodeProducts.Eight);
+            1 => DecodeProducts.Eight, 2 => DecodeProducts.Sixteen, 3 => DecodeProducts.EightBytes, _ => DecodeProducts.SixteenBytes,
+        });
         trial.Launch = () => kernel(DecodeProducts.Config(outputs), a, w, new DecodeShape { Rows = rows, Inputs = inputs });
-        (trial.Bytes, trial.Flops, trial.OnTensorCores) = ((bytes ? 1.0 : 2.0) * outputs * inputs + 4.0 * rows * (inputs + outputs), 2.0 * rows * outputs * inputs, true);
+        (trial.Bytes, trial.Flops, trial.OnTensorCores) = (WeightBytes(version) * outputs * inputs + 4.0 * rows * (inputs + outputs), 2.0 * rows * outputs * inputs, true);
+    }
+
+    /// <summary>A decoder's second layer: options of some rows, none of others, and the residual.</summary>
+    private static void DecodeAdapter(KernelTrial trial, TrialSize size, int version)
+    {
+        const int options = 3;
+        (int rows, int outputs, int inputs) = (size.Rows, size.Columns, 16 * size.Depth);
+        float[] x = trial.Random(rows * inputs, 3), table = trial.Random(options * inputs), residual = trial.Random(rows * outputs), bias = trial.Random(outputs), values = [];
+        int[] chosen = [.. Enumerable.Range(0, 2 * rows).Select(i => i / 2 % (options + 1) - 1)];
+        double Input(int i)
+        {
+            double value = x[i] + (chosen[i / inputs * 2] < 0 ? 0 : table[chosen[i / inputs * 2] * inputs + i % inputs]);
+            return value * Sigmoid(value);
+        }
+        ArrayView<float> a = trial.Input(x), c = trial.Output(rows * outputs, () =>
+        {
+            double[] added = Product(Input, i => values[i], rows, outputs, inputs);
+            return Each(added.Length, i => residual[i] + (chosen[i / outputs * 2] < 0 ? 0 : added[i] + bias[i % outputs]));
+        });
+        (DecodeMatrix w, values) = Bf16Matrix(trial, outputs, inputs, c);
+        w.Bias = trial.Input(bias);
+        ArrayView<float> rowsOfOptions = trial.Input(table), hidden = trial.Input(residual);
+        ArrayView<int> z = trial.Input(chosen);
+        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, DecodeMatrix, ArrayView<float>, ArrayView<int>, ArrayView<float>, DecodeShape>(
+            version == 1 ? DecodeProducts.AdapterEight : DecodeProducts.AdapterSixteen);
+        trial.Launch = () => kernel(DecodeProducts.Config(outputs), a, w, rowsOfOptions, z, hidden, new DecodeShape { Rows = rows, Inputs = inputs });
+        (trial.Bytes, trial.Flops, trial.OnTensorCores) = (2.0 * outputs * inputs + 4.0 * rows * (inputs + 2 * outputs), 2.0 * rows * outputs * inputs, true);
     }
 
     private static double[] Normed(float[] x, float[] gain, int rows)
@@ -50,7 +98,7 @@ internal static partial class KernelTrials
         return Each(x.Length, i => gain[i % gain.Length] * x[i] * r[i / gain.Length]);
     }
 
-    private static void DecodeNorm(KernelTrial trial, TrialSize size)
+    private static void DecodeNorm(KernelTrial trial, TrialSize size, int version)
     {
         (int rows, int outputs, int inputs) = (size.Rows, size.Columns, 16 * size.Depth);
         float[] x = trial.Random(rows * inputs, 3), gain = trial.Random(inputs), values = [];
@@ -59,13 +107,16 @@ internal static partial class KernelTrials
             double[] normed = Normed(x, gain, rows);
             return Product(i => normed[i], i => values[i], rows, outputs, inputs);
         });
-        (DecodeMatrix w, values) = Bf16Matrix(trial, outputs, inputs, c);
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, DecodeMatrix, DecodeMatrix, DecodeMatrix, DecodeShape>(DecodeProducts.NormEight);
+        (DecodeMatrix w, values) = Matrix(trial, version, outputs, inputs, c);
+        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, DecodeMatrix, DecodeMatrix, DecodeMatrix, DecodeShape>(version switch
+        {
+            1 => DecodeProducts.NormEight, 2 => DecodeProducts.NormSixteen, 3 => DecodeProducts.NormEightBytes, _ => DecodeProducts.NormSixteenBytes,
+        });
         trial.Launch = () => kernel(DecodeProducts.Config(outputs), a, gains, w, default, default, new DecodeShape { Rows = rows, Inputs = inputs, Epsilon = Epsilon });
-        (trial.Bytes, trial.Flops, trial.OnTensorCores) = (2.0 * outputs * inputs + 4.0 * rows * (inputs + outputs), 2.0 * rows * outputs * inputs, true);
+        (trial.Bytes, trial.Flops, trial.OnTensorCores) = (WeightBytes(version) * outputs * inputs + 4.0 * rows * (inputs + outputs), 2.0 * rows * outputs * inputs, true);
     }
 
-    private static void DecodeGateUp(KernelTrial trial, TrialSize size)
+    private static void DecodeGateUp(KernelTrial trial, TrialSize size, int version)
     {
         (int rows, int outputs, int inputs) = (size.Rows, size.Columns, 16 * size.Depth);
         float[] x = trial.Random(rows * inputs, 3), gain = trial.Random(inputs), gateValues = [], upValues = [];
@@ -75,35 +126,13 @@ internal static partial class KernelTrials
             double[] g = Product(i => normed[i], i => gateValues[i], rows, outputs, inputs), u = Product(i => normed[i], i => upValues[i], rows, outputs, inputs);
             return Each(g.Length, i => g[i] * Sigmoid(g[i]) * u[i]);
         });
-        (DecodeMatrix gate, gateValues) = Bf16Matrix(trial, outputs, inputs, c);
-        (DecodeMatrix up, upValues) = Bf16Matrix(trial, outputs, inputs, default);
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, DecodeMatrix, DecodeMatrix, DecodeShape>(DecodeProducts.GateEight);
+        (DecodeMatrix gate, gateValues) = Matrix(trial, version, outputs, inputs, c);
+        (DecodeMatrix up, upValues) = Matrix(trial, version, outputs, inputs, default);
+        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, DecodeMatrix, DecodeMatrix, DecodeShape>(version switch
+        {
+            1 => DecodeProducts.GateEight, 2 => DecodeProducts.GateSixteen, 3 => DecodeProducts.GateEightBytes, _ => DecodeProducts.GateSixteenBytes,
+        });
         trial.Launch = () => kernel(DecodeProducts.GateConfig(outputs), a, gains, gate, up, new DecodeShape { Rows = rows, Inputs = inputs, Epsilon = Epsilon });
-        (trial.Bytes, trial.Flops, trial.OnTensorCores) = (4.0 * outputs * inputs + 4.0 * rows * (inputs + outputs), 4.0 * rows * outputs * inputs, true);
-    }
-
-    private static void OptionChoice(KernelTrial trial, TrialSize size)
-    {
-        (int rows, int options) = (size.Rows, size.Columns);
-        float[] logits = trial.Random(rows * options, 3);
-        int[] table = new int[rows * DecodeRow.Ints];
-        for (int n = 0; n < rows; n++) table[n * DecodeRow.Ints + DecodeRow.Latent] = DecodeRow.Policy;
-        ArrayView<float> input = trial.Input(logits), pi = trial.Output(logits.Length, () => SoftmaxOf(logits, rows, options)), hot = trial.Input(new float[logits.Length]);
-        ArrayView<int> places = trial.Input(table), chosen = trial.Input(new int[2 * rows]);
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<int>, ArrayView<float>, ArrayView<float>, ArrayView<int>, int, int>(OllmNative.Kernels.OptionChoice.Forward);
-        trial.Launch = () => kernel((1, 32), input, places, pi, hot, chosen, rows, options);
-        (trial.Bytes, trial.Flops) = (20.0 * logits.Length, 8.0 * logits.Length);
-    }
-
-    private static void AddChosen(KernelTrial trial, TrialSize size)
-    {
-        int count = size.Rows * size.Columns;
-        float[] b = trial.Random(count), h = trial.Random(count);
-        int[] z = [.. Enumerable.Range(0, 2 * size.Rows).Select(i => i % 4 == 0 ? -1 : 1)];
-        ArrayView<float> bent = trial.Changed(b, () => Each(count, i => h[i] + (z[i / size.Columns * 2] < 0 ? 0.0 : b[i]))), hidden = trial.Input(h);
-        ArrayView<int> chosen = trial.Input(z);
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, ArrayView<int>, int>(AdvanceRows.AddChosen);
-        trial.Launch = () => kernel((size.Rows, Group), bent, hidden, chosen, size.Columns);
-        (trial.Bytes, trial.Flops) = (12.0 * count, count);
+        (trial.Bytes, trial.Flops, trial.OnTensorCores) = (2 * WeightBytes(version) * outputs * inputs + 4.0 * rows * (inputs + outputs), 4.0 * rows * outputs * inputs, true);
     }
 }

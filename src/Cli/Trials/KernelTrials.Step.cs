@@ -6,60 +6,19 @@ using Words = OllmNative.Runtime.Language.ArrayView<ushort>;
 
 namespace OllmNative.Cli.Trials;
 
-/// <summary>The end of a training step, sums down columns, and numbers on their way between f32 and 16 bits.</summary>
+/// <summary>The end of a training step, sums down columns, and numbers on their way to and from f16.</summary>
 internal static partial class KernelTrials
 {
     private static IEnumerable<KernelTrialPlan> StepPlans()
     {
-        // The parameters of a 1.5 B model's three modules; a gradient of 4,096 rows.
-        TrialSize parameters = new(18_000, Hidden, 0), rows = new(Tokens, Intermediate, 0);
-        yield return new("AdamW", 1e-5, parameters, AdamWStep);
-        yield return new("SquaredNorm", 1e-6, parameters, SquaredNormSum);
+        TrialSize rows = new(Tokens, Intermediate, 0);
         yield return new("StepControl", 1e-6, new(1, 1, 0), StepControlRun);
         yield return new("ColumnSumsPartial", 1e-5, rows, ColumnSumsPartial);
         yield return new("ColumnSumsAdd", 1e-5, new(64, Intermediate, 0), ColumnSumsAdd);
         yield return new("RmsNormGainPartial", 1e-5, new(Tokens, Hidden, 0), RmsNormGainPartial);
         yield return new("Scale", 1e-6, rows, ScaleAll);
-        yield return new("ScaleRows", 1e-6, rows, ScaleEachRow);
-        yield return new("RoundRows", 0, rows, RoundToWords);
-        yield return new("WidenRows", 0, rows, WidenWords);
-        yield return new("ToBf16", 0, rows, (trial, size) => ToWords(trial, Whole(size.Rows * size.Columns), single: false));
-        yield return new("ToBf16Single", 0, rows, (trial, size) => ToWords(trial, size.Rows * size.Columns, single: true));
         yield return new("ToBf16Half", 0, rows, HalfToWords);
         yield return new("ToF16", 0, rows, ToHalf);
-    }
-
-    private static void AdamWStep(KernelTrial trial, TrialSize size)
-    {
-        int n = size.Rows * size.Columns;
-        var factors = new AdamWFactors { Beta1 = 0.9f, Beta2 = 0.999f, Shrink = 0.99f, Rate = 0.02f, Root = 3, Epsilon = 1e-8f, GradientScale = 1 };
-        const double scale = 0.5;
-        float[] p = trial.Random(n), g = trial.Random(n), m = trial.Random(n), v = Array.ConvertAll(trial.Random(n), MathF.Abs);
-        double First(int i) => 0.9f * m[i] + (1 - 0.9f) * g[i] * scale;
-        double Second(int i) => 0.999f * v[i] + (1 - 0.999f) * Math.Pow(g[i] * scale, 2);
-        var state = new double[StepControl.Length];
-        state[StepControl.ScaleAt] = scale;
-        ArrayView<float> gradients = trial.Input(g), first = trial.Changed(m, () => Each(n, First)), second = trial.Changed(v, () => Each(n, Second));
-        ArrayView<float> values = trial.Changed(p, () => Each(n, i => 0.99f * p[i] - 0.02f * First(i) / (3 * Math.Sqrt(Second(i)) + 1e-8)));
-        ArrayView<double> numbers = trial.Input(state);
-        var kernel = trial.Accelerator.LoadStreamKernel<
-            ArrayView<float>, ArrayView<float>, ArrayView<float>, ArrayView<float>, ArrayView<double>, AdamWFactors, int>(OllmNative.Kernels.AdamW.Step);
-        trial.Launch = () => kernel(Elements(n), values, gradients, first, second, numbers, factors, n);
-        trial.Bytes = 28.0 * n;
-        trial.Flops = 14.0 * n;
-    }
-
-    private static void SquaredNormSum(KernelTrial trial, TrialSize size)
-    {
-        int n = size.Rows * size.Columns, parts = (n + SquaredNorm.Block - 1) / SquaredNorm.Block;
-        float[] values = trial.Random(n);
-        ArrayView<float> x = trial.Input(values);
-        (ArrayView<double> partial, ArrayView<int> counter) = (trial.Input(new double[parts]), trial.Changed(new int[1], count => count, () => [0]));
-        ArrayView<double> result = trial.Changed(new double[1], sum => sum, () => [values.Sum(v => (double)v * v)]);
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<double>, ArrayView<int>, ArrayView<double>, int>(SquaredNorm.Sum);
-        trial.Launch = () => kernel((parts, 256), x, partial, counter, result, n);
-        trial.Bytes = 4.0 * n;
-        trial.Flops = 2.0 * n;
     }
 
     private static void StepControlRun(KernelTrial trial, TrialSize size)
@@ -108,7 +67,7 @@ internal static partial class KernelTrials
         float[] x = trial.Random(n * d, 3), r = trial.Random(n), dy = trial.Random(n * stride);
         ArrayView<float> input = trial.Input(x), inverse = trial.Input(r), gradient = trial.Input(dy), partial = trial.Output(chunks * d, () => Each(
             chunks * d, i => Enumerable.Range(i / d * chunk, Math.Min(chunk, n - i / d * chunk)).Sum(t => (double)dy[t * stride + i % d] * x[t * d + i % d] * r[t])));
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, ArrayView<float>, ArrayView<float>, int, int, int, int>(RmsNormRows.GainPartial);
+        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, ArrayView<float>, ArrayView<float>, int, int, int, int>(OllmNative.Kernels.RmsNormRows.GainPartial);
         KernelConfig config = new(new Index3D((d + Group - 1) / Group, chunks, 1), new Index3D(Group, 1, 1));
         trial.Launch = () => kernel(config, input, inverse, gradient, partial, n, d, stride, chunk);
         trial.Bytes = 8.0 * n * d;
@@ -126,56 +85,12 @@ internal static partial class KernelTrials
         trial.Flops = n;
     }
 
-    private static void ScaleEachRow(KernelTrial trial, TrialSize size)
-    {
-        (int n, int c) = (size.Rows, size.Columns);
-        float[] values = trial.Random(n * c), factors = trial.Random(n);
-        ArrayView<float> x = trial.Changed(values, () => Each(n * c, i => (double)values[i] * factors[i / c])), scale = trial.Input(factors);
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, int>(OllmNative.Kernels.Rows.Scale);
-        trial.Launch = () => kernel((n, Group), x, scale, c);
-        trial.Bytes = 8.0 * n * c;
-        trial.Flops = (double)n * c;
-    }
-
-    private static void RoundToWords(KernelTrial trial, TrialSize size)
-    {
-        int n = size.Rows * size.Columns;
-        float[] values = trial.Random(n);
-        double[] Rounded() => Each(n, i => Bf16.FromFloat(values[i]));
-        ArrayView<float> x = trial.Changed(values, Rounded);
-        Words words = trial.Changed(new ushort[n], Wide, Rounded);
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, Words, int>(RoundRows.Round);
-        trial.Launch = () => kernel(Elements(n), x, words, n);
-        trial.Bytes = 10.0 * n;
-    }
-
-    private static void WidenWords(KernelTrial trial, TrialSize size)
-    {
-        int n = size.Rows * size.Columns;
-        ushort[] bits = Bits(trial.Random(n));
-        Words words = trial.Input(bits);
-        ArrayView<float> x = trial.Output(n, () => Each(n, i => Wide(bits[i])));
-        var kernel = trial.Accelerator.LoadStreamKernel<Words, ArrayView<float>, int>(RoundRows.Widen);
-        trial.Launch = () => kernel(Elements(n), words, x, n);
-        trial.Bytes = 6.0 * n;
-    }
-
-    private static void ToWords(KernelTrial trial, int n, bool single)
-    {
-        float[] values = trial.Random(n, 100);
-        ArrayView<float> x = trial.Input(values);
-        Words words = trial.Changed(new ushort[n], Wide, () => Each(n, i => Bf16.FromFloat(values[i])));
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<Bf16>, int>(single ? ToBf16.Single : ToBf16.Eight);
-        trial.Launch = () => kernel(Elements(single ? n : n / 8), x, words.Cast<Bf16>(), n);
-        trial.Bytes = 6.0 * n;
-    }
-
     private static void HalfToWords(KernelTrial trial, TrialSize size)
     {
         int n = Whole(size.Rows * size.Columns);
         ushort[] halves = Array.ConvertAll(trial.Random(n), value => BitConverter.HalfToUInt16Bits((System.Half)value));
         Words x = trial.Input(halves), words = trial.Changed(new ushort[n], Wide, () => Each(n, i => Bf16.FromFloat((float)BitConverter.UInt16BitsToHalf(halves[i]))));
-        var kernel = trial.Accelerator.LoadStreamKernel<Words, ArrayView<Bf16>, int>(ToBf16.Half);
+        var kernel = trial.Accelerator.LoadStreamKernel<Words, ArrayView<Bf16>, int>(OllmNative.Kernels.ToBf16.Half);
         trial.Launch = () => kernel(Elements(n / 8), x, words.Cast<Bf16>(), n);
         trial.Bytes = 4.0 * n;
     }

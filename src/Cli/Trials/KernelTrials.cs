@@ -35,7 +35,9 @@ internal static partial class KernelTrials
         .. HeadPlans(),
         .. LossPlans(),
         .. StepPlans(),
-        .. Decoding,
+        .. Decoding(),
+        .. Steps,
+        .. RowPlans,
         .. AttentionPlans(),
     ];
 

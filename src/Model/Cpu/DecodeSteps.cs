@@ -57,6 +57,14 @@ public sealed unsafe partial class CpuDevice
     }
 
     /// <inheritdoc/>
+    public override void ScoreTokens(DeviceView<float> logits, DeviceView<int> picked, DeviceView<int> tokens, DeviceView<float> numbers, int columns)
+    {
+        int count = checked((int)(logits.Length / columns)), most = checked((int)(tokens.Length / count));
+        Expect((picked.IsEmpty || picked.Length == count) && numbers.Length == (long)count * (Kernels.ScoreTokens.Fixed + most), "ScoreTokens: logits [N, V], picked [N], tokens [N, T], numbers [N, 2 + T]");
+        _pool.For(count, new ScoreBody { Logits = P(logits), Numbers = P(numbers), Picked = picked.IsEmpty ? null : P(picked), Tokens = P(tokens), Columns = columns, Most = most });
+    }
+
+    /// <inheritdoc/>
     public override void AdvanceRows(DeviceView<int> picked, DeviceView<int> chosen, DeviceView<int> batch, DeviceView<int> rows, DeviceView<int> seen, DeviceView<int> results)
     {
         int count = checked((int)picked.Length), words = checked((int)(seen.Length / count));
@@ -73,6 +81,26 @@ public sealed unsafe partial class CpuDevice
             P(batch)[n] = token;
             P(batch)[count + n]++;
             P(batch)[2 * count + n]++;
+        }
+    }
+
+    private struct ScoreBody : IParallelBody
+    {
+        public float* Logits, Numbers;
+        public int* Picked, Tokens;
+        public int Columns, Most;
+
+        public readonly void Run(int n, int worker)
+        {
+            var row = new ReadOnlySpan<float>(Logits + (long)n * Columns, Columns);
+            float* number = Numbers + n * (Kernels.ScoreTokens.Fixed + Most);
+            int best = LogitMath.IndexOfMax(row);
+            (double sum, number[0]) = LogitMath.Summary(row, row[best]);
+            int token = Picked == null ? best : Picked[n];
+            number[1] = (uint)token < (uint)row.Length ? (float)(row[token] - sum) : float.NegativeInfinity;
+            List<(int Index, float Value)> top = LogitMath.Top(row, Most);
+            for (int i = 0; i < Most; i++)
+                (Tokens[n * Most + i], number[Kernels.ScoreTokens.Fixed + i]) = i < top.Count ? (top[i].Index, (float)(top[i].Value - sum)) : (-1, float.NegativeInfinity);
         }
     }
 

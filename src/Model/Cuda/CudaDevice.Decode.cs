@@ -14,10 +14,9 @@ public sealed partial class CudaDevice
 {
     private Action<Queue, Launch, Floats, Ints, Floats, Floats, Ints, int, int>? _optionChoice;
     private Action<Queue, Launch, Floats, Floats, Ints, int>? _addChosen;
+    private Action<Queue, Launch, Floats, Floats, Floats, int, int>? _addOptions;
+    private Action<Queue, Launch, Floats, Ints, Ints, Floats, int, int>? _scoreTokens;
     private Action<Queue, Launch, Ints, Ints, Ints, Ints, Ints, Ints, Ints, int, int>? _advanceRows;
-
-    /// <inheritdoc/>
-    public override bool StepsAlone => _options.StepsAlone;
 
     /// <inheritdoc/>
     public override void ChooseOptions(DeviceView<float> logits, DeviceView<int> rows, DeviceView<float> pi, DeviceView<float> hot, DeviceView<int> chosen, int columns)
@@ -35,6 +34,28 @@ public sealed partial class CudaDevice
         (_addChosen ??= _accelerator.LoadKernel<Floats, Floats, Ints, int>(Kernels.AdvanceRows.AddChosen))(
             _queue, Columns(chosen.Length / 2, columns), Out(b), In(hidden), In(chosen), columns);
     }
+
+    /// <inheritdoc/>
+    public override void AddOptions(DeviceView<float> z, DeviceMatrix table, DeviceView<float> pre)
+    {
+        var m = (CudaMatrix)table;
+        Expect(m.IsFloat && z.Length * m.Columns == pre.Length * m.Rows, "AddOptions: z [N, K], table [K, M] of f32, pre [N, M]");
+        if (pre.Length == 0) return;
+        (_addOptions ??= _accelerator.LoadKernel<Floats, Floats, Floats, int, int>(Kernels.AddOptions.Forward))(
+            _queue, Columns(pre.Length / m.Columns, m.Columns), Out(pre), In(z), m.Floats, m.Columns, m.Rows);
+    }
+
+    /// <inheritdoc/>
+    public override void ScoreTokens(DeviceView<float> logits, DeviceView<int> picked, DeviceView<int> tokens, DeviceView<float> numbers, int columns)
+    {
+        int count = checked((int)(logits.Length / columns)), most = checked((int)(tokens.Length / count));
+        Expect((picked.IsEmpty || picked.Length == count) && numbers.Length == (long)count * (Kernels.ScoreTokens.Fixed + most), "ScoreTokens: logits [N, V], picked [N], tokens [N, T], numbers [N, 2 + T]");
+        (_scoreTokens ??= _accelerator.LoadKernel<Floats, Ints, Ints, Floats, int, int>(Kernels.ScoreTokens.Forward))(
+            _queue, LogitGroups(count, columns), In(logits), In(picked), Out(tokens), Out(numbers), columns, most);
+    }
+
+    /// <summary>One group reads a row of logits from the cache again and again: the more threads, the more loads are under way.</summary>
+    private Launch LogitGroups(int rows, int columns) => new(rows, _options.Plain ? 32 : columns <= 1024 ? 128 : 1024);
 
     /// <inheritdoc/>
     public override void AdvanceRows(DeviceView<int> picked, DeviceView<int> chosen, DeviceView<int> batch, DeviceView<int> rows, DeviceView<int> seen, DeviceView<int> results)
@@ -62,38 +83,8 @@ public sealed partial class CudaDevice
     public override void SampleTokens(DeviceView<float> logits, DeviceView<int> rows, DeviceView<float> knobs, DeviceView<int> seen, DeviceView<int> picked, int columns)
     {
         Expect(logits.Length == picked.Length * columns && seen.Length == picked.Length * ((columns + 31) / 32), "SampleTokens: logits [N, V], seen [N, words], picked [N]");
-        // One group reads a row from the cache again and again: the more threads, the more loads are under way.
-        int threads = _options.Plain ? 32 : columns <= 1024 ? 128 : 1024;
         (_sampleTokens ??= _accelerator.LoadKernel<Floats, Ints, Floats, Ints, Ints, int>(Kernels.SampleTokens.Forward))(
-            _queue, new Launch(checked((int)picked.Length), threads), In(logits), In(rows), In(knobs), In(seen), Out(picked), columns);
-    }
-
-    /// <inheritdoc/>
-    public override DeviceReadback Readback(DeviceBuffer<int> source) => new PageLockedReadback(_accelerator, _queue, (CudaBuffer<int>)source);
-
-    /// <summary>Copies to page-locked memory; a mark is an event that is recorded again and again.</summary>
-    private sealed class PageLockedReadback(Accelerator accelerator, Queue queue, CudaBuffer<int> source) : DeviceReadback
-    {
-        private readonly PageLockedArray1D<int> _memory = accelerator.AllocatePageLocked1D<int>(source.Length);
-        private readonly ProfilingMarker[] _marks = [queue.AddProfilingMarker(), queue.AddProfilingMarker()];
-
-        public override ReadOnlySpan<int> Values => _memory.Span;
-
-        public override void Fetch() => source.Read(0, source.Length).CopyToPageLockedAsync(queue, _memory);
-
-        public override void Mark(int place) => queue.Move(_marks[place]);
-
-        public override void Wait(int place) => _marks[place].Synchronize();
-
-        protected override void Dispose(bool disposing)
-        {
-            if (disposing)
-            {
-                foreach (ProfilingMarker mark in _marks) mark.Dispose();
-                _memory.Dispose();
-            }
-            base.Dispose(disposing);
-        }
+            _queue, LogitGroups(checked((int)picked.Length), columns), In(logits), In(rows), In(knobs), In(seen), Out(picked), columns);
     }
 #endif
 }

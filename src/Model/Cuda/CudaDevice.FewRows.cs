@@ -10,10 +10,7 @@ public sealed partial class CudaDevice
     private readonly Action<Queue, Launch, Floats, Floats, DecodeMatrix, DecodeMatrix, DecodeMatrix, DecodeShape>?[] _decodeNorm = new Action<Queue, Launch, Floats, Floats, DecodeMatrix, DecodeMatrix, DecodeMatrix, DecodeShape>?[4];
     private readonly Action<Queue, Launch, Floats, Floats, DecodeMatrix, DecodeMatrix, DecodeShape>?[] _decodeGate = new Action<Queue, Launch, Floats, Floats, DecodeMatrix, DecodeMatrix, DecodeShape>?[4];
     private readonly Action<Queue, Launch, Floats, DecodeMatrix, DecodeShape>?[] _decodeMatMul = new Action<Queue, Launch, Floats, DecodeMatrix, DecodeShape>?[4];
-    private Action<Queue, Launch, Floats, DecodeMatrix, Floats, Ints, Floats, DecodeShape>? _decodeAdapter;
-
-    // One group's registers hold 48 KB of weights on their way; while it adds up, the other one's are.
-    private static readonly KernelSpecialization TwoGroups = new(DecodeProducts.Threads, 2);
+    private readonly Action<Queue, Launch, Floats, DecodeMatrix, Floats, Ints, Floats, DecodeShape>?[] _decodeAdapter = new Action<Queue, Launch, Floats, DecodeMatrix, Floats, Ints, Floats, DecodeShape>?[2];
 
     /// <summary>Most rows that decoding's kernels take.</summary>
     private int MostFewRows => _options.TensorCores ? ProductTable.MostTensorRows : ProductTable.MostFewRows;
@@ -28,7 +25,7 @@ public sealed partial class CudaDevice
         Action<Queue, Launch, Floats, DecodeMatrix, DecodeShape> launch = _decodeMatMul[version] ??= _accelerator.LoadKernel<Floats, DecodeMatrix, DecodeShape>(version switch
         {
             0 => DecodeProducts.Eight, 1 => DecodeProducts.Sixteen, 2 => DecodeProducts.EightBytes, _ => DecodeProducts.SixteenBytes,
-        }, TwoGroups);
+        });
         launch(_queue, DecodeProducts.Config(m.Rows), In(x), Operand(m, bias, output), shape);
         return true;
     }
@@ -51,7 +48,7 @@ public sealed partial class CudaDevice
         var launch = _decodeNorm[version] ??= _accelerator.LoadKernel<Floats, Floats, DecodeMatrix, DecodeMatrix, DecodeMatrix, DecodeShape>(version switch
         {
             0 => DecodeProducts.NormEight, 1 => DecodeProducts.NormSixteen, 2 => DecodeProducts.NormEightBytes, _ => DecodeProducts.NormSixteenBytes,
-        }, TwoGroups);
+        });
         launch(_queue, DecodeProducts.Config(a.Outputs, b.Outputs, c.Outputs), In(x), In(gain), a, b, c, shape);
         return true;
     }
@@ -67,7 +64,7 @@ public sealed partial class CudaDevice
         var launch = _decodeGate[version] ??= _accelerator.LoadKernel<Floats, Floats, DecodeMatrix, DecodeMatrix, DecodeShape>(version switch
         {
             0 => DecodeProducts.GateEight, 1 => DecodeProducts.GateSixteen, 2 => DecodeProducts.GateEightBytes, _ => DecodeProducts.GateSixteenBytes,
-        }, TwoGroups);
+        });
         launch(_queue, DecodeProducts.GateConfig(gate.Rows), In(x), In(gain), Operand(gate, default, Out(output)), Operand(up, default, default), shape);
         return true;
     }
@@ -78,8 +75,9 @@ public sealed partial class CudaDevice
     {
         var m = (CudaMatrix)w;
         int rows = checked((int)(pre.Length / m.Columns));
-        if (rows > ProductTable.MostFewRows || m.IsBytes || !ForDecoding(m, pre.Offset)) return false;
-        (_decodeAdapter ??= _accelerator.LoadKernel<Floats, DecodeMatrix, Floats, Ints, Floats, DecodeShape>(DecodeProducts.Adapter, TwoGroups))(
+        if (rows > MostFewRows || m.IsBytes || !ForDecoding(m, pre.Offset)) return false;
+        int version = Version(rows, m);
+        (_decodeAdapter[version] ??= _accelerator.LoadKernel<Floats, DecodeMatrix, Floats, Ints, Floats, DecodeShape>(version == 0 ? DecodeProducts.AdapterEight : DecodeProducts.AdapterSixteen))(
             _queue, DecodeProducts.Config(m.Rows), In(pre), Operand(m, In(bias), Out(output)), In(table), In(chosen), In(residual), Shape(rows, m.Columns));
         return true;
     }

@@ -58,7 +58,8 @@ public sealed partial class CudaDevice
         if (!_options.MeasureProducts || candidates.Length == 1) return usual;
         _tuner ??= new ProductTuner(_accelerator);
         if (_tuner.Find(size) is { } known) return candidates.Contains(known) ? known : usual;
-        if (LaunchProfiler.Active is not null) return usual;
+        // A measurement waits for the queue, which one that is being recorded forbids; repeated work has run once before it is recorded.
+        if (LaunchProfiler.Active is not null || _queue.IsRecording()) return usual;
 
         // The result is overwritten by the product that follows, unless that adds to it.
         ProductForm form = size.Form;

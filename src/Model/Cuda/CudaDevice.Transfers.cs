@@ -10,9 +10,9 @@ public sealed partial class CudaDevice
     private AcceleratorStream? _copyQueue;
 
     /// <inheritdoc/>
-    public override ReadBack<T> NewReadBack<T>(long capacity, int slots) => _copyQueue is { } second
-        ? new CudaReadBack<T>(_accelerator, _queue, second, capacity, slots)
-        : base.NewReadBack<T>(capacity, slots);
+    public override HostPlaces<T> NewHostPlaces<T>(long capacity, int places, bool beside) => _copyQueue is { } second
+        ? new PageLockedPlaces<T>(_accelerator, _queue, beside ? second : _queue, capacity, places)
+        : base.NewHostPlaces<T>(capacity, places, beside);
 
     /// <inheritdoc/>
     public override Feed<T> NewFeed<T>(long capacity) => _copyQueue is { } second

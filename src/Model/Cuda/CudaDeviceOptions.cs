@@ -36,11 +36,11 @@ public sealed record CudaDeviceOptions
     /// <summary>Repeated work (<see cref="ComputeDevice.Repeat"/>) is recorded once and then started as one.</summary>
     public bool Graphs { get; init; }
 
-    /// <summary>Work goes on beside the host: uploads through page-locked memory, copies on a second stream, reports read a step later.</summary>
+    /// <summary>
+    /// Work goes on beside the host: uploads through page-locked memory, copies on a second stream, reports read a step later, and decoding
+    /// steps from token to token without it.
+    /// </summary>
     public bool RunsAhead { get; init; }
-
-    /// <summary>Decoding steps that need nothing of the host run from token to token on the device.</summary>
-    public bool StepsAlone { get; init; }
 
     /// <summary>Logits of the fused head and loss that exist at one time; the vocabulary goes by in chunks of at least 128.</summary>
     public long HeadWorkspace { get; init; } = 8L << 20;
@@ -60,7 +60,7 @@ public sealed record CudaDeviceOptions
         return new CudaDeviceOptions
         {
             Plain = !gpu, TensorCores = tensorCores, Bf16Parameters = tensorCores, Hopper = hopper, MeasureProducts = gpu,
-            Graphs = gpu, RunsAhead = gpu, StepsAlone = gpu,
+            Graphs = gpu, RunsAhead = gpu,
         };
     }
 }

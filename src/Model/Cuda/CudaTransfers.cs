@@ -56,100 +56,102 @@ internal sealed unsafe class UploadRing(Accelerator accelerator, AcceleratorStre
     }
 }
 
-/// <summary>Downloads into page-locked memory on a stream of their own, which waits for the work before each.</summary>
-internal sealed unsafe class CudaReadBack<T>(Accelerator accelerator, AcceleratorStream queue, AcceleratorStream copies, long capacity, int slots) : ReadBack<T>
-    where T : unmanaged
+/// <summary>Streams that are about to close.</summary>
+internal static class ClosingStreams
 {
-    private readonly PageLockedArray1D<byte>[] _memory = [.. Enumerable.Range(0, slots).Select(_ => accelerator.AllocatePageLocked1D<byte>(capacity * sizeof(T)))];
-    private readonly ProfilingMarker?[] _ends = new ProfilingMarker?[slots];
-    private readonly int[] _counts = new int[slots];
-    private int _started;
-
-    public override void Start(DeviceView<T> source)
+    /// <summary>Waits until nothing is under way. A device that was lost has nothing under way, and has told so already.</summary>
+    public static void Drain(this AcceleratorStream stream)
     {
-        if (Pending == slots) throw new InvalidOperationException($"{slots} copies are under way");
-        int slot = _started++ % slots;
-        _counts[slot] = checked((int)source.Length);
-        using (ProfilingMarker before = queue.AddProfilingMarker()) copies.WaitFor(before);
-        ((CudaBuffer<T>)source.Buffer!).Read(source.Offset, source.Length).CopyToHost(copies, _memory[slot], 0);
-        _ends[slot]?.Dispose();
-        _ends[slot] = copies.AddProfilingMarker();
-        Pending++;
+        try
+        {
+            stream.Synchronize();
+        }
+        catch (Runtime.Cuda.CudaException)
+        {
+        }
+    }
+}
+
+/// <summary>
+/// Page-locked memory for copies from the device, each place with an event that is recorded again and again. Copies go on the queue itself, or
+/// on a second stream that waits for the queue's work before each.
+/// </summary>
+internal sealed unsafe class PageLockedPlaces<T> : HostPlaces<T> where T : unmanaged
+{
+    private readonly AcceleratorStream _queue, _copies;
+    private readonly PageLockedArray1D<byte>[] _memory;
+    private readonly ProfilingMarker[] _marks;
+    private readonly ProfilingMarker? _before;
+
+    public PageLockedPlaces(Accelerator accelerator, AcceleratorStream queue, AcceleratorStream copies, long capacity, int places)
+    {
+        (_queue, _copies) = (queue, copies);
+        _memory = [.. Enumerable.Range(0, places).Select(_ => accelerator.AllocatePageLocked1D<byte>(Math.Max(1, capacity) * sizeof(T)))];
+        _marks = [.. Enumerable.Range(0, places).Select(_ => copies.AddProfilingMarker())];
+        if (copies != queue) _before = queue.AddProfilingMarker();
     }
 
-    public override void Settle()
+    public override void Copy(DeviceView<T> source, int place)
     {
-        if (_started > 0) queue.WaitFor(_ends[(_started - 1) % slots]!);
+        if (_before is not null)
+        {
+            _queue.Move(_before);
+            _copies.WaitFor(_before);
+        }
+        ((CudaBuffer<T>)source.Buffer!).Read(source.Offset, source.Length).CopyToHost(_copies, _memory[place], 0);
     }
 
-    public override ReadOnlySpan<T> Read()
-    {
-        if (Pending == 0) throw new InvalidOperationException("no copy was started");
-        int slot = (_started - Pending--) % slots;
-        _ends[slot]!.Synchronize();
-        return System.Runtime.InteropServices.MemoryMarshal.Cast<byte, T>(_memory[slot].Span)[.._counts[slot]];
-    }
+    public override void Mark(int place) => _copies.Move(_marks[place]);
+
+    public override void Wait(int place) => _marks[place].Synchronize();
+
+    public override void Settle(int place) => _queue.WaitFor(_marks[place]);
+
+    public override ReadOnlySpan<T> Values(int place) => System.Runtime.InteropServices.MemoryMarshal.Cast<byte, T>(_memory[place].Span);
 
     protected override void Dispose(bool disposing)
     {
-        foreach (ProfilingMarker? end in _ends) end?.Dispose();
+        // A copy that is under way writes to the memory.
+        _copies.Drain();
+        foreach (ProfilingMarker mark in _marks) mark.Dispose();
+        _before?.Dispose();
         foreach (PageLockedArray1D<byte> memory in _memory) memory.Dispose();
     }
 }
 
 /// <summary>Uploads from page-locked memory on a stream of their own; the queue waits for a copy only when it takes it.</summary>
-internal sealed unsafe class CudaFeed<T>(CudaDevice device, Accelerator accelerator, AcceleratorStream queue, AcceleratorStream copies, long capacity) : Feed<T>
-    where T : unmanaged
+internal sealed unsafe class CudaFeed<T>(CudaDevice device, Accelerator accelerator, AcceleratorStream queue, AcceleratorStream copies, long capacity)
+    : Feed<T>(device, capacity) where T : unmanaged
 {
     private readonly PageLockedArray1D<byte>[] _memory = [.. Enumerable.Range(0, Slots).Select(_ => accelerator.AllocatePageLocked1D<byte>(capacity * sizeof(T)))];
-    private readonly CudaBuffer<T>[] _buffers = [.. Enumerable.Range(0, Slots).Select(_ => (CudaBuffer<T>)device.Allocate<T>(capacity))];
-    private readonly ProfilingMarker?[] _arrived = new ProfilingMarker?[Slots], _released = new ProfilingMarker?[Slots];
-    private readonly int[] _counts = new int[Slots];
+    private readonly ProfilingMarker[] _arrived = [.. Enumerable.Range(0, Slots).Select(_ => copies.AddProfilingMarker())];
 
-    public override Span<T> Host(int count)
+    // The first time it is the buffers' zeros that have to be there.
+    private readonly ProfilingMarker[] _released = [.. Enumerable.Range(0, Slots).Select(_ => queue.AddProfilingMarker())];
+
+    protected override Span<T> Memory(int slot)
     {
-        Expect(HasRoom, "both buffers are in use");
-        int slot = Sent % Slots;
-        _arrived[slot]?.Synchronize();
-        _counts[slot] = count;
-        return System.Runtime.InteropServices.MemoryMarshal.Cast<byte, T>(_memory[slot].Span)[..count];
+        _arrived[slot].Synchronize();
+        return System.Runtime.InteropServices.MemoryMarshal.Cast<byte, T>(_memory[slot].Span);
     }
 
-    public override void Send()
+    protected override void Copy(int slot, DeviceView<T> target)
     {
-        int slot = Sent++ % Slots;
-        // The first time it is the zeros that have to be there.
-        copies.WaitFor(_released[slot] ??= queue.AddProfilingMarker());
-        _buffers[slot].Write(0, _counts[slot]).CopyFromHost(copies, _memory[slot], 0);
-        Mark(ref _arrived[slot], copies);
+        copies.WaitFor(_released[slot]);
+        ((CudaBuffer<T>)target.Buffer!).Write(target.Offset, target.Length).CopyFromHost(copies, _memory[slot], 0);
+        copies.Move(_arrived[slot]);
     }
 
-    public override DeviceView<T> Take()
-    {
-        Expect(Waiting > 0, "nothing was sent");
-        int slot = Taken++ % Slots;
-        queue.WaitFor(_arrived[slot]!);
-        return _buffers[slot].First(_counts[slot]);
-    }
+    protected override void Arrive(int slot) => queue.WaitFor(_arrived[slot]);
 
-    public override void Release()
-    {
-        Expect(Released < Taken, "nothing was taken");
-        Mark(ref _released[Released++ % Slots], queue);
-    }
+    protected override void Leave(int slot) => queue.Move(_released[slot]);
 
     protected override void Dispose(bool disposing)
     {
-        copies.Synchronize();
-        foreach (ProfilingMarker? marker in (ProfilingMarker?[])[.. _arrived, .. _released]) marker?.Dispose();
-        foreach (CudaBuffer<T> buffer in _buffers) buffer.Dispose();
+        copies.Drain();
+        foreach (ProfilingMarker marker in (ProfilingMarker[])[.. _arrived, .. _released]) marker.Dispose();
         foreach (PageLockedArray1D<byte> memory in _memory) memory.Dispose();
-    }
-
-    private static void Mark(ref ProfilingMarker? marker, AcceleratorStream stream)
-    {
-        marker?.Dispose();
-        marker = stream.AddProfilingMarker();
+        base.Dispose(disposing);
     }
 }
 #endif

@@ -8,9 +8,6 @@ namespace OllmNative.Model;
 /// </summary>
 public abstract partial class ComputeDevice
 {
-    /// <summary>Whether steps that need nothing of the host are best left to the device whole.</summary>
-    public virtual bool StepsAlone => false;
-
     /// <summary>The policy's distribution and the option of each row.</summary>
     /// <param name="logits">[N, K].</param>
     /// <param name="rows">[N, <see cref="DecodeRow.Ints"/>].</param>
@@ -50,6 +47,20 @@ public abstract partial class ComputeDevice
     /// <param name="columns">V.</param>
     public abstract void SampleTokens(DeviceView<float> logits, DeviceView<int> rows, DeviceView<float> knobs, DeviceView<int> seen, DeviceView<int> picked, int columns);
 
+    /// <summary>The entropy of each row's distribution, how likely a token is, and the likeliest ones: what is told about logits that stay on the device.</summary>
+    /// <param name="logits">[N, V].</param>
+    /// <param name="picked">A token of each row, [N], minus infinity where there is no such column; or the default view for the likeliest.</param>
+    /// <param name="tokens">Result: the likeliest tokens, likeliest first, [N, T]; -1 past the last.</param>
+    /// <param name="numbers">Result: entropy in nats, log p of the picked token and of each of the likeliest, [N, 2 + T].</param>
+    /// <param name="columns">V.</param>
+    public abstract void ScoreTokens(DeviceView<float> logits, DeviceView<int> picked, DeviceView<int> tokens, DeviceView<float> numbers, int columns);
+
+    /// <summary>pre += z table, in f32 on every device: what options add to the decoder's hidden layer, whether they are chosen or weighed.</summary>
+    /// <param name="z">[N, K].</param>
+    /// <param name="table">[K, M], f32.</param>
+    /// <param name="pre">[N, M].</param>
+    public virtual void AddOptions(DeviceView<float> z, DeviceMatrix table, DeviceView<float> pre) => MatMulBackwardInput(z, table, pre, accumulate: true);
+
     /// <summary>The picked tokens become the batch's, and positions, cache rows, lengths and counts go on by one.</summary>
     /// <param name="picked">[N].</param>
     /// <param name="chosen">[N, 2]; the default view without options.</param>
@@ -61,48 +72,4 @@ public abstract partial class ComputeDevice
 
     /// <summary>Tells the device that <see cref="AdvanceRows"/>, run or started from a recording, has moved the sequences of the last attention on by one.</summary>
     public virtual void SequencesAdvanced() { }
-
-    /// <summary>Host memory that takes copies of a buffer while the device goes on.</summary>
-    public virtual DeviceReadback Readback(DeviceBuffer<int> source) => new DeviceReadback(source);
-}
-
-/// <summary>
-/// Copies of a buffer on the host. <see cref="Fetch"/> is an operation like others and may be part of repeated work; who wants the values marks
-/// a point of the device's order behind it and later waits for that point. This one copies at once.
-/// </summary>
-public class DeviceReadback : IDisposable
-{
-    private readonly DeviceBuffer<int>? _source;
-    private readonly int[] _values;
-
-    internal DeviceReadback(DeviceBuffer<int> source)
-    {
-        ArgumentNullException.ThrowIfNull(source);
-        (_source, _values) = (source, new int[source.Length]);
-    }
-
-    /// <summary>For devices with copies of their own.</summary>
-    protected DeviceReadback() => _values = [];
-
-    /// <summary>The last copy that has ended, and perhaps parts of later ones.</summary>
-    public virtual ReadOnlySpan<int> Values => _values;
-
-    /// <summary>Starts a copy.</summary>
-    public virtual void Fetch() => _source!.Download(0, _values);
-
-    /// <summary>Remembers this point of the device's order under number 0 or 1.</summary>
-    public virtual void Mark(int place) { }
-
-    /// <summary>Waits until the device has come to the point.</summary>
-    public virtual void Wait(int place) { }
-
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        Dispose(true);
-        GC.SuppressFinalize(this);
-    }
-
-    /// <summary>Gives memory back.</summary>
-    protected virtual void Dispose(bool disposing) { }
 }

@@ -9,7 +9,10 @@ namespace OllmNative.Model;
 /// </summary>
 public abstract partial class ComputeDevice
 {
-    /// <summary>Whether operations return before they are done, so that a host gains by asking for the next step before it reads about the last.</summary>
+    /// <summary>
+    /// Whether operations return before they are done: a host gains by asking for the next step before it reads about the last, and steps that
+    /// need nothing of the host are best left to the device whole.
+    /// </summary>
     public virtual bool RunsAhead => false;
 
     /// <summary>Rows that a pass of the backbone or the loss should have at least to keep the device busy.</summary>
@@ -55,10 +58,16 @@ public abstract partial class ComputeDevice
     /// <summary>x = the values of bf16 bits.</summary>
     public abstract void WidenRows(DeviceView<ushort> words, DeviceView<float> x);
 
+    /// <summary>Host memory that takes copies from this device.</summary>
+    /// <param name="capacity">Most elements of one copy.</param>
+    /// <param name="places">Copies that it holds.</param>
+    /// <param name="beside">Later work may run beside a copy; otherwise copies are operations in the order of all others, and may be repeated with them.</param>
+    public virtual HostPlaces<T> NewHostPlaces<T>(long capacity, int places, bool beside) where T : unmanaged => new HostArrays<T>(capacity, places);
+
     /// <summary>Copies to the host that run beside later work.</summary>
     /// <param name="capacity">Most elements of one copy.</param>
     /// <param name="slots">Copies that may be under way.</param>
-    public virtual ReadBack<T> NewReadBack<T>(long capacity, int slots) where T : unmanaged => new HostReadBack<T>(capacity, slots);
+    public ReadBack<T> NewReadBack<T>(long capacity, int slots) where T : unmanaged => new(NewHostPlaces<T>(capacity, slots, beside: true), slots);
 
     /// <summary>Copies from the host that run beside earlier work.</summary>
     /// <param name="capacity">Most elements of one copy.</param>

@@ -55,7 +55,7 @@ public sealed partial class ProfiledDevice
     }
 
     /// <inheritdoc/>
-    public override ReadBack<T> NewReadBack<T>(long capacity, int slots) => _device.NewReadBack<T>(capacity, slots);
+    public override HostPlaces<T> NewHostPlaces<T>(long capacity, int places, bool beside) => _device.NewHostPlaces<T>(capacity, places, beside);
 
     /// <inheritdoc/>
     public override Feed<T> NewFeed<T>(long capacity) => _device.NewFeed<T>(capacity);

@@ -41,9 +41,6 @@ public sealed partial class ProfiledDevice : ComputeDevice
     }
 
     /// <inheritdoc/>
-    public override bool StepsAlone => _device.StepsAlone;
-
-    /// <inheritdoc/>
     public override void ChooseOptions(DeviceView<float> logits, DeviceView<int> rows, DeviceView<float> pi, DeviceView<float> hot, DeviceView<int> chosen, int columns)
     {
         using var timer = new Timer(_profile, nameof(ChooseOptions));
@@ -73,6 +70,20 @@ public sealed partial class ProfiledDevice : ComputeDevice
     }
 
     /// <inheritdoc/>
+    public override void ScoreTokens(DeviceView<float> logits, DeviceView<int> picked, DeviceView<int> tokens, DeviceView<float> numbers, int columns)
+    {
+        using var timer = new Timer(_profile, nameof(ScoreTokens));
+        _device.ScoreTokens(logits, picked, tokens, numbers, columns);
+    }
+
+    /// <inheritdoc/>
+    public override void AddOptions(DeviceView<float> z, DeviceMatrix table, DeviceView<float> pre)
+    {
+        using var timer = new Timer(_profile, nameof(AddOptions));
+        _device.AddOptions(z, table, pre);
+    }
+
+    /// <inheritdoc/>
     public override void AdvanceRows(DeviceView<int> picked, DeviceView<int> chosen, DeviceView<int> batch, DeviceView<int> rows, DeviceView<int> seen, DeviceView<int> results)
     {
         using var timer = new Timer(_profile, nameof(AdvanceRows));
@@ -81,9 +92,6 @@ public sealed partial class ProfiledDevice : ComputeDevice
 
     /// <inheritdoc/>
     public override void SequencesAdvanced() => _device.SequencesAdvanced();
-
-    /// <inheritdoc/>
-    public override DeviceReadback Readback(DeviceBuffer<int> source) => _device.Readback(source);
 
     /// <inheritdoc/>
     public override void GatherRows(DeviceView<float> input, DeviceView<int> rows, DeviceView<float> output, int columns)

@@ -68,6 +68,8 @@ internal static partial class SelftestCases
             yield return new($"Attention, head size {size}, prompts", Bf16, c => Attend(c, size, decoding: false));
             yield return new($"Attention, head size {size}, decoding", Bf16, c => Attend(c, size, decoding: true));
         }
+        // Larger than the tiles' heads.
+        yield return new("Attention, head size 160, decoding", Bf16, c => Attend(c, 160, decoding: true));
         foreach (int size in (int[])[24, 64, 128])
         {
             yield return new($"Cache and attention, head size {size}, a few queries", Bf16, c => AttendFromCache(c, size, 1, 6, 600));

@@ -151,6 +151,23 @@ internal static partial class SelftestCases
                 return $"N {n}, V {v}";
             });
         }
+        foreach (int most in (int[])[0, 1, 6])
+        {
+            yield return new($"ScoreTokens, {most} likeliest", Float, c =>
+            {
+                // Fewer tokens than are asked for, and equal ones, too.
+                (int n, int v) = (c.Between(1, 4), most > 1 ? c.Between(3, 400) : c.Between(1, 1500));
+                DeviceView<float> logits = most > 1 ? c.Upload([.. Enumerable.Range(0, n * v).Select(_ => (float)c.Between(-9, 9))]) : c.Floats(n * v, 6);
+                c.Device.ScoreTokens(logits, most == 1 ? default : c.Ints(n, v), most == 0 ? c.Upload<int>([]) : c.Indices(n * most), c.Result(n * (Kernels.ScoreTokens.Fixed + most)), v);
+                return $"N {n}, V {v}";
+            });
+        }
+        yield return new("AddOptions", Float, c =>
+        {
+            (int n, int k, int m) = (c.Between(1, 40), c.Between(1, 12), c.Between(1, 300));
+            c.Device.AddOptions(c.Distributions(n, k), c.Parameters(k, m, result: false).Matrix, c.Result(n * m));
+            return $"N {n}, K {k}, M {m}";
+        });
         yield return new("AdvanceRows", 0, c =>
         {
             (int n, int v) = (c.Between(1, 6), c.Between(40, 90));
@@ -166,7 +183,7 @@ internal static partial class SelftestCases
     /// <summary>A device that does it in one go, or the same on the host.</summary>
     private static string Adapter(SelftestContext c, bool bends)
     {
-        (int n, int m, int k, int d) = (c.Between(1, 8), 8 * c.Between(1, 40), c.Between(1, 6), c.Between(1, 70));
+        (int n, int m, int k, int d) = (c.Between(1, 16), 8 * c.Between(1, 40), c.Between(1, 6), c.Between(1, 70));
         int[] z = [.. Enumerable.Range(0, n).Select(i => bends ? i % (k + 1) - 1 : -1)];
         DeviceView<float> pre = c.Floats(n * m, 3), bias = c.Floats(d), table = c.Floats(k * m), residual = c.Floats(n * d), output = c.Result(n * d);
         DeviceView<int> chosen = c.Upload([.. z.SelectMany(option => (int[])[option, 0])]);

@@ -1,33 +1,46 @@
 using System.Runtime.InteropServices;
+using OllmNative.Kernels;
 
 namespace OllmNative.Model;
 
 /// <summary>
 /// From hidden states to tokens: chooses options, bends the rows, multiplies with the head once for all of them, and picks
-/// a token for each row. Rows that explain themselves bring K + 1 copies: one for the backbone and one for each option.
+/// a token for each row. Rows that explain themselves bring K + 1 copies: one for the backbone and one for each option. Where logits are not
+/// in the host's memory they stay there: <see cref="DeviceHead"/> says the same with even less of the host.
 /// </summary>
 internal sealed class DecodeHead : IDisposable
 {
+    // Of a row that explains itself: entropy, log p of its likeliest token twice.
+    private const int Facts = ScoreTokens.Fixed + 1;
+
     private readonly ComputeDevice _device;
     private readonly int _vocab, _d, _k;
     private readonly DeviceMatrix _head;
-    private readonly DeviceBuffer<float> _logits;
-    private readonly DeviceBuffer<int> _picked;
+    private readonly DeviceBuffer<float> _logits, _facts;
+    private readonly DeviceBuffer<int> _picked, _tops;
+    private readonly DecodeTables? _tables;
     private readonly OptionHead? _options;
     private readonly Sampler _sampler = new();
-    private readonly float[] _row, _scratch, _hostHidden;
+    private readonly float[] _row, _hostHidden;
     private readonly int[] _hostPicked, _firstCopy;
+    private float[] _hostFacts = [], _hostNumbers = [];
+    private int[] _hostTops = [], _hostTokens = [];
+    private DeviceBuffer<float>? _numbers;
+    private DeviceBuffer<int>? _tokens;
+    private bool _drawn;
 
     public DecodeHead(QwenBackbone backbone, OllmModel? ollm, int rows, int explainRows, int vocabulary)
     {
         (_device, _d, _k) = (backbone.Device, backbone.Config.HiddenSize, ollm?.Shape.Options ?? 0);
         _vocab = Math.Min(vocabulary, backbone.Config.VocabSize);
         _head = _device.FirstRows(backbone.DecodeHead, _vocab);
-        int copies = ollm is null ? 0 : explainRows * (_k + 1);
+        int copies = ollm is null ? 0 : explainRows * (_k + 1), explained = ollm is null && explainRows > 0 ? rows : copies;
         _logits = _device.Allocate<float>((long)(rows + copies) * _vocab);
         _picked = _device.Allocate<int>(rows + copies);
         _options = ollm is null ? null : new OptionHead(backbone, ollm, rows, copies);
-        (_row, _scratch) = (new float[_vocab], new float[_vocab]);
+        (_facts, _tops) = (_device.Allocate<float>(explained * Facts), _device.Allocate<int>(explained));
+        if (_device.RunsAhead) _tables = new DecodeTables(_device, rows, _vocab);
+        _row = new float[_vocab];
         _hostHidden = new float[(long)rows * _d];
         (_hostPicked, _firstCopy) = (new int[rows + copies], new int[rows]);
     }
@@ -47,7 +60,9 @@ internal sealed class DecodeHead : IDisposable
         DeviceView<float> logits = _logits.First((long)rows * _vocab);
         _device.MatMul(hidden, _head, default, logits);                                    //    [n + copies, V]
         _device.ArgMaxRows(logits, _picked.First(rows), _vocab);
+        Draw(logits, slots);
         _picked.First(rows).Download(_hostPicked.AsSpan(0, rows));
+        if (slots.Exists(slot => slot.Owner!.Explain)) ReadFacts(logits, _options is null ? n : rows - n);
     }
 
     /// <summary>The token of a row; also writes down what the request wants to know about it.</summary>
@@ -55,15 +70,13 @@ internal sealed class DecodeHead : IDisposable
     {
         if (request.Explain) request.Explained.Add(Explain(request, row));
         int token = _hostPicked[row];
-        if (request.Sampler.IsGreedy && request.TopScores is null) return token;
-        ReadLogits(row);
-        if (!request.Sampler.IsGreedy)
+        if (!request.Sampler.IsGreedy && !_drawn)
         {
-            _row.CopyTo(_scratch, 0); // The sampler may change what it gets.
+            _logits.View.Slice((long)row * _vocab, _vocab).Download(_row);
             ReadOnlySpan<int> generated = CollectionsMarshal.AsSpan(request.Generated);
-            token = _sampler.Pick(_scratch, request.Sampler, request.Prompt, generated, Counter.Key(request.Seed, (ulong)request.Generated.Count));
+            token = _sampler.Pick(_row, request.Sampler, request.Prompt, generated, Counter.Key(request.Seed, (ulong)request.Generated.Count));
         }
-        if (request.TopScores is int count) request.Scores.Add(Score(token, count));
+        if (request.TopScores is int count) request.Scores.Add(Score(row, token, count));
         return token;
     }
 
@@ -78,19 +91,16 @@ internal sealed class DecodeHead : IDisposable
             hidden = _options.Bend(hidden);                                                // h' [N, D]
         }
         _device.MatMul(hidden, _head, default, _logits.First((long)tokens.Length * _vocab)); //  [N, V]
-        for (int i = 0; i < tokens.Length; i++)
-        {
-            ReadLogits(i);
-            request.PromptScores.Add(Score(tokens[i], request.TopScores ?? 0));
-        }
+        _picked.First(tokens.Length).Upload(tokens);
+        ReadScores(0, tokens.Length, request.TopScores ?? 0);
+        for (int i = 0; i < tokens.Length; i++) request.PromptScores.Add(ScoreOf(i, request.TopScores ?? 0));
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
         _options?.Dispose();
-        _logits.Dispose();
-        _picked.Dispose();
+        foreach (IDisposable? item in (IDisposable?[])[_logits, _picked, _facts, _tops, _tables, _numbers, _tokens]) item?.Dispose();
     }
 
     /// <summary>Fixes the option of a row and records what training needs.</summary>
@@ -98,7 +108,7 @@ internal sealed class DecodeHead : IDisposable
     {
         if (request.Explain)
         {
-            _firstCopy[row] = _options!.AddCopy(row, null);
+            _firstCopy[row] = _options!.AddCopy(row, null) - _options.Rows;
             for (int k = 0; k < _k; k++) _options.AddCopy(row, k);
         }
         (LatentChoice choice, int fixedOption) = request.NextChoice;
@@ -120,34 +130,70 @@ internal sealed class DecodeHead : IDisposable
         if (request.Record) request.Hidden.AddRange(_hostHidden.AsSpan(row * _d, _d));
     }
 
-    private TokenScore Score(int token, int count)
+    /// <summary>Draws the tokens where the logits are not the host's.</summary>
+    private void Draw(DeviceView<float> logits, List<DecodeSlot> slots)
     {
-        double sum = LogitMath.LogSumExp(_row);
-        // Only ids that may be generated have logits; a prompt may hold others.
-        float score = token < _row.Length ? (float)(_row[token] - sum) : float.NegativeInfinity;
-        return new TokenScore(score, [.. LogitMath.Top(_row, count).Select(top => (top.Index, (float)(top.Value - sum)))]);
+        _drawn = _tables is not null && slots.Exists(slot => !slot.Owner!.Sampler.IsGreedy);
+        if (!_drawn) return;
+        int n = slots.Count;
+        _tables!.Send(CollectionsMarshal.AsSpan(slots));
+        _device.SampleTokens(logits.Slice(0, (long)n * _vocab), _tables.Rows(n), _tables.Knobs(n), _tables.Seen(n), _picked.First(n), _vocab);
+    }
+
+    /// <summary>What the last rows of the logits are: copies of rows that explain themselves, or without options the rows themselves.</summary>
+    private void ReadFacts(DeviceView<float> logits, int count)
+    {
+        if (_hostFacts.Length == 0) (_hostFacts, _hostTops) = (new float[_facts.Length], new int[_tops.Length]);
+        DeviceView<float> last = logits.Slice(logits.Length - (long)count * _vocab, (long)count * _vocab);
+        _device.ScoreTokens(last, default, _tops.First(count), _facts.First(count * Facts), _vocab);
+        _facts.Download(0, _hostFacts.AsSpan(0, count * Facts));
+        _tops.Download(0, _hostTops.AsSpan(0, count));
+    }
+
+    private TokenScore Score(int row, int token, int count)
+    {
+        if (token != _hostPicked[row]) _picked.View.Slice(row, 1).Upload([token]);
+        ReadScores(row, 1, count);
+        return ScoreOf(0, count);
+    }
+
+    /// <summary>How likely the tokens in the picks' place are, in some rows of the logits, and the likeliest ones.</summary>
+    private void ReadScores(int first, int rows, int count)
+    {
+        (int numbers, int tokens) = (rows * (ScoreTokens.Fixed + count), rows * count);
+        if (_numbers is null || _numbers.Length < numbers || _tokens!.Length < tokens)
+        {
+            _numbers?.Dispose();
+            _tokens?.Dispose();
+            (_numbers, _tokens) = (_device.Allocate<float>(numbers), _device.Allocate<int>(tokens));
+            (_hostNumbers, _hostTokens) = (new float[numbers], new int[tokens]);
+        }
+        DeviceView<float> logits = _logits.View.Slice((long)first * _vocab, (long)rows * _vocab);
+        _device.ScoreTokens(logits, _picked.View.Slice(first, rows), _tokens.First(tokens), _numbers.First(numbers), _vocab);
+        _numbers.Download(0, _hostNumbers.AsSpan(0, numbers));
+        if (tokens > 0) _tokens.Download(0, _hostTokens.AsSpan(0, tokens));
+    }
+
+    private TokenScore ScoreOf(int row, int count)
+    {
+        int at = row * (ScoreTokens.Fixed + count);
+        var top = new List<(int Token, float LogProbability)>(count);
+        for (int i = 0; i < count && _hostTokens[row * count + i] >= 0; i++) top.Add((_hostTokens[row * count + i], _hostNumbers[at + ScoreTokens.Fixed + i]));
+        return new TokenScore(_hostNumbers[at + 1], top);
     }
 
     private ExplainedToken Explain(GenerationRequest request, int row)
     {
-        if (_options is null)
-        {
-            ReadLogits(row);
-            return new ExplainedToken(null, LogitMath.Entropy(_row), []);
-        }
+        if (_options is null) return new ExplainedToken(null, _hostFacts[row * Facts], []);
+        // Copies come after the rows, as do the facts of them alone.
         int first = _firstCopy[row];
-        ReadLogits(first);
-        float entropy = LogitMath.Entropy(_row);
         ReadOnlySpan<float> pi = _options.Probabilities(row);
         var options = new ExploredOption[_k];
         for (int k = 0; k < _k; k++)
         {
-            ReadLogits(first + 1 + k);
-            int best = _hostPicked[first + 1 + k];
-            options[k] = new ExploredOption(best, (float)Math.Exp(_row[best] - LogitMath.LogSumExp(_row)), pi[k]);
+            int copy = first + 1 + k;
+            options[k] = new ExploredOption(_hostTops[copy], MathF.Exp(_hostFacts[copy * Facts + ScoreTokens.Fixed]), pi[k]);
         }
-        return new ExplainedToken(request.NextChoice.Choice == LatentChoice.Backbone ? null : request.Options[^1], entropy, options);
+        return new ExplainedToken(request.NextChoice.Choice == LatentChoice.Backbone ? null : request.Options[^1], _hostFacts[first * Facts], options);
     }
-
-    private void ReadLogits(int row) => _logits.View.Slice((long)row * _vocab, _vocab).Download(_row);
 }

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace OllmNative.Model;
 
 /// <summary>
@@ -33,7 +35,7 @@ internal sealed class DecodeLane : IDisposable
         _buffers = new ForwardBuffers(backbone.Device, backbone.Config, rows);
         _hidden = backbone.Device.Allocate<float>((long)rows * backbone.Config.HiddenSize);
         _head = new DecodeHead(backbone, ollm, sequences, explain, vocabulary);
-        if (backbone.Device.StepsAlone) _alone = new DeviceSteps(backbone, ollm, cache, _buffers, sequences, capacity, vocabulary);
+        if (backbone.Device.RunsAhead) _alone = new DeviceSteps(backbone, ollm, cache, _buffers, sequences, explain, capacity, vocabulary);
         _lastRows = backbone.Device.Allocate<int>(sequences);
         _last = backbone.Device.Allocate<float>((long)sequences * backbone.Config.HiddenSize);
         _hostLastRows = new int[sequences];
@@ -81,6 +83,7 @@ internal sealed class DecodeLane : IDisposable
         rows.Upload(_hostLastRows.AsSpan(0, slots.Count));
         DeviceView<float> last = _last.First((long)slots.Count * d);
         _backbone.Device.GatherRows(_hidden.First((long)Batch.Rows * d), rows, last, d);
+        if (_alone is not null && _alone.TryFirst(CollectionsMarshal.AsSpan(slots), last)) return;
         _head.Begin(last, slots);
         for (int i = 0; i < slots.Count; i++) slots[i].Picked = _head.Pick(slots[i].Owner!, i);
     }

@@ -23,16 +23,20 @@ internal static class LogitMath
     }
 
     /// <summary>Entropy of softmax(logits) in nats.</summary>
-    public static float Entropy(ReadOnlySpan<float> logits)
+    public static float Entropy(ReadOnlySpan<float> logits) => Summary(logits, logits[IndexOfMax(logits)]).Entropy;
+
+    /// <summary>log sum exp and the entropy of softmax(logits) in nats, of logits whose largest is known.</summary>
+    public static (double LogSumExp, float Entropy) Summary(ReadOnlySpan<float> logits, double max)
     {
-        double max = logits[IndexOfMax(logits)], sum = 0, weighted = 0;
+        double sum = 0, weighted = 0;
         foreach (float logit in logits)
         {
             double weight = Math.Exp(logit - max);
             sum += weight;
             weighted += weight * (logit - max);
         }
-        return (float)Math.Max(0, Math.Log(sum) - weighted / sum);
+        double log = Math.Log(sum);
+        return (max + log, (float)Math.Max(0, log - weighted / sum));
     }
 
     /// <summary>The largest entries, largest first; the first ones among equals.</summary>

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using OllmNative.Kernels;
 
 namespace OllmNative.Model;
 
@@ -20,6 +21,8 @@ public sealed record ExploredStep(int Token, int Chosen, IReadOnlyList<ExploredO
 /// </summary>
 public sealed class OptionExplorer : IDisposable
 {
+    private const int Facts = ScoreTokens.Fixed + 1;
+
     private readonly QwenBackbone _backbone;
     private readonly ComputeDevice _device;
     private readonly DeviceMatrix _head;
@@ -29,9 +32,11 @@ public sealed class OptionExplorer : IDisposable
     private readonly TokenBatch _batch;
     private readonly ForwardBuffers _buffers;
     private readonly OptionRows _options;
-    private readonly DeviceBuffer<float> _hidden, _policyLogits, _bent, _logits;
+    private readonly DeviceBuffer<float> _hidden, _policyLogits, _bent, _logits, _facts;
+    private readonly DeviceBuffer<int> _tops;
     private readonly int _d, _k, _vocab, _capacity;
-    private readonly float[] _pi, _row;
+    private readonly float[] _pi, _hostFacts;
+    private readonly int[] _hostTops;
     private readonly List<int> _cached = [];
 
     /// <summary>Allocates for a sequence of up to <paramref name="capacity"/> tokens; ids from <paramref name="vocabulary"/> on are never generated.</summary>
@@ -50,7 +55,8 @@ public sealed class OptionExplorer : IDisposable
         (_hidden, _policyLogits) = (Floats((long)rows * _d), Floats(_k));
         (_bent, _logits) = (Floats((long)_k * _d), Floats((long)_k * _vocab));
         _options = new OptionRows(_device, _d, _k, 1);
-        (_pi, _row) = (new float[_k], new float[_vocab]);
+        (_facts, _tops) = (Floats(_k * Facts), _device.Allocate<int>(_k));
+        (_pi, _hostFacts, _hostTops) = (new float[_k], new float[_k * Facts], new int[_k]);
     }
 
     /// <summary>
@@ -70,7 +76,7 @@ public sealed class OptionExplorer : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        IDisposable[] owned = [_policy, _decoder, _cache, _batch, _buffers, _options, _hidden, _policyLogits, _bent, _logits];
+        IDisposable[] owned = [_policy, _decoder, _cache, _batch, _buffers, _options, _hidden, _policyLogits, _bent, _logits, _facts, _tops];
         foreach (IDisposable item in owned) item.Dispose();
     }
 
@@ -123,21 +129,11 @@ public sealed class OptionExplorer : IDisposable
         _policyLogits.Download(0, _pi);
         _decoder.Forward(_options.Expand(hidden), _options.Choices(1), _bent.View);          // h' [K, D]
         _device.MatMul(_bent.View, _head, default, _logits.View);                            //    [K, V]
+        _device.ScoreTokens(_logits.View, default, _tops.View, _facts.View, _vocab);
+        _tops.Download(0, _hostTops);
+        _facts.Download(0, _hostFacts);
         var options = new ExploredOption[_k];
-        for (int k = 0; k < _k; k++)
-        {
-            _logits.Download((long)k * _vocab, _row);
-            (int token, float probability) = Top(_row);
-            options[k] = new ExploredOption(token, probability, _pi[k]);
-        }
+        for (int k = 0; k < _k; k++) options[k] = new ExploredOption(_hostTops[k], MathF.Exp(_hostFacts[k * Facts + ScoreTokens.Fixed]), _pi[k]);
         return options;
-    }
-
-    private static (int Token, float Probability) Top(ReadOnlySpan<float> logits)
-    {
-        int best = LogitMath.IndexOfMax(logits);
-        double sum = 0;
-        foreach (float logit in logits) sum += Math.Exp(logit - logits[best]);
-        return (best, (float)(1 / sum));
     }
 }

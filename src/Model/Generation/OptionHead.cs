@@ -40,6 +40,9 @@ public sealed class OptionHead : IDisposable
     /// <summary>K.</summary>
     public int Options => _k;
 
+    /// <summary>Rows of the last <see cref="Begin"/>; copies come after them.</summary>
+    public int Rows => _rows;
+
     /// <summary>Runs the policy on hidden [N, D]; the rows have no option yet.</summary>
     public void Begin(DeviceView<float> hidden)
     {

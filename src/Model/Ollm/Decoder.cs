@@ -29,7 +29,7 @@ public sealed class Decoder : IDisposable
         long n = hidden.Length / _shape.HiddenSize;
         _device.RmsNorm(hidden, _norm, _layers.Input(n), _shape.Epsilon);
         DeviceView<float> pre = _layers.Hidden(n);
-        _device.MatMulBackwardInput(z, _options, pre, accumulate: true);     // + C z: z [N, K] times the table [K, M]
+        _device.AddOptions(z, _options, pre);                                // + C z
         _layers.Output(n, bent);
         _device.Add(bent, hidden, bent);
     }
@@ -43,7 +43,7 @@ public sealed class Decoder : IDisposable
         long n = hidden.Length / _shape.HiddenSize;
         DeviceView<float> pre = _layers.NormHidden(n, hidden, _norm, _shape.Epsilon);
         if (_layers.TryOutput(n, _table, chosen, hidden, bent)) return;
-        _device.MatMulBackwardInput(z, _options, pre, accumulate: true);
+        _device.AddOptions(z, _options, pre);
         _layers.Output(n, bent);
         _device.AddChosen(bent, hidden, chosen, _shape.HiddenSize);
     }
