@@ -38,7 +38,6 @@ internal static partial class KernelTrials
         .. HeadPlans(),
         .. LossPlans(),
         .. StepPlans(),
-        .. Decoding,
         .. AttentionPlans(),
     ];
 
