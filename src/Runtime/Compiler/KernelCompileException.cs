@@ -1,3 +1,5 @@
+using OllmNative.Runtime.Compiler.Ptx;
+
 namespace OllmNative.Runtime.Compiler;
 
 /// <summary>A kernel uses something that the kernel language does not have, or that the compiler cannot translate.</summary>
@@ -24,4 +26,7 @@ public sealed class KernelCompileException : Exception
 
     /// <summary>"file:line", or null without symbols.</summary>
     public string? SourceLocation { get; }
+
+    /// <summary>The oldest target that has the construct, where that is what stands against it.</summary>
+    public PtxTarget? Needs { get; internal set; }
 }

@@ -70,11 +70,11 @@ internal sealed class KernelLoader(CudaAccelerator accelerator, KernelCache cach
         {
             return KernelCompiler.Compile(entry.Method, options);
         }
-        catch (KernelCompileException error) when (_hopper && error.Message.Contains(PtxTarget.Sm90a.Name(), StringComparison.Ordinal))
+        catch (KernelCompileException error) when (_hopper && error.Needs == PtxTarget.Sm90a)
         {
             return KernelCompiler.Compile(entry.Method, options with { Target = PtxTarget.Sm90a });
         }
-        catch (KernelCompileException error) when (!_hopper && error.Message.Contains(PtxTarget.Sm90a.Name(), StringComparison.Ordinal))
+        catch (KernelCompileException error) when (!_hopper && error.Needs == PtxTarget.Sm90a)
         {
             throw new KernelException($"kernel {entry.Name} is made for compute capability 9.0; {accelerator.Name} has "
                 + string.Create(CultureInfo.InvariantCulture, $"{accelerator.Architecture.Major}.{accelerator.Architecture.Minor}: {error.Message}"), error);

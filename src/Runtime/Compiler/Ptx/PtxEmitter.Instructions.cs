@@ -152,7 +152,7 @@ internal sealed partial class PtxEmitter
 
     private void Need(PtxTarget least, string what)
     {
-        if (_target < least) throw new NotSupportedException($"{what} needs {least.Name()}; the target is {_target.Name()}");
+        if (_target < least) throw new TargetTooOldException(least, $"{what} needs {least.Name()}; the target is {_target.Name()}");
     }
 
     private static string Word(Op op) => op.ToString().ToLowerInvariant();
@@ -164,4 +164,11 @@ internal sealed partial class PtxEmitter
     private static string Bits(IrType type) => type switch { IrType.I32 or IrType.F32 => "b32", _ => "b64" };
 
     private static string Offset(long bytes) => bytes == 0 ? "" : bytes.ToString("+0;+-0", CultureInfo.InvariantCulture);
+}
+
+/// <summary>An instruction that the target does not have.</summary>
+internal sealed class TargetTooOldException(PtxTarget least, string message) : NotSupportedException(message)
+{
+    /// <summary>The oldest target that has it.</summary>
+    public PtxTarget Least { get; } = least;
 }

@@ -121,7 +121,9 @@ internal sealed partial class PtxEmitter
             }
             catch (NotSupportedException error)
             {
-                throw value.Place?.Error(error.Message) ?? new KernelCompileException(error.Message, _kernel.Name, -1, null);
+                KernelCompileException refused = value.Place?.Error(error.Message) ?? new KernelCompileException(error.Message, _kernel.Name, -1, null);
+                refused.Needs = (error as TargetTooOldException)?.Least;
+                throw refused;
             }
         }
         if (block.Then is null)
