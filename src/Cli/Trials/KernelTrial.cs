@@ -1,3 +1,4 @@
+using OllmNative.Model;
 using OllmNative.Runtime.Cuda;
 using OllmNative.Runtime.Language;
 
@@ -24,10 +25,10 @@ internal readonly record struct TrialSize(int Rows, int Columns, int Depth)
 /// </summary>
 internal sealed class KernelTrial(Accelerator accelerator, int seed) : IDisposable
 {
-    private readonly Random _random = new(seed);
     private readonly List<IDisposable> _buffers = [];
     private readonly List<Action> _resets = [];
     private readonly List<Func<double>> _errors = [];
+    private ulong _drawn;
 
     /// <summary>Where it runs.</summary>
     public Accelerator Accelerator { get; } = accelerator;
@@ -44,21 +45,33 @@ internal sealed class KernelTrial(Accelerator accelerator, int seed) : IDisposab
     /// <summary>Whether the arithmetic is done by tensor cores.</summary>
     public bool OnTensorCores { get; set; }
 
-    /// <summary>Numbers in [-scale, scale].</summary>
+    /// <summary>Numbers in (-scale, scale).</summary>
     public float[] Random(int count, float scale = 1)
     {
-        var values = new float[count];
-        for (int i = 0; i < count; i++) values[i] = (_random.NextSingle() * 2 - 1) * scale;
-        return values;
+        ulong key = NextKey();
+        return Fill(count, i => (Counter.Uniform(key, (ulong)i) * 2 - 1) * scale);
     }
 
     /// <summary>Numbers in [0, limit).</summary>
     public int[] Integers(int count, int limit)
     {
-        var values = new int[count];
-        for (int i = 0; i < count; i++) values[i] = _random.Next(limit);
+        ulong key = NextKey();
+        return Fill(count, i => Counter.Below(key, (ulong)i, limit));
+    }
+
+    /// <summary>An array by its elements, on all cores: the weights of a head are hundreds of millions.</summary>
+    public static T[] Fill<T>(int count, Func<int, T> element)
+    {
+        const int block = 1 << 16;
+        var values = new T[count];
+        Parallel.For(0, (count + block - 1) / block, b =>
+        {
+            for (int i = b * block; i < Math.Min(count, (b + 1) * block); i++) values[i] = element(i);
+        });
         return values;
     }
+
+    private ulong NextKey() => Counter.Key((ulong)seed, _drawn++);
 
     /// <summary>A buffer that the kernel reads.</summary>
     public ArrayView<T> Input<T>(T[] values) where T : unmanaged

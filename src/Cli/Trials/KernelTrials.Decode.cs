@@ -25,28 +25,24 @@ internal static partial class KernelTrials
     /// <summary>The rows that a version takes, also more than eight where it can.</summary>
     private static TrialSize Few(TrialSize size, int version) => size with { Rows = version % 2 == 1 ? Math.Min(size.Rows, 8) : Math.Min(size.Rows + 7, 16) };
 
-    /// <summary>bf16 weights as the kernels read them, and their values.</summary>
-    private static (DecodeMatrix Matrix, float[] Values) Bf16Matrix(KernelTrial trial, int outputs, int inputs, ArrayView<float> output)
+    /// <summary>bf16 weights as the kernels read them, and the value of each.</summary>
+    private static (DecodeMatrix Matrix, Func<int, double> Value) Bf16Matrix(KernelTrial trial, int outputs, int inputs, ArrayView<float> output)
     {
-        ushort[] words = [.. trial.Random(outputs * inputs).Select(value => Bf16.FromFloat(value).Bits)];
-        return (new DecodeMatrix { Words = trial.Input(words), Output = output, Outputs = outputs }, Array.ConvertAll(words, word => (float)Bf16.FromBits(word)));
+        ushort[] words = Bits(trial.Random(outputs * inputs));
+        return (new DecodeMatrix { Words = trial.Input(words), Output = output, Outputs = outputs }, i => Wide(words[i]));
     }
 
     /// <summary>The same of bytes with a scale for each row.</summary>
-    private static (DecodeMatrix Matrix, float[] Values) ByteMatrix(KernelTrial trial, int outputs, int inputs, ArrayView<float> output)
+    private static (DecodeMatrix Matrix, Func<int, double> Value) ByteMatrix(KernelTrial trial, int outputs, int inputs, ArrayView<float> output)
     {
-        float[] scales = Array.ConvertAll(trial.Random(outputs, 0.01f), Math.Abs), values = new float[outputs * inputs];
+        float[] scales = Array.ConvertAll(trial.Random(outputs, 0.01f), Math.Abs);
+        // -128 is left out: quantising makes none. A word holds two.
         int[] bytes = trial.Integers(outputs * inputs, 255);
-        ushort[] words = new ushort[values.Length / 2];
-        for (int i = 0; i < values.Length; i++)
-        {
-            values[i] = (bytes[i] - 127) * scales[i / inputs];
-            words[i / 2] |= (ushort)((byte)(bytes[i] - 127) << (i % 2 * 8));
-        }
-        return (new DecodeMatrix { Words = trial.Input(words), Scales = trial.Input(scales), Output = output, Outputs = outputs }, values);
+        ushort[] words = KernelTrial.Fill(bytes.Length / 2, i => (ushort)((byte)(bytes[2 * i] - 127) | (byte)(bytes[2 * i + 1] - 127) << 8));
+        return (new DecodeMatrix { Words = trial.Input(words), Scales = trial.Input(scales), Output = output, Outputs = outputs }, i => (bytes[i] - 127) * scales[i / inputs]);
     }
 
-    private static (DecodeMatrix Matrix, float[] Values) Matrix(KernelTrial trial, int version, int outputs, int inputs, ArrayView<float> output) =>
+    private static (DecodeMatrix Matrix, Func<int, double> Value) Matrix(KernelTrial trial, int version, int outputs, int inputs, ArrayView<float> output) =>
         version > 2 ? ByteMatrix(trial, outputs, inputs, output) : Bf16Matrix(trial, outputs, inputs, output);
 
     private static double WeightBytes(int version) => version > 2 ? 1 : 2;
@@ -54,9 +50,10 @@ internal static partial class KernelTrials
     private static void DecodeMatMul(KernelTrial trial, TrialSize size, int version)
     {
         (int rows, int outputs, int inputs) = (size.Rows, size.Columns, 16 * size.Depth);
-        float[] x = trial.Random(rows * inputs), values = [];
-        ArrayView<float> a = trial.Input(x), c = trial.Output(rows * outputs, () => Product(i => x[i], i => values[i], rows, outputs, inputs));
-        (DecodeMatrix w, values) = Matrix(trial, version, outputs, inputs, c);
+        float[] x = trial.Random(rows * inputs);
+        Func<int, double> value = _ => 0;
+        ArrayView<float> a = trial.Input(x), c = trial.Output(rows * outputs, () => Product(i => x[i], i => value(i), rows, outputs, inputs));
+        (DecodeMatrix w, value) = Matrix(trial, version, outputs, inputs, c);
         var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, DecodeMatrix, DecodeShape>(version switch
         {
             1 => DecodeProducts.Eight, 2 => DecodeProducts.Sixteen, 3 => DecodeProducts.EightBytes, _ => DecodeProducts.SixteenBytes,
@@ -70,19 +67,20 @@ internal static partial class KernelTrials
     {
         const int options = 3;
         (int rows, int outputs, int inputs) = (size.Rows, size.Columns, 16 * size.Depth);
-        float[] x = trial.Random(rows * inputs, 3), table = trial.Random(options * inputs), residual = trial.Random(rows * outputs), bias = trial.Random(outputs), values = [];
+        float[] x = trial.Random(rows * inputs, 3), table = trial.Random(options * inputs), residual = trial.Random(rows * outputs), bias = trial.Random(outputs);
+        Func<int, double> value = _ => 0;
         int[] chosen = [.. Enumerable.Range(0, 2 * rows).Select(i => i / 2 % (options + 1) - 1)];
         double Input(int i)
         {
-            double value = x[i] + (chosen[i / inputs * 2] < 0 ? 0 : table[chosen[i / inputs * 2] * inputs + i % inputs]);
-            return value * Sigmoid(value);
+            double sum = x[i] + (chosen[i / inputs * 2] < 0 ? 0 : table[chosen[i / inputs * 2] * inputs + i % inputs]);
+            return sum * Sigmoid(sum);
         }
         ArrayView<float> a = trial.Input(x), c = trial.Output(rows * outputs, () =>
         {
-            double[] added = Product(Input, i => values[i], rows, outputs, inputs);
+            double[] added = Product(Input, i => value(i), rows, outputs, inputs);
             return Each(added.Length, i => residual[i] + (chosen[i / outputs * 2] < 0 ? 0 : added[i] + bias[i % outputs]));
         });
-        (DecodeMatrix w, values) = Bf16Matrix(trial, outputs, inputs, c);
+        (DecodeMatrix w, value) = Bf16Matrix(trial, outputs, inputs, c);
         w.Bias = trial.Input(bias);
         ArrayView<float> rowsOfOptions = trial.Input(table), hidden = trial.Input(residual);
         ArrayView<int> z = trial.Input(chosen);
@@ -101,13 +99,14 @@ internal static partial class KernelTrials
     private static void DecodeNorm(KernelTrial trial, TrialSize size, int version)
     {
         (int rows, int outputs, int inputs) = (size.Rows, size.Columns, 16 * size.Depth);
-        float[] x = trial.Random(rows * inputs, 3), gain = trial.Random(inputs), values = [];
+        float[] x = trial.Random(rows * inputs, 3), gain = trial.Random(inputs);
+        Func<int, double> value = _ => 0;
         ArrayView<float> a = trial.Input(x), gains = trial.Input(gain), c = trial.Output(rows * outputs, () =>
         {
             double[] normed = Normed(x, gain, rows);
-            return Product(i => normed[i], i => values[i], rows, outputs, inputs);
+            return Product(i => normed[i], i => value(i), rows, outputs, inputs);
         });
-        (DecodeMatrix w, values) = Matrix(trial, version, outputs, inputs, c);
+        (DecodeMatrix w, value) = Matrix(trial, version, outputs, inputs, c);
         var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, DecodeMatrix, DecodeMatrix, DecodeMatrix, DecodeShape>(version switch
         {
             1 => DecodeProducts.NormEight, 2 => DecodeProducts.NormSixteen, 3 => DecodeProducts.NormEightBytes, _ => DecodeProducts.NormSixteenBytes,
@@ -119,15 +118,16 @@ internal static partial class KernelTrials
     private static void DecodeGateUp(KernelTrial trial, TrialSize size, int version)
     {
         (int rows, int outputs, int inputs) = (size.Rows, size.Columns, 16 * size.Depth);
-        float[] x = trial.Random(rows * inputs, 3), gain = trial.Random(inputs), gateValues = [], upValues = [];
+        float[] x = trial.Random(rows * inputs, 3), gain = trial.Random(inputs);
+        Func<int, double> gateValue = _ => 0, upValue = _ => 0;
         ArrayView<float> a = trial.Input(x), gains = trial.Input(gain), c = trial.Output(rows * outputs, () =>
         {
             double[] normed = Normed(x, gain, rows);
-            double[] g = Product(i => normed[i], i => gateValues[i], rows, outputs, inputs), u = Product(i => normed[i], i => upValues[i], rows, outputs, inputs);
+            double[] g = Product(i => normed[i], i => gateValue(i), rows, outputs, inputs), u = Product(i => normed[i], i => upValue(i), rows, outputs, inputs);
             return Each(g.Length, i => g[i] * Sigmoid(g[i]) * u[i]);
         });
-        (DecodeMatrix gate, gateValues) = Matrix(trial, version, outputs, inputs, c);
-        (DecodeMatrix up, upValues) = Matrix(trial, version, outputs, inputs, default);
+        (DecodeMatrix gate, gateValue) = Matrix(trial, version, outputs, inputs, c);
+        (DecodeMatrix up, upValue) = Matrix(trial, version, outputs, inputs, default);
         var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, DecodeMatrix, DecodeMatrix, DecodeShape>(version switch
         {
             1 => DecodeProducts.GateEight, 2 => DecodeProducts.GateSixteen, 3 => DecodeProducts.GateEightBytes, _ => DecodeProducts.GateSixteenBytes,

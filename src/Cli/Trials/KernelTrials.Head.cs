@@ -24,7 +24,7 @@ internal static partial class KernelTrials
         yield return new("HeadLossFinish2", 1e-4, chunk, (trial, size) => HeadLossFinish(trial, size, true));
     }
 
-    private static ushort[] Bits(float[] values) => Array.ConvertAll(values, value => Bf16.FromFloat(value).Bits);
+    private static ushort[] Bits(float[] values) => KernelTrial.Fill(values.Length, i => Bf16.FromFloat(values[i]).Bits);
 
     private static double Wide(ushort word) => Bf16.FromBits(word);
 
