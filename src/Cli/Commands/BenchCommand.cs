@@ -77,7 +77,7 @@ internal static class BenchCommand
             long peak = Process.GetCurrentProcess().PeakWorkingSet64;
             (double flops, double bytes) = Limits(session.Device, threads);
             double unit = Plain(session.Device) is CpuDevice ? MachineLimits.MatrixUnitFlopsPerSecond(threads) : 0;
-            double limit = n / Math.Max(cost.Flops / flops, cost.Bytes / bytes), median = (rates[(count - 1) / 2] + rates[count / 2]) / 2;
+            double limit = n / Math.Max(cost.Flops / flops, cost.Bytes / bytes), median = Median.OfSorted(rates);
             ui.Line(string.Create(CultureInfo.InvariantCulture,
                 $"{name}: {median:F1} tokens/s (min {rates[0]:F1}, max {rates[^1]:F1}), {100 * median / limit:F0} % of {limit:F1}; "
                 + $"limits here {flops / 1e9:F0} GFLOP/s{(unit > 0 ? $" ({unit / 1e9:F0} on the matrix unit)" : "")}, {bytes / 1e9:F1} GB/s; peak memory {Format.Bytes(peak)}"));

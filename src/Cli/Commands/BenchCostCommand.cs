@@ -68,7 +68,7 @@ internal static class BenchCostCommand
                 seconds[i] = Stopwatch.GetElapsedTime(start).TotalSeconds;
             }
             Array.Sort(seconds);
-            return (seconds[(repeats - 1) / 2] + seconds[repeats / 2]) / 2;
+            return Median.OfSorted(seconds);
         }
     }
 

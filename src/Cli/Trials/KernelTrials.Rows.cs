@@ -31,7 +31,7 @@ internal static partial class KernelTrials
         (int rows, int width) = (size.Rows, size.Columns);
         float[] x = trial.Random(rows * width, 3), gain = trial.Random(width);
         ArrayView<float> input = trial.Input(x), gains = trial.Input(gain);
-        ArrayView<ushort> output = trial.Judged(new ushort[x.Length], actual => Normed(x, gain, rows).Zip(actual, (e, a) => Math.Abs(e - Wide(a)) / (1 + Math.Abs(e))).Max());
+        ArrayView<ushort> output = trial.Changed(new ushort[x.Length], Wide, () => Normed(x, gain, rows));
         var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, ArrayView<ushort>, int, float>(OllmNative.Kernels.RmsNormRows.Rounded);
         trial.Launch = () => kernel((rows, Group), input, gains, output, width, Epsilon);
         (trial.Bytes, trial.Flops) = (6.0 * x.Length, 4.0 * x.Length);

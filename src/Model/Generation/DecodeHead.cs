@@ -10,9 +10,6 @@ namespace OllmNative.Model;
 /// </summary>
 internal sealed class DecodeHead : IDisposable
 {
-    // Of a row that explains itself: entropy, log p of its likeliest token twice.
-    private const int Facts = ScoreTokens.Fixed + 1;
-
     private readonly ComputeDevice _device;
     private readonly int _vocab, _d, _k;
     private readonly DeviceMatrix _head;
@@ -38,7 +35,7 @@ internal sealed class DecodeHead : IDisposable
         _logits = _device.Allocate<float>((long)(rows + copies) * _vocab);
         _picked = _device.Allocate<int>(rows + copies);
         _options = ollm is null ? null : new OptionHead(backbone, ollm, rows, copies);
-        (_facts, _tops) = (_device.Allocate<float>(explained * Facts), _device.Allocate<int>(explained));
+        (_facts, _tops) = (_device.Allocate<float>(explained * RowScores.Facts), _device.Allocate<int>(explained));
         if (_device.RunsAhead) _tables = new DecodeTables(_device, rows, _vocab);
         _row = new float[_vocab];
         _hostHidden = new float[(long)rows * _d];
@@ -145,8 +142,8 @@ internal sealed class DecodeHead : IDisposable
     {
         if (_hostFacts.Length == 0) (_hostFacts, _hostTops) = (new float[_facts.Length], new int[_tops.Length]);
         DeviceView<float> last = logits.Slice(logits.Length - (long)count * _vocab, (long)count * _vocab);
-        _device.ScoreTokens(last, default, _tops.First(count), _facts.First(count * Facts), _vocab);
-        _facts.Download(0, _hostFacts.AsSpan(0, count * Facts));
+        _device.ScoreTokens(last, default, _tops.First(count), _facts.First(count * RowScores.Facts), _vocab);
+        _facts.Download(0, _hostFacts.AsSpan(0, count * RowScores.Facts));
         _tops.Download(0, _hostTops.AsSpan(0, count));
     }
 
@@ -174,26 +171,16 @@ internal sealed class DecodeHead : IDisposable
         if (tokens > 0) _tokens.Download(0, _hostTokens.AsSpan(0, tokens));
     }
 
-    private TokenScore ScoreOf(int row, int count)
-    {
-        int at = row * (ScoreTokens.Fixed + count);
-        var top = new List<(int Token, float LogProbability)>(count);
-        for (int i = 0; i < count && _hostTokens[row * count + i] >= 0; i++) top.Add((_hostTokens[row * count + i], _hostNumbers[at + ScoreTokens.Fixed + i]));
-        return new TokenScore(_hostNumbers[at + 1], top);
-    }
+    private TokenScore ScoreOf(int row, int count) =>
+        RowScores.Score(_hostNumbers.AsSpan(row * (ScoreTokens.Fixed + count)), _hostTokens.AsSpan(row * count, count), count);
 
     private ExplainedToken Explain(GenerationRequest request, int row)
     {
-        if (_options is null) return new ExplainedToken(null, _hostFacts[row * Facts], []);
-        // Copies come after the rows, as do the facts of them alone.
+        if (_options is null) return new ExplainedToken(null, _hostFacts[row * RowScores.Facts], []);
+        // Copies come after the rows, as do the facts of them alone: the backbone's, then each option's.
         int first = _firstCopy[row];
-        ReadOnlySpan<float> pi = _options.Probabilities(row);
-        var options = new ExploredOption[_k];
-        for (int k = 0; k < _k; k++)
-        {
-            int copy = first + 1 + k;
-            options[k] = new ExploredOption(_hostTops[copy], MathF.Exp(_hostFacts[copy * Facts + ScoreTokens.Fixed]), pi[k]);
-        }
-        return new ExplainedToken(request.NextChoice.Choice == LatentChoice.Backbone ? null : request.Options[^1], _hostFacts[first * Facts], options);
+        ExploredOption[] options = RowScores.Options(
+            _hostTops.AsSpan(first + 1), _hostFacts.AsSpan((first + 1) * RowScores.Facts), _options.Probabilities(row));
+        return new ExplainedToken(request.NextChoice.Choice == LatentChoice.Backbone ? null : request.Options[^1], _hostFacts[first * RowScores.Facts], options);
     }
 }

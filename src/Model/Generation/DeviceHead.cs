@@ -12,9 +12,6 @@ internal sealed class DeviceHead : IDisposable
     /// <summary>Likeliest tokens that a row can be told of.</summary>
     public const int MostScores = 20;
 
-    // Of a row that explains itself: entropy, log p of its likeliest token twice.
-    private const int Facts = ScoreTokens.Fixed + 1;
-
     private readonly ComputeDevice _device;
     private readonly int _d, _k, _vocab, _mostCopies;
     private readonly DeviceMatrix _head;
@@ -42,7 +39,7 @@ internal sealed class DeviceHead : IDisposable
         if (ollm is not null) (_policy, _decoder) = (new Policy(_device, ollm.Parameters, null, sequences), new Decoder(_device, ollm.Parameters, null, all));
         (_copied, _bent, _logits) = (Floats(_mostCopies == 0 ? 0 : (long)all * _d), Floats((long)all * _d), Floats((long)all * _vocab));
         (_policyLogits, _pi, _hot) = (Floats((long)sequences * _k), Floats((long)sequences * _k), Floats((long)all * _k));
-        (_numbers, _facts) = (Floats(sequences * (ScoreTokens.Fixed + MostScores)), Floats(_mostCopies * Facts));
+        (_numbers, _facts) = (Floats(sequences * (ScoreTokens.Fixed + MostScores)), Floats(_mostCopies * RowScores.Facts));
         (_sources, _picked, _chosen) = (Ints(all), Ints(sequences), Ints(2 * all));
         (_tokens, _tops) = (Ints(sequences * MostScores), Ints(_mostCopies));
         (_hostHidden, _hostPi) = (Places<float>((long)sequences * _d), Places<float>(_pi.Length));
@@ -117,7 +114,7 @@ internal sealed class DeviceHead : IDisposable
             if (_scores > 0) _hostTokens.Copy(tokens, 0);
         }
         if (_copies == 0) return;
-        DeviceView<float> facts = _facts.First(_copies * Facts);
+        DeviceView<float> facts = _facts.First(_copies * RowScores.Facts);
         DeviceView<int> tops = _tops.First(_copies);
         _device.ScoreTokens(logits.Slice((long)(all - _copies) * _vocab, (long)_copies * _vocab), default, tops, facts, _vocab);
         _hostFacts.Copy(facts, 0);
@@ -200,22 +197,11 @@ internal sealed class DeviceHead : IDisposable
     private ExplainedToken Explained(int row, int option)
     {
         int first = _firstCopy[row];
-        float entropy = _hostFacts.Values(0)[first * Facts];
-        var options = new ExploredOption[_k];
-        for (int k = 0; k < _k; k++)
-        {
-            int copy = first + 1 + k;
-            options[k] = new ExploredOption(_hostTops.Values(0)[copy], MathF.Exp(_hostFacts.Values(0)[copy * Facts + ScoreTokens.Fixed]), _hostPi.Values(0)[row * _k + k]);
-        }
-        return new ExplainedToken(option < 0 ? null : option, entropy, options);
+        ReadOnlySpan<float> facts = _hostFacts.Values(0)[(first * RowScores.Facts)..];
+        ExploredOption[] options = RowScores.Options(_hostTops.Values(0)[(first + 1)..], facts[RowScores.Facts..], _hostPi.Values(0).Slice(row * _k, _k));
+        return new ExplainedToken(option < 0 ? null : option, facts[0], options);
     }
 
-    private TokenScore Score(int row, int count)
-    {
-        ReadOnlySpan<float> numbers = _hostNumbers.Values(0).Slice(row * (ScoreTokens.Fixed + _scores), ScoreTokens.Fixed + _scores);
-        ReadOnlySpan<int> tokens = _hostTokens.Values(0).Slice(row * _scores, _scores);
-        var top = new List<(int Token, float LogProbability)>(count);
-        for (int i = 0; i < count && tokens[i] >= 0; i++) top.Add((tokens[i], numbers[ScoreTokens.Fixed + i]));
-        return new TokenScore(numbers[1], top);
-    }
+    private TokenScore Score(int row, int count) =>
+        RowScores.Score(_hostNumbers.Values(0)[(row * (ScoreTokens.Fixed + _scores))..], _hostTokens.Values(0).Slice(row * _scores, _scores), count);
 }

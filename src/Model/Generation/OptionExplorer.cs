@@ -21,8 +21,6 @@ public sealed record ExploredStep(int Token, int Chosen, IReadOnlyList<ExploredO
 /// </summary>
 public sealed class OptionExplorer : IDisposable
 {
-    private const int Facts = ScoreTokens.Fixed + 1;
-
     private readonly QwenBackbone _backbone;
     private readonly ComputeDevice _device;
     private readonly DeviceMatrix _head;
@@ -55,8 +53,8 @@ public sealed class OptionExplorer : IDisposable
         (_hidden, _policyLogits) = (Floats((long)rows * _d), Floats(_k));
         (_bent, _logits) = (Floats((long)_k * _d), Floats((long)_k * _vocab));
         _options = new OptionRows(_device, _d, _k, 1);
-        (_facts, _tops) = (Floats(_k * Facts), _device.Allocate<int>(_k));
-        (_pi, _hostFacts, _hostTops) = (new float[_k], new float[_k * Facts], new int[_k]);
+        (_facts, _tops) = (Floats(_k * RowScores.Facts), _device.Allocate<int>(_k));
+        (_pi, _hostFacts, _hostTops) = (new float[_k], new float[_k * RowScores.Facts], new int[_k]);
     }
 
     /// <summary>
@@ -132,8 +130,6 @@ public sealed class OptionExplorer : IDisposable
         _device.ScoreTokens(_logits.View, default, _tops.View, _facts.View, _vocab);
         _tops.Download(0, _hostTops);
         _facts.Download(0, _hostFacts);
-        var options = new ExploredOption[_k];
-        for (int k = 0; k < _k; k++) options[k] = new ExploredOption(_hostTops[k], MathF.Exp(_hostFacts[k * Facts + ScoreTokens.Fixed]), _pi[k]);
-        return options;
+        return RowScores.Options(_hostTops, _hostFacts, _pi);
     }
 }
