@@ -16,12 +16,12 @@ internal static class Prompts
         return tokenizer is { AddBosToken: true, BosTokenId: { } bos } && (ids.Length == 0 || ids[0] != bos) ? [bos, .. ids] : ids;
     }
 
-    /// <summary>A conversation that the model is to go on with.</summary>
+    /// <summary>A conversation that the model is to go on with. Special tokens in the messages are text.</summary>
     public static int[] Chat(Tokenizer tokenizer, ChatFormat format, IReadOnlyList<ChatMessage> messages)
     {
         // Without a format a line break ends each message, as in the rows that such models are trained on.
         if (format.Name == "plain") messages = [.. messages.Select(message => message with { Content = message.Content + TinyWorld.Separator })];
-        return tokenizer.Encode(format.Render(messages, addGenerationPrompt: true));
+        return format.Encode(tokenizer, messages, addGenerationPrompt: true);
     }
 
     /// <summary>The beginning of a conversation: the system message, when there is one, and what users said.</summary>

@@ -124,7 +124,7 @@ public sealed class RowEncoder
     }
 
     private int[] Render(IReadOnlyList<ChatMessage> messages, string file) =>
-        Text(file).Encode(_format.Render(messages, addGenerationPrompt: true), allowSpecial: true);
+        _format.Encode(Text(file), messages, addGenerationPrompt: true);
 
     private Tokenizer Text(string file) => _tokenizer
         ?? throw new OllmException($"{file}: the rows are text, but the model folder has no tokenizer.json; expected one, or rows of tokens and prompt_length");
