@@ -98,8 +98,8 @@ public sealed partial class CudaDevice
     }
 
     /// <summary>
-    /// Memory for the copy of a view as it is now, in the place of the one that was made longest ago. Any place may come to hold the largest of them, so each
-    /// is made as large when it grows.
+    /// Memory for the copy of a view as it is now, in the place of the one that was made longest ago. Any place comes to hold the largest of them, so each
+    /// is made as large at its next turn, and grows no more after the first steps.
     /// </summary>
     private Words NewCopy(DeviceView<float> view)
     {
@@ -107,7 +107,7 @@ public sealed partial class CudaDevice
         _nextCopy = (_nextCopy + 1) % (_copies.Length - 1);
         _largestCopy = Math.Max(_largestCopy, view.Length);
         CopyIs(copy, view);
-        return Scratch(ref copy.Memory, copy.Memory is { } memory && memory.Length >= view.Length ? view.Length : _largestCopy).Write(0, view.Length);
+        return Scratch(ref copy.Memory, _largestCopy).Write(0, view.Length);
     }
 
     private void Round(Floats source, long offset, ArrayView<Bf16> target, int count)
