@@ -249,6 +249,7 @@ internal sealed unsafe partial class PtxDriver
         if (grid.Size <= 0 || group.Size is <= 0 or > 1024 || shared > f.GrantedShared) return CuResult.InvalidValue;
         if (IgnoresLaunches) return CuResult.Success;
         if (Has(Trouble.NotLaunched, f.Module.Ptx.Entry)) return CuResult.LaunchOutOfResources;
+        if (InRecording != 0 && s.Captured is not null) return InRecording;
         // The driver reads the values before it returns.
         byte[]?[] maps = [.. f.Module.Ptx.Parameters.Select((parameter, i) => parameter.Type == "b8" ? new ReadOnlySpan<byte>(parameters[i], sizeof(TensorMapBits)).ToArray() : null)];
         ulong[] arguments = [.. f.Module.Ptx.Parameters.Select((parameter, i) => maps[i] is null ? Read(parameters[i], parameter.Type) : 0)];

@@ -33,6 +33,9 @@ internal sealed partial class PtxDriver
     /// <summary>Kernels in trouble that were asked for in any way.</summary>
     public int Troubled { get; private set; }
 
+    /// <summary>What launches return while a stream is recorded.</summary>
+    public CuResult InRecording { get; set; }
+
     /// <summary>Lets endless kernels end.</summary>
     public void EndAll() => _mercy.Set();
 

@@ -4,14 +4,6 @@ using OllmNative.Runtime.Cuda;
 
 namespace OllmNative.Model.Cuda;
 
-/// <summary>One version on one chip, as people and programs are told of it.</summary>
-/// <param name="Name">What <c>OLLM_CUDA_WITHOUT</c> calls it.</param>
-/// <param name="Title">What it is.</param>
-/// <param name="State"><c>in use</c>, <c>left out</c>, <c>not tried</c> yet, or <c>not here</c>: the chip, its driver, or a version that it builds on has it not.</param>
-/// <param name="Why">Why it is left out; null when it is not.</param>
-/// <param name="InPlace">What is used where it is left out.</param>
-public sealed record VersionReport(string Name, string Title, string State, string? Why, string InPlace);
-
 /// <summary>
 /// A fast version is used on a chip only after it has been right there. The first start on a chip tries each, the plainest first, and notes the
 /// verdicts beside the compiled kernels; what differs, is refused, or loses the device, is left out from then on.
