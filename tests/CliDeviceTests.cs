@@ -1,6 +1,8 @@
 using System.Text.Json;
+using OllmNative.Cli.Commands;
 using OllmNative.Cli.Trials;
 using OllmNative.Model;
+using OllmNative.Model.Cuda;
 using OllmNative.Runtime.Cuda;
 
 namespace OllmNative.Tests;
@@ -20,6 +22,23 @@ public sealed class CliDeviceTests
         JsonElement json = CliRun.Of("devices", "--json").Json;
         Assert.Equal(HasGpu, json.GetProperty("cuda").GetProperty("gpus").EnumerateArray().Any(gpu => gpu.GetProperty("usable").GetBoolean()));
         Assert.Equal(Environment.ProcessorCount, json.GetProperty("emulator").GetProperty("threads").GetInt32());
+    }
+
+    [Fact]
+    public void Devices_VersionsOfAGpu_AreToldByWhatIsKnownOfThem()
+    {
+        static VersionReport Of(string name, string state, string? why = null) => new(name, "a title", state, why, "something plainer");
+        Assert.Equal(
+            ["in use: tensor, graphs", "not tried yet (the first command on it does): steps", "left out: wgmma (a title): it was off; in its place: something plainer"],
+            DevicesCommand.Told([Of("tensor", "in use"), Of("wgmma", "left out", "it was off"), Of("split", "not here"), Of("steps", "not tried"), Of("graphs", "in use")]));
+        Assert.Empty(DevicesCommand.Told([]));
+    }
+
+    [SkippableFact]
+    public void Selftest_ForgetWithoutGpu_IsRefusedWithTheReason()
+    {
+        Skip.If(HasGpu, "this machine has a GPU");
+        CliRun.Of("selftest", "--forget").AssertRefused("--forget", CudaDriver.Probe().Message);
     }
 
     [SkippableTheory]

@@ -123,6 +123,11 @@ internal sealed unsafe partial class PtxDriver
             log = $"ptxas error: {error.Message}";
             return CuResult.InvalidPtx;
         }
+        if (Has(Trouble.Refused, module.Entry))
+        {
+            (module, log) = (null, "ptxas fatal: of no use here");
+            return CuResult.InvalidPtx;
+        }
         string target = module.Target["sm_".Length..];
         bool exact = target.EndsWith('a');
         int needed = int.Parse(target.TrimEnd('a'), CultureInfo.InvariantCulture), have = ComputeMajor * 10 + ComputeMinor;
@@ -243,10 +248,12 @@ internal sealed unsafe partial class PtxDriver
         Launched.Add(f.Module.Ptx.Entry);
         if (grid.Size <= 0 || group.Size is <= 0 or > 1024 || shared > f.GrantedShared) return CuResult.InvalidValue;
         if (IgnoresLaunches) return CuResult.Success;
+        if (Has(Trouble.NotLaunched, f.Module.Ptx.Entry)) return CuResult.LaunchOutOfResources;
+        if (InRecording != 0 && s.Captured is not null) return InRecording;
         // The driver reads the values before it returns.
         byte[]?[] maps = [.. f.Module.Ptx.Parameters.Select((parameter, i) => parameter.Type == "b8" ? new ReadOnlySpan<byte>(parameters[i], sizeof(TensorMapBits)).ToArray() : null)];
         ulong[] arguments = [.. f.Module.Ptx.Parameters.Select((parameter, i) => maps[i] is null ? Read(parameters[i], parameter.Type) : 0)];
-        return Give(s, new Work("kernel", function, () => Run(f.Module.Ptx, grid, group, arguments, maps, shared)));
+        return Give(s, new Work("kernel", function, InTrouble(f.Module.Ptx.Entry, () => Run(f.Module.Ptx, grid, group, arguments, maps, shared))));
     }
 
     /// <summary>Tensor maps lie in parameter memory while the kernel runs; here that is memory of its own.</summary>
