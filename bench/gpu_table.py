@@ -69,10 +69,17 @@ for name in ("prefill", "decode", "train", "cached"):
                  f"{megabytes(ours)}, {megabytes(peer)} |")
 
 lines += ["", "| kernel | shape | ms | GB/s | TFLOP/s | roofline |", "|---|---|---|---|---|---|"]
-for row in result("kernels").get("kernels", []):
+# Of several runs, each without what the one before was lost at, the last has come furthest.
+runs = [result(name) for name in parts if name.startswith("kernels") and result(name)]
+for row in runs[-1].get("kernels", []) if runs else []:
     share = row.get("roofline_fraction")
     lines.append(f"| {row['kernel']} | {row['shape']} | {number(row['milliseconds'], 3)} | {number(row['gigabytes_per_second'])} | "
                  f"{number(row['teraflops_per_second'], 2)} | {number(100 * share, 0) + ' %' if share else '-'} |")
+
+failed = {row["kernel"]: row["why"] for run in runs for row in run.get("failed", [])}
+if failed:
+    lines += ["", "| kernel that could not be measured | |", "|---|---|"]
+    lines += [f"| {kernel} | {why.splitlines()[0][:300].replace('|', '/')} |" for kernel, why in failed.items()]
 
 if result("torch-gemm").get("gemm"):
     lines += ["", "| cuBLAS bf16 | M x N x K | us | TFLOP/s | GB/s |", "|---|---|---|---|---|"]

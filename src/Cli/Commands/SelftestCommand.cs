@@ -91,7 +91,7 @@ internal static class SelftestCommand
         return 0;
     }
 
-    private static bool IsLost(Accelerator accelerator) => accelerator is CudaAccelerator { IsLost: true };
+    internal static bool IsLost(Accelerator accelerator) => accelerator is CudaAccelerator { IsLost: true };
 
     private static int TestCpu(Output ui, int rounds, ulong seed, Func<string, bool> wanted)
     {
@@ -126,7 +126,7 @@ internal static class SelftestCommand
     }
 
     /// <summary>What one test may run into while the next ones can still pass.</summary>
-    private static bool IsTheDevices(Exception error) => error is KernelException or CudaException or KernelCompileException or OllmException;
+    internal static bool IsTheDevices(Exception error) => error is KernelException or CudaException or KernelCompileException or OllmException;
 
     private static List<Line> Run(Output ui, string title, IEnumerable<Func<Line>> tests, Accelerator accelerator, bool show = true)
     {
