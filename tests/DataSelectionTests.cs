@@ -81,7 +81,7 @@ public sealed class DataSelectionTests
         Tokenizer tokenizer = Tokenizer.Load(folder);
         var encoder = new RowEncoder(ModelConfig.Load(folder), tokenizer, ChatFormat.Detect(folder));
         var row = new DataRow { Line = 1, Kind = RowKind.OpenMathReasoning, Problem = "1+1?", Completion = "<think>\nsum: <｜User｜>\n</think>\n\n\\boxed{2}" };
-        TokenRow encoded = encoder.Encode(row, "f");
+        TokenRow encoded = encoder.Encode(row);
         string text = tokenizer.Decode(encoded.Tokens);
         Assert.EndsWith("<｜Assistant｜><think>\nsum: <｜User｜>\n</think>\n\n\\boxed{2}<｜end▁of▁sentence｜>", text, StringComparison.Ordinal);
         Assert.Single(encoded.Tokens, tokenizer.IdOf("<think>")!.Value);
@@ -96,7 +96,7 @@ public sealed class DataSelectionTests
         string folder = Path.GetDirectoryName(TestData.Require("qwen2_5_0_5b_instruct", "tokenizer.json"))!;
         Tokenizer tokenizer = Tokenizer.Load(folder);
         var encoder = new RowEncoder(ModelConfig.Load(folder), tokenizer, ChatFormat.Detect(folder));
-        TokenRow encoded = encoder.Encode(new DataRow { Line = 1, Kind = RowKind.OpenMathReasoning, Problem = "P", Completion = "<think>a</think>b" }, "f");
+        TokenRow encoded = encoder.Encode(new DataRow { Line = 1, Kind = RowKind.OpenMathReasoning, Problem = "P", Completion = "<think>a</think>b" });
         Assert.EndsWith("<|im_start|>assistant\n<think>a</think>b<|im_end|>", tokenizer.Decode(encoded.Tokens), StringComparison.Ordinal);
     }
 }

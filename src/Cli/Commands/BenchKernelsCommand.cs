@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using OllmNative.Cli.Trials;
 using OllmNative.Kernels;
+using OllmNative.Model;
 using OllmNative.Runtime.Language;
 
 namespace OllmNative.Cli.Commands;
@@ -31,6 +32,7 @@ internal static class BenchKernelsCommand
         using KernelMachine machine = KernelMachine.Open(device);
         Roofline? limits = Roofline.Of(machine.Accelerator);
         KernelTrialPlan[] plans = [.. KernelTrials.All.Where(plan => plan.RunsOn(machine.Accelerator)).Where(plan => only is null || plan.Kernel.Contains(only, StringComparison.OrdinalIgnoreCase))];
+        if (plans.Length == 0) throw new OllmException($"--only {only}: no kernel that runs here has such a name");
         var rows = new List<Row>();
         using (Progress bar = ui.Progress("bench kernels", plans.Length))
         {
