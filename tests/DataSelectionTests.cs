@@ -90,6 +90,24 @@ public sealed class DataSelectionTests
         Assert.Contains("put the answer (and only answer) inside \\boxed{}.\n\n1+1?", text, StringComparison.Ordinal);
     }
 
+    [SkippableTheory]
+    [InlineData("deepseek_r1_distill_qwen_1_5b", true)]
+    [InlineData("qwen2_5_0_5b_instruct", false)]
+    public void Encode_LiteralRows_BeginAsRawPromptsDo(string model, bool hasBos)
+    {
+        string folder = Path.GetDirectoryName(TestData.Require(model, "tokenizer.json"))!;
+        Tokenizer tokenizer = Tokenizer.Load(folder);
+        var encoder = new RowEncoder(ModelConfig.Load(folder), tokenizer, ChatFormat.Detect(folder));
+        int[] bos = hasBos ? [tokenizer.BosTokenId!.Value] : [], end = [encoder.EndToken!.Value];
+        TokenRow prompt = encoder.Encode(new DataRow { Line = 1, Kind = RowKind.PromptCompletion, Prompt = "1+1=", Completion = "2" });
+        Assert.Equal([.. bos, .. tokenizer.Encode("1+1="), .. tokenizer.Encode("2"), .. end], prompt.Tokens);
+        Assert.Equal(tokenizer.EncodeBeginning("1+1="), prompt.Tokens[..prompt.PromptLength]);
+        TokenRow text = encoder.Encode(new DataRow { Line = 1, Kind = RowKind.Text, Prompt = "", Completion = "abc" });
+        Assert.Equal([.. bos, .. tokenizer.Encode("abc"), .. end], text.Tokens);
+        Assert.Equal(bos.Length, text.PromptLength);
+        Assert.Equal([.. bos, .. tokenizer.Encode("x")], tokenizer.EncodeBeginning(tokenizer.Decode(bos) + "x"));
+    }
+
     [SkippableFact]
     public void Encode_ThinkingOfQwen25_IsText()
     {

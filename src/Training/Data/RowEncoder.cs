@@ -91,7 +91,7 @@ public sealed class RowEncoder
         ArgumentNullException.ThrowIfNull(row);
         if (row.Tokens is not null) return row.Tokens[..row.PromptLength];
         if (row.Messages is not null) return Render([.. row.Messages.Select(m => new ChatMessage(m.Role, m.Content))], row);
-        if (row.Problem is null) return TokenizerFor(row).Encode(row.Prompt ?? "", allowSpecial: false);
+        if (row.Problem is null) return TokenizerFor(row).EncodeBeginning(row.Prompt ?? "", allowSpecial: false);
         return _format.Name == "plain"
             ? TokenizerFor(row).Encode(row.Problem + TinyWorld.Separator, allowSpecial: false)
             : Render([new ChatMessage("user", Instruction + row.Problem)], row);
