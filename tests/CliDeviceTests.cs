@@ -61,6 +61,12 @@ public sealed class CliDeviceTests
         Assert.Equal(DeviceSelftest.Cases.Count, json.GetProperty("operations").GetArrayLength());
     }
 
+    [Theory]
+    [InlineData("selftest", "--device", "emulator", "--only", "NoSuchKernel")]
+    [InlineData("selftest", "--device", "cpu", "--only", "NoSuchKernel")]
+    [InlineData("bench", "kernels", "--device", "emulator", "--only", "NoSuchKernel")]
+    public void Only_NameOfNoKernel_IsRefused(params string[] args) => CliRun.Of(args).AssertRefused("NoSuchKernel");
+
     [Fact]
     public void BenchKernels_Emulator_TimesEachAndSaysWhatItIs()
     {

@@ -151,6 +151,17 @@ public class CliTrainTests
     }
 
     [Fact]
+    public void Train_RowOfAShardThatCannotBeUsed_NamesTheShardAndItsLine()
+    {
+        var model = new CliTextModel();
+        string folder = model.At("shards"), second = Path.Combine(folder, "b.jsonl");
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(Path.Combine(folder, "a.jsonl"), "{\"tokens\": [1, 2]}\n");
+        File.WriteAllText(second, "\n{\"tokens\": [1, 320]}\n");
+        CliRun.Of("train", "--model", model.Folder, "--data", folder, "--out", model.At("out")).AssertRefused(second + ":2", "320");
+    }
+
+    [Fact]
     public void Train_RowsWithoutTargets_TakeNoPlaceAndAreCounted()
     {
         var model = new CliTextModel();

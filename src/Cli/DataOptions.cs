@@ -110,7 +110,7 @@ internal sealed class DataSource(string path, RowEncoder encoder, Tokenizer? tok
     public TokenRowStore ReadTokenRows(ProcessGroup? group = null)
     {
         var form = new RowForm<TokenRow>(
-            row => Encoder.Encode(row, Path),
+            Encoder.Encode,
             (writer, row) =>
             {
                 writer.Write(row.PromptLength);

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using OllmNative.Cli.Trials;
 using OllmNative.Kernels;
+using OllmNative.Model;
 using OllmNative.Runtime.Language;
 
 namespace OllmNative.Cli.Commands;
@@ -40,6 +41,7 @@ internal static class BenchKernelsCommand
         using KernelMachine machine = KernelMachine.Open(device);
         Roofline? limits = Roofline.Of(machine.Accelerator);
         KernelTrialPlan[] plans = [.. KernelTrials.All.Where(plan => plan.RunsOn(machine.Accelerator) && wanted(plan.Kernel))];
+        if (plans.Length == 0) throw new OllmException("bench kernels: no kernel that runs here has such a name");
         (List<Row> rows, List<Failure> failures) = ([], []);
         bool lost = false;
         using (Progress bar = ui.Progress("bench kernels", plans.Length))

@@ -60,7 +60,7 @@ public sealed class Tokenizer
     /// <summary>The end-of-sentence token that tokenizer_config.json names, if any.</summary>
     public int? EosTokenId { get; }
 
-    /// <summary>What tokenizer_config.json says under add_bos_token; <see cref="Encode(string, bool)"/> never adds it.</summary>
+    /// <summary>What tokenizer_config.json says under add_bos_token; <see cref="EncodeBeginning"/> heeds it, <see cref="Encode(string, bool)"/> never adds it.</summary>
     public bool AddBosToken { get; }
 
     /// <summary>The ids of a text.</summary>
@@ -73,6 +73,16 @@ public sealed class Tokenizer
         var output = new List<int>(text.Length / 3 + 8);
         Encode(text, output, allowSpecial);
         return [.. output];
+    }
+
+    /// <summary>The ids of a text that begins a sequence: behind the beginning-of-sentence token where tokenizer_config.json asks for it (add_bos_token) and the text does not have it.</summary>
+    /// <param name="text">Any string.</param>
+    /// <param name="allowSpecial">As for <see cref="Encode(string, bool)"/>.</param>
+    /// <exception cref="OllmException">The vocabulary lacks a byte of the text.</exception>
+    public int[] EncodeBeginning(string text, bool allowSpecial = true)
+    {
+        int[] ids = Encode(text, allowSpecial);
+        return AddBosToken && BosTokenId is int bos && (ids.Length == 0 || ids[0] != bos) ? [bos, .. ids] : ids;
     }
 
     /// <summary>Appends the ids of a text to <paramref name="output"/>, as <see cref="Encode(string, bool)"/> gives them.</summary>
