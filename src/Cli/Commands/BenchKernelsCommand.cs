@@ -27,21 +27,17 @@ internal static class BenchKernelsCommand
         Option<string?> only = CommonOptions.OptionalPath("--only", "Kernels whose name contains this.", "TEXT");
         Option<string[]> skip = new("--skip") { Description = "Leaves out the kernel of this name; may be given several times.", HelpName = "NAME" };
         var command = new Command("kernels", "Time, bandwidth, arithmetic and percent of the roofline of each kernel.") { device, repeats, only, skip };
-        command.SetAction(parsed =>
-        {
-            (string? part, string[] without) = (parsed.GetValue(only), parsed.GetValue(skip) ?? []);
-            bool Wanted(string kernel) => (part is null || kernel.Contains(part, StringComparison.OrdinalIgnoreCase)) && !without.Contains(kernel, StringComparer.OrdinalIgnoreCase);
-            return Run(ui, parsed.GetValue(device)!, parsed.GetValue(repeats), Wanted);
-        });
+        command.SetAction(parsed => Run(ui, parsed.GetValue(device)!, parsed.GetValue(repeats), parsed.GetValue(only), parsed.GetValue(skip) ?? []));
         return command;
     }
 
-    private static int Run(Output ui, string device, int repeats, Func<string, bool> wanted)
+    private static int Run(Output ui, string device, int repeats, string? only, string[] skip)
     {
         using KernelMachine machine = KernelMachine.Open(device);
         Roofline? limits = Roofline.Of(machine.Accelerator);
-        KernelTrialPlan[] plans = [.. KernelTrials.All.Where(plan => plan.RunsOn(machine.Accelerator) && wanted(plan.Kernel))];
-        if (plans.Length == 0) throw new OllmException("bench kernels: no kernel that runs here has such a name");
+        KernelTrialPlan[] plans = [.. KernelTrials.All.Where(plan => plan.RunsOn(machine.Accelerator)).Where(plan => only is null || plan.Kernel.Contains(only, StringComparison.OrdinalIgnoreCase))];
+        if (plans.Length == 0) throw new OllmException($"--only {only}: no kernel that runs here has such a name");
+        plans = [.. plans.Where(plan => !skip.Contains(plan.Kernel, StringComparer.OrdinalIgnoreCase))];
         (List<Row> rows, List<Failure> failures) = ([], []);
         bool lost = false;
         using (Progress bar = ui.Progress("bench kernels", plans.Length))
