@@ -21,12 +21,13 @@ internal static class BenchKernelsCommand
         Option<string> device = CommonOptions.Choice("--device", "Where to run; auto takes a GPU if there is one.", "auto", "auto", "cuda", "emulator");
         Option<int> repeats = CommonOptions.Number("--repeats", "Launches that are timed, after some to warm up.", 20, 1, 100_000);
         Option<string?> only = CommonOptions.OptionalPath("--only", "Kernels whose name contains this.", "TEXT");
-        var command = new Command("kernels", "Time, bandwidth, arithmetic and percent of the roofline of each kernel.") { device, repeats, only };
-        command.SetAction(parsed => Run(ui, parsed.GetValue(device)!, parsed.GetValue(repeats), parsed.GetValue(only)));
+        var small = new Option<bool>("--small") { Description = "Tiny shapes, as the emulator always has: whether everything runs, not how fast." };
+        var command = new Command("kernels", "Time, bandwidth, arithmetic and percent of the roofline of each kernel.") { device, repeats, only, small };
+        command.SetAction(parsed => Run(ui, parsed.GetValue(device)!, parsed.GetValue(repeats), parsed.GetValue(only), parsed.GetValue(small)));
         return command;
     }
 
-    private static void Run(Output ui, string device, int repeats, string? only)
+    private static void Run(Output ui, string device, int repeats, string? only, bool small)
     {
         using KernelMachine machine = KernelMachine.Open(device);
         Roofline? limits = Roofline.Of(machine.Accelerator);
@@ -37,7 +38,7 @@ internal static class BenchKernelsCommand
             foreach (KernelTrialPlan plan in plans)
             {
                 ui.Cancellation.ThrowIfCancellationRequested();
-                rows.Add(Measure(plan, machine, limits, repeats));
+                rows.Add(Measure(plan, machine, limits, repeats, small));
                 bar.Report(rows.Count, plan.Kernel);
             }
         }
@@ -53,10 +54,10 @@ internal static class BenchKernelsCommand
         });
     }
 
-    private static Row Measure(KernelTrialPlan plan, KernelMachine machine, Roofline? limits, int repeats)
+    private static Row Measure(KernelTrialPlan plan, KernelMachine machine, Roofline? limits, int repeats, bool small)
     {
         // The emulator needs seconds for what a GPU does in microseconds.
-        TrialSize size = machine.IsGpu ? plan.Large : new TrialSize(Math.Min(plan.Large.Rows, 4), Math.Min(plan.Large.Columns, 64), Math.Min(plan.Large.Depth, 16));
+        TrialSize size = machine.IsGpu && !small ? plan.Large : new TrialSize(Math.Min(plan.Large.Rows, 4), Math.Min(plan.Large.Columns, 64), Math.Min(plan.Large.Depth, 16));
         using KernelTrial trial = plan.On(machine.Accelerator, size, seed: 1);
         double milliseconds = machine.IsGpu ? OnGpu(trial, repeats) : InEmulator(trial);
         double? fraction = limits is null ? null : 1000 * limits.Seconds(trial) / milliseconds;
