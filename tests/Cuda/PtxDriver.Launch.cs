@@ -89,7 +89,7 @@ internal sealed unsafe partial class PtxDriver
         if (parameters == null && f.Module.Ptx.Parameters.Count > 0) return "no parameters";
         for (int i = 0; i < f.Module.Ptx.Parameters.Count; i++)
             if (parameters[i] == null) return $"parameter {i} is nowhere";
-        return f.Module.Ptx.ParameterBytes > MaxParameterBytes ? $"{f.Module.Ptx.ParameterBytes} bytes of parameters" : null;
+        return null;
     }
 
     /// <summary>The driver reads the values before it returns.</summary>

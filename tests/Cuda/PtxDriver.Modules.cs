@@ -118,6 +118,11 @@ internal sealed unsafe partial class PtxDriver
             log = $"ptxas error: {error.Message}";
             return CuResult.InvalidPtx;
         }
+        if (module.ParameterBytes > MaxParameterBytes)
+        {
+            log = $"ptxas error: {module.ParameterBytes} bytes of parameters; at most {MaxParameterBytes}";
+            return CuResult.InvalidPtx;
+        }
         string target = module.Target["sm_".Length..];
         bool exact = target.EndsWith('a');
         int needed = int.Parse(target.TrimEnd('a'), CultureInfo.InvariantCulture), have = ComputeMajor * 10 + ComputeMinor;
