@@ -26,12 +26,13 @@ internal static class BenchKernelsCommand
         Option<int> repeats = CommonOptions.Number("--repeats", "Launches that are timed, after some to warm up.", 20, 1, 100_000);
         Option<string?> only = CommonOptions.OptionalPath("--only", "Kernels whose name contains this.", "TEXT");
         Option<string[]> skip = new("--skip") { Description = "Leaves out the kernel of this name; may be given several times.", HelpName = "NAME" };
-        var command = new Command("kernels", "Time, bandwidth, arithmetic and percent of the roofline of each kernel.") { device, repeats, only, skip };
-        command.SetAction(parsed => Run(ui, parsed.GetValue(device)!, parsed.GetValue(repeats), parsed.GetValue(only), parsed.GetValue(skip) ?? []));
+        var small = new Option<bool>("--small") { Description = "Tiny shapes, as the emulator always has: whether everything runs, not how fast." };
+        var command = new Command("kernels", "Time, bandwidth, arithmetic and percent of the roofline of each kernel.") { device, repeats, only, skip, small };
+        command.SetAction(parsed => Run(ui, parsed.GetValue(device)!, parsed.GetValue(repeats), parsed.GetValue(only), parsed.GetValue(skip) ?? [], parsed.GetValue(small)));
         return command;
     }
 
-    private static int Run(Output ui, string device, int repeats, string? only, string[] skip)
+    private static int Run(Output ui, string device, int repeats, string? only, string[] skip, bool small)
     {
         using KernelMachine machine = KernelMachine.Open(device);
         Roofline? limits = Roofline.Of(machine.Accelerator);
@@ -47,7 +48,7 @@ internal static class BenchKernelsCommand
                 ui.Cancellation.ThrowIfCancellationRequested();
                 try
                 {
-                    rows.Add(Measure(plan, machine, limits, repeats));
+                    rows.Add(Measure(plan, machine, limits, repeats, small));
                 }
                 catch (Exception error) when (SelftestCommand.IsTheDevices(error))
                 {
@@ -75,10 +76,10 @@ internal static class BenchKernelsCommand
         return failures.Count == 0 ? 0 : 1;
     }
 
-    private static Row Measure(KernelTrialPlan plan, KernelMachine machine, Roofline? limits, int repeats)
+    private static Row Measure(KernelTrialPlan plan, KernelMachine machine, Roofline? limits, int repeats, bool small)
     {
         // The emulator needs seconds for what a GPU does in microseconds.
-        TrialSize size = machine.IsGpu ? plan.Large : new TrialSize(Math.Min(plan.Large.Rows, 4), Math.Min(plan.Large.Columns, 64), Math.Min(plan.Large.Depth, 16));
+        TrialSize size = machine.IsGpu && !small ? plan.Large : new TrialSize(Math.Min(plan.Large.Rows, 4), Math.Min(plan.Large.Columns, 64), Math.Min(plan.Large.Depth, 16));
         using KernelTrial trial = plan.On(machine.Accelerator, size, seed: 1);
         double milliseconds = machine.IsGpu ? OnGpu(trial, repeats) : InEmulator(trial);
         double? fraction = limits is null ? null : 1000 * limits.Seconds(trial) / milliseconds;
