@@ -21,8 +21,16 @@ internal sealed unsafe partial class CudaLibrary
 
         private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path) => name == Name ? Library.Value : 0;
 
-        private static nint Open() =>
-            NativeLibrary.TryLoad(FileName, out nint library) && NativeLibrary.TryGetExport(library, "cuInit", out _) ? library : 0;
+        // Where containers and WSL mount the host's driver; the loader's own paths, asked first, do not always name them.
+        private static readonly string[] Mounts = ["/usr/local/nvidia/lib64", "/usr/lib/wsl/lib"];
+
+        private static nint Open()
+        {
+            string[] files = OperatingSystem.IsLinux() ? [FileName, .. Mounts.Select(folder => $"{folder}/{FileName}")] : [FileName];
+            foreach (string file in files)
+                if (NativeLibrary.TryLoad(file, out nint library) && NativeLibrary.TryGetExport(library, "cuInit", out _)) return library;
+            return 0;
+        }
 
         [LibraryImport(Name, EntryPoint = "cuInit")]
         public static partial CuResult Init(uint flags);
