@@ -233,11 +233,12 @@ internal sealed unsafe partial class PtxDriver
             if (ComputeMajor < 9) return CuResult.NotSupported;
             LastAttributes = [.. Enumerable.Range(0, (int)config->AttributeCount).Select(i => config->Attributes[i]).Select(a => (a.Id, a.X, a.Y, a.Z))];
             return Start(function, new Dim3((int)config->GridX, (int)config->GridY, (int)config->GridZ),
-                new Dim3((int)config->BlockX, (int)config->BlockY, (int)config->BlockZ), (int)config->SharedBytes, config->Stream, parameters);
+                new Dim3((int)config->BlockX, (int)config->BlockY, (int)config->BlockZ), (int)config->SharedBytes, config->Stream, parameters,
+                LastAttributes.Any(attribute => attribute is { Id: LaunchAttribute.ProgrammaticStreamSerialization, X: 1 }));
         }
     }
 
-    private CuResult Start(nint function, Dim3 grid, Dim3 group, int shared, nint stream, void** parameters)
+    private CuResult Start(nint function, Dim3 grid, Dim3 group, int shared, nint stream, void** parameters, bool overlaps = false)
     {
         if (!_functions.TryGetValue(function, out Function? f) || Get<Stream>(stream) is not { } s) return CuResult.InvalidHandle;
         Launched.Add(f.Module.Ptx.Entry);
@@ -246,16 +247,24 @@ internal sealed unsafe partial class PtxDriver
         // The driver reads the values before it returns.
         byte[]?[] maps = [.. f.Module.Ptx.Parameters.Select((parameter, i) => parameter.Type == "b8" ? new ReadOnlySpan<byte>(parameters[i], sizeof(TensorMapBits)).ToArray() : null)];
         ulong[] arguments = [.. f.Module.Ptx.Parameters.Select((parameter, i) => maps[i] is null ? Read(parameters[i], parameter.Type) : 0)];
-        return Give(s, new Work("kernel", function, () => Run(f.Module.Ptx, grid, group, arguments, maps, shared)));
+        return Give(s, new Work("kernel", function, () => Run(f.Module.Ptx, grid, group, arguments, maps, shared),
+            () => NewGrid(f.Module.Ptx, grid, group, arguments, maps, shared, overlaps), overlaps));
+    }
+
+    private void Run(PtxModule module, Dim3 grid, Dim3 group, ulong[] arguments, byte[]?[] maps, int shared)
+    {
+        ulong[] all = PlaceMaps(arguments, maps);
+        new PtxMachine(module, Memory).Launch(grid, group, all, shared);
+        FreeMaps(all, maps);
     }
 
     /// <summary>Tensor maps lie in parameter memory while the kernel runs; here that is memory of its own.</summary>
-    private void Run(PtxModule module, Dim3 grid, Dim3 group, ulong[] arguments, byte[]?[] maps, int shared)
+    private ulong[] PlaceMaps(ulong[] arguments, byte[]?[] maps) => [.. arguments.Select((argument, i) => maps[i] is { } map ? Memory.Allocate(map) : argument)];
+
+    private void FreeMaps(ulong[] arguments, byte[]?[] maps)
     {
-        ulong[] all = [.. arguments.Select((argument, i) => maps[i] is { } map ? Memory.Allocate(map) : argument)];
-        new PtxMachine(module, Memory).Launch(grid, group, all, shared);
         for (int i = 0; i < maps.Length; i++)
-            if (maps[i] is not null) Memory.Free(all[i]);
+            if (maps[i] is not null) Memory.Free(arguments[i]);
     }
 
     private static ulong Read(void* at, string type) => type switch

@@ -6,8 +6,8 @@ namespace OllmNative.Tests.Cuda;
 
 internal sealed unsafe partial class PtxDriver
 {
-    /// <summary>Something for a stream to do: its kind, the function of a launch, and how.</summary>
-    private sealed record Work(string Kind, object? Subject, Action Run);
+    /// <summary>Something for a stream to do: its kind, the function of a launch, and how; a launch also as the adversary runs it.</summary>
+    private sealed record Work(string Kind, object? Subject, Action Run, Func<PtxGrid>? Grid = null, bool Overlaps = false);
 
     private sealed class Stream
     {
@@ -48,7 +48,8 @@ internal sealed unsafe partial class PtxDriver
         {
             try
             {
-                work.Run();
+                if (Adversary is not null && work.Grid is not null) RunBadly(stream, work);
+                else work.Run();
             }
             catch (PtxException error)
             {

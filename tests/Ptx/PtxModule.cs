@@ -27,7 +27,12 @@ internal sealed partial class PtxModule
     public long SharedBytes { get; private set; }
     public long LocalBytes { get; private set; }
     public Dictionary<string, int> Labels { get; } = [];
-    public List<PtxInstruction> Code { get; } = [];
+    public List<PtxInstruction> Code { get; private set; } = [];
+    /// <summary>Of .maxntid and .minnctapersm; 0 where not said.</summary>
+    public int MaxThreads { get; private set; }
+
+    public int MinGroups { get; private set; }
+
     public int RegisterCount => _registers.Count;
 
     public static PtxModule Parse(string text)
@@ -50,7 +55,13 @@ internal sealed partial class PtxModule
     private void HeaderLine(string line)
     {
         if (line is ".version 7.4" or ".version 7.8" or ".version 8.0" or ".address_size 64" or ")") return;
-        if (line.StartsWith(".maxntid ", StringComparison.Ordinal) || line.StartsWith(".minnctapersm ", StringComparison.Ordinal)) return;
+        if (Bound().Match(line) is { Success: true } bound)
+        {
+            int count = int.Parse(bound.Groups[2].Value, CultureInfo.InvariantCulture);
+            if (bound.Groups[1].Value == "maxntid") MaxThreads = count;
+            else MinGroups = count;
+            return;
+        }
         if (line.StartsWith(".target ", StringComparison.Ordinal)) Target = line[8..];
         else if (Extern().Match(line) is { Success: true } dynamic) Shared[dynamic.Groups[1].Value] = -1;
         else if (EntryLine().Match(line) is { Success: true } entry) Entry = entry.Groups[1].Value;
@@ -147,10 +158,21 @@ internal sealed partial class PtxModule
         return new PtxOperand(OperandKind.Name, -1, 0, text, []);
     }
 
+    /// <summary>The same program with another instruction at one place.</summary>
+    public PtxModule With(int place, PtxInstruction instruction)
+    {
+        var changed = (PtxModule)MemberwiseClone();
+        changed.Code = [.. Code];
+        changed.Code[place] = instruction;
+        return changed;
+    }
+
     private static PtxOperand Immediate(string text, ulong bits) => new(OperandKind.Immediate, -1, bits, text, []);
 
     private int Register(string name) => _registers.TryGetValue(name, out int index) ? index : throw new PtxException($"register {name} is not declared");
 
+    [GeneratedRegex(@"^\.(maxntid|minnctapersm) (\d+)(?:, 1, 1)?$")]
+    private static partial Regex Bound();
     [GeneratedRegex(@"^\.visible \.entry (\w+)\($")]
     private static partial Regex EntryLine();
     [GeneratedRegex(@"^\.param (?:\.align 64 )?\.(\w+) (\w+)(?:\[128\])?,?$")]

@@ -1,0 +1,60 @@
+using System.Globalization;
+using OllmNative.Cli.Trials;
+using Xunit.Abstractions;
+
+namespace OllmNative.Tests.Ptx;
+
+/// <summary>
+/// Kernels of the catalog on the adversary's schedules, and the adversary itself: leave out, or weaken, one instruction that orders memory, and it must
+/// say so. Here a choice of kernels; OLLM_RACES=text takes all whose name contains the text (tests/nightly/races.sh), with OLLM_RACE_SEEDS seeds.
+/// </summary>
+public sealed class AdversaryTests(ITestOutputHelper output)
+{
+    private static readonly string? s_wanted = Environment.GetEnvironmentVariable("OLLM_RACES");
+    private static readonly int s_seeds = int.TryParse(Environment.GetEnvironmentVariable("OLLM_RACE_SEEDS"), NumberStyles.None, CultureInfo.InvariantCulture, out int seeds) ? seeds : 1;
+
+    public static TheoryData<string> Plans => [.. KernelTrials.All.Select(plan => plan.Kernel)];
+
+    [Theory]
+    [MemberData(nameof(Plans))]
+    public void Kernel_WorstSchedules_HasNoRaceAndIsRight(string kernel)
+    {
+        KernelTrialPlan plan = Plan(kernel);
+        TrialSize[] sizes = MutantHunt.Sizes(plan, 1);
+        using var hunt = new MutantHunt(plan, 1, s_wanted is null ? sizes[..1] : sizes);
+        Assert.Null(hunt.Finds(null, s_seeds));
+    }
+
+    [Theory]
+    [InlineData("Softmax")]
+    [InlineData("SquaredNorm")]
+    public void Mutants_OfAKernel_AreAllFound(string kernel)
+    {
+        KernelTrialPlan plan = Plan(kernel);
+        using var hunt = new MutantHunt(plan, 1, MutantHunt.Sizes(plan, 1));
+        Assert.Null(hunt.Finds(null, 1));
+        Assert.NotEmpty(hunt.Mutants());
+        Assert.All(hunt.Mutants(), mutant => Assert.NotNull(hunt.Finds(mutant, 1)));
+    }
+
+    [SkippableTheory]
+    [MemberData(nameof(Plans))]
+    public void Mutants_OfEveryKernel_AreFoundOrNamed(string kernel)
+    {
+        Skip.If(s_wanted is null || !kernel.Contains(s_wanted, StringComparison.Ordinal), "OLLM_RACES does not ask for it");
+        KernelTrialPlan plan = Plan(kernel);
+        using var hunt = new MutantHunt(plan, 1, MutantHunt.Sizes(plan, 1));
+        Assert.Null(hunt.Finds(null, s_seeds));
+        IReadOnlyList<PtxMutant> mutants = hunt.Mutants();
+        int found = 0;
+        foreach (PtxMutant mutant in mutants)
+        {
+            string? finding = hunt.Finds(mutant, s_seeds);
+            if (finding is not null) found++;
+            output.WriteLine($"{kernel}: {mutant.Name}: {finding ?? "SURVIVES"}");
+        }
+        output.WriteLine($"{kernel}: {found} of {mutants.Count} found");
+    }
+
+    private static KernelTrialPlan Plan(string kernel) => KernelTrials.All.Single(plan => plan.Kernel == kernel);
+}
