@@ -19,6 +19,7 @@ public sealed class AdversaryStepTests : IDisposable
     {
         string folder = TestData.NewFolder();
         using (OllmModel ollm = _tiny.NewOllm(options: 5, width: 24)) ollm.Save(folder);
+        int[][] prompts = [_tiny.Tokens(3), _tiny.Tokens(4)];
         string[] Run(PtxAdversary? adversary)
         {
             using var gpu = new PtxGpu();
@@ -29,14 +30,14 @@ public sealed class AdversaryStepTests : IDisposable
             using var engine = new DecodeEngine(backbone, modules, new DecodeEngineOptions { Slots = 2, Capacity = 48, ExplainSlots = 1 });
             GenerationRequest[] requests = [.. Enumerable.Range(0, 2).Select(i => new GenerationRequest
             {
-                Prompt = _tiny.Tokens(3 + i), MaxTokens = 5 + i, Latent = latent, Seed = 2, Explain = i == 0, TopScores = 1, StopTokens = [-1],
+                Prompt = prompts[i], MaxTokens = 5 + i, Latent = latent, Seed = 2, Explain = i == 0, TopScores = 1, StopTokens = [-1],
                 Sampler = new() { Temperature = temperature, TopK = 20, TopP = 0.9f },
             })];
             foreach (GenerationRequest request in requests) engine.Add(request);
             while (engine.Active > 0) engine.Step();
             device.Synchronize();
             Assert.True(gpu.Driver.Findings.Count == 0, string.Join("\n", gpu.Driver.Findings.Distinct()));
-            Assert.True(adversary is null || gpu.Driver.LongestChain > 10);
+            Assert.True(adversary is null || exact || gpu.Driver.LongestChain > 3);
             return [.. requests.Select(request => string.Join(',', request.Generated))];
         }
         Assert.Equal(Run(null), Run(new PtxAdversary(3, PtxMoment.Random)));

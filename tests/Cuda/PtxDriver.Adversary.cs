@@ -29,12 +29,26 @@ internal sealed unsafe partial class PtxDriver
         try
         {
             foreach (Work work in chain) grids.Add(work.Grid!());
-            Adversary!.Run(grids);
+            Adversary!.Run(grids, Adversary.Watch.Stream(stream));
         }
         catch (Exception error) when (error is PtxException or ArgumentException or IndexOutOfRangeException or KeyNotFoundException or InvalidOperationException)
         {
             // A changed program may do anything.
             Findings.Add(error is PtxException || Changes is not null ? error.Message : error.ToString());
+        }
+    }
+
+    /// <summary>A copy or a fill, as the adversary sees it.</summary>
+    private void Watch(Stream stream, nint address, nuint bytes, PtxAccess access)
+    {
+        if (Adversary is not { Watch: { } watch }) return;
+        try
+        {
+            watch.Copy(watch.Stream(stream), (ulong)address, (long)bytes, access);
+        }
+        catch (PtxException error)
+        {
+            Findings.Add(error.Message);
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using OllmNative.Runtime.Cuda;
+using OllmNative.Tests.Ptx;
 
 namespace OllmNative.Tests.Cuda;
 
@@ -72,7 +73,11 @@ internal sealed unsafe partial class PtxDriver
             // Ordinary memory is read before the call returns, page-locked memory when its turn comes. A graph reads it at each launch.
             bool now = s.Captured is null && !_live.Values.OfType<HostBlock>().Any(block => source >= block.Address && source < block.Address + block.Bytes);
             byte[]? staged = now ? new ReadOnlySpan<byte>((void*)source, (int)bytes).ToArray() : null;
-            return Give(s, new Work("copy in", null, () => (staged is null ? new ReadOnlySpan<byte>((void*)source, (int)bytes) : staged).CopyTo(Memory.At((ulong)target, (int)bytes, "a copy"))));
+            return Give(s, new Work("copy in", null, () =>
+            {
+                Watch(s, target, bytes, PtxAccess.Write);
+                (staged is null ? new ReadOnlySpan<byte>((void*)source, (int)bytes) : staged).CopyTo(Memory.At((ulong)target, (int)bytes, "a copy"));
+            }));
         }
     }
 
@@ -82,7 +87,11 @@ internal sealed unsafe partial class PtxDriver
         {
             if (Enter() is var bad && bad != 0) return bad;
             return Get<Stream>(stream) is { } s
-                ? Give(s, new Work("copy out", null, () => Memory.At((ulong)source, (int)bytes, "a copy").CopyTo(new Span<byte>((void*)target, (int)bytes))))
+                ? Give(s, new Work("copy out", null, () =>
+                {
+                    Watch(s, source, bytes, PtxAccess.Read);
+                    Memory.At((ulong)source, (int)bytes, "a copy").CopyTo(new Span<byte>((void*)target, (int)bytes));
+                }))
                 : CuResult.InvalidHandle;
         }
     }
@@ -93,7 +102,12 @@ internal sealed unsafe partial class PtxDriver
         {
             if (Enter() is var bad && bad != 0) return bad;
             return Get<Stream>(stream) is { } s
-                ? Give(s, new Work("copy", null, () => Memory.At((ulong)source, (int)bytes, "a copy").CopyTo(Memory.At((ulong)target, (int)bytes, "a copy"))))
+                ? Give(s, new Work("copy", null, () =>
+                {
+                    Watch(s, source, bytes, PtxAccess.Read);
+                    Watch(s, target, bytes, PtxAccess.Write);
+                    Memory.At((ulong)source, (int)bytes, "a copy").CopyTo(Memory.At((ulong)target, (int)bytes, "a copy"));
+                }))
                 : CuResult.InvalidHandle;
         }
     }
@@ -103,7 +117,13 @@ internal sealed unsafe partial class PtxDriver
         lock (_gate)
         {
             if (Enter() is var bad && bad != 0) return bad;
-            return Get<Stream>(stream) is { } s ? Give(s, new Work("fill", null, () => Memory.At((ulong)target, (int)bytes, "a fill").Fill(value))) : CuResult.InvalidHandle;
+            return Get<Stream>(stream) is { } s
+                ? Give(s, new Work("fill", null, () =>
+                {
+                    Watch(s, target, bytes, PtxAccess.Write);
+                    Memory.At((ulong)target, (int)bytes, "a fill").Fill(value);
+                }))
+                : CuResult.InvalidHandle;
         }
     }
 }

@@ -14,25 +14,30 @@ internal sealed class PtxAdversary(int seed, PtxMoment moment, int groupsAtATime
     public RaceWatch Watch { get; } = new();
 
     /// <summary>Runs launches of one stream, one after the other, or beside each other where that was asked for.</summary>
-    public void Run(IReadOnlyList<PtxGrid> launches)
+    public void Run(IReadOnlyList<PtxGrid> launches, RaceStream stream)
     {
         try
         {
-            RunAll(launches);
+            RunAll(launches, stream);
         }
         finally
         {
-            foreach (PtxGrid launch in launches) launch.Freed?.Invoke();
+            foreach (PtxGrid launch in launches)
+            {
+                launch.Freed?.Invoke();
+                // One that was given up is over too.
+                if (launch.Race is { } race) stream.Did(race.Number);
+            }
         }
     }
 
-    private void RunAll(IReadOnlyList<PtxGrid> launches)
+    private void RunAll(IReadOnlyList<PtxGrid> launches, RaceStream stream)
     {
         int idle = 0;
         long steps = 0;
         while (true)
         {
-            PtxGroupRun[] running = Admit(launches);
+            PtxGroupRun[] running = Admit(launches, stream);
             if (running.Length == 0) return;
             PtxGroupRun group = running[_random.Next(running.Length)];
             bool went = Float(group) | RunSome(group) | group.Release();
@@ -42,24 +47,25 @@ internal sealed class PtxAdversary(int seed, PtxMoment moment, int groupsAtATime
         }
     }
 
-    private PtxGroupRun[] Admit(IReadOnlyList<PtxGrid> launches)
+    private PtxGroupRun[] Admit(IReadOnlyList<PtxGrid> launches, RaceStream stream)
     {
         for (int i = 0; i < launches.Count; i++)
         {
             (PtxGrid launch, PtxGrid? before) = (launches[i], i > 0 ? launches[i - 1] : null);
             bool early = before is not null && launch.Overlaps;
-            if (!launch.Started && (before is null || before.Ended || (early && before.LetsNextStart))) launch.Start(Watch, _random, early ? before!.Race : null);
+            if (!launch.Started && (before is null || before.Ended || (early && before.LetsNextStart))) launch.Start(Watch, _random, stream, early ? before!.Race : null);
             launch.Running.RemoveAll(group => group.Ended);
             launch.Admit(Watch, _random, moment, groupsAtATime);
-            if (launch.Ended) End(launch);
+            if (launch.Ended) End(launch, stream);
         }
         return [.. launches.SelectMany(launch => launch.Running)];
     }
 
-    private static void End(PtxGrid launch)
+    private static void End(PtxGrid launch, RaceStream stream)
     {
         if (launch.Race!.Over) return;
         launch.Race.Over = true;
+        stream.Did(launch.Race.Number);
         if (launch.Race.Before is not null && !launch.Race.Waited)
             throw new PtxException($"race: {launch.Race.Name} overlaps its predecessor and never waits for it: who waits for it does not wait for all");
     }

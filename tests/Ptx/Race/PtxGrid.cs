@@ -46,7 +46,7 @@ internal sealed class PtxGrid
     public bool LetsNextStart => Started && _pending.Count == 0 && Running.TrueForAll(group => group.LetNextStart);
 
     /// <summary>Its groups in any order.</summary>
-    public void Start(RaceWatch watch, Random random, RaceLaunch? overlapped)
+    public void Start(RaceWatch watch, Random random, RaceStream stream, RaceLaunch? overlapped)
     {
         var places = new List<Dim3>();
         for (int z = 0; z < _grid.Z; z++)
@@ -55,7 +55,7 @@ internal sealed class PtxGrid
         Dim3[] shuffled = [.. places];
         random.Shuffle(shuffled);
         foreach (Dim3 place in shuffled) _pending.Push(place);
-        (Started, Race) = (true, watch.Launch(Module, overlapped));
+        (Started, Race) = (true, watch.Launch(Module, stream, overlapped));
     }
 
     /// <summary>Starts groups until so many run.</summary>

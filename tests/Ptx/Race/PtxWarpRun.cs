@@ -105,7 +105,7 @@ internal sealed class PtxWarpRun(PtxGrid grid, PtxGroupRun group, PtxThread[] la
             lane.Paused = true;
             return true;
         }
-        lane.Race!.See(grid.Race.Number - 1);
+        lane.Race!.See(grid.Race.AfterWait);
         grid.Race.Waited = true;
         return true;
     }

@@ -9,11 +9,13 @@ internal sealed class RaceClock
 {
     private static readonly Dictionary<RaceGroup, int[]> s_nobody = [];
 
-    private RaceClock(RaceGroup group, int[] known, int[] proxied, Dictionary<RaceGroup, int[]> others, int seen) =>
+    private (RaceSeen Seen, RaceClock Clock)? _lastSeen;
+
+    private RaceClock(RaceGroup group, int[] known, int[] proxied, Dictionary<RaceGroup, int[]> others, RaceSeen seen) =>
         (Group, Known, Proxied, Others, Seen) = (group, known, proxied, others, seen);
 
     /// <summary>A group's threads before they have done anything.</summary>
-    public static RaceClock Start(RaceGroup group, int agents, int seen) => new(group, new int[agents], new int[agents], s_nobody, seen);
+    public static RaceClock Start(RaceGroup group, int agents, RaceSeen seen) => new(group, new int[agents], new int[agents], s_nobody, seen);
 
     public RaceGroup Group { get; }
 
@@ -25,8 +27,8 @@ internal sealed class RaceClock
 
     private Dictionary<RaceGroup, int[]> Others { get; }
 
-    /// <summary>The last launch of which this and all before are over and seen.</summary>
-    public int Seen { get; }
+    /// <summary>The launches that are over and seen.</summary>
+    public RaceSeen Seen { get; }
 
     public int Of(RaceGroup group, int agent) =>
         group == Group ? Known[agent] : Others.TryGetValue(group, out int[]? times) ? times[agent] : -1;
@@ -48,7 +50,14 @@ internal sealed class RaceClock
         return new RaceClock(Group, known, Proxied, Others, Seen);
     }
 
-    public RaceClock WithSeen(int seen) => seen <= Seen ? this : new RaceClock(Group, Known, Proxied, Others, seen);
+    public RaceClock WithSeen(RaceSeen seen)
+    {
+        RaceSeen joined = Seen.Join(seen);
+        if (ReferenceEquals(joined, Seen)) return this;
+        // A group's threads wait one after the other, and know the same before and after.
+        if (_lastSeen is null || !ReferenceEquals(_lastSeen.Value.Seen, seen)) _lastSeen = (seen, new RaceClock(Group, Known, Proxied, Others, joined));
+        return _lastSeen.Value.Clock;
+    }
 
     /// <summary>After a fence between the proxies.</summary>
     public RaceClock Fenced() => new(Group, Known, Known, Others, Seen);
@@ -57,7 +66,7 @@ internal sealed class RaceClock
     public RaceClock Join(RaceClock? other)
     {
         if (other is null || ReferenceEquals(this, other)) return this;
-        int seen = Math.Max(Seen, other.Seen);
+        RaceSeen seen = Seen.Join(other.Seen);
         if (other.Group == Group && other.Others.Count == 0) return new RaceClock(Group, Max(Known, other.Known), Max(Proxied, other.Proxied), Others, seen);
         (int[] known, int[] proxied) = (Known, Proxied);
         var others = new Dictionary<RaceGroup, int[]>(Others);

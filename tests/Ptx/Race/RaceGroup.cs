@@ -1,17 +1,24 @@
 namespace OllmNative.Tests.Ptx;
 
-/// <summary>A kernel's launch, as races are told by it.</summary>
-internal sealed class RaceLaunch(PtxModule module, int number, RaceLaunch? overlapped)
+/// <summary>A kernel's launch, or a copy's, as races are told by it. One that overlaps its predecessor begins with what was over when that let it start.</summary>
+internal sealed class RaceLaunch(PtxModule? module, int number, RaceStream stream, RaceLaunch? overlapped)
 {
-    private int _starting, _told = overlapped?._told ?? number - 1;
+    private readonly RaceSeen _before = stream.Clock.With(stream.Ordinal, number - 1);
+    private RaceSeen _told = overlapped?._told ?? stream.Clock;
+    private int _starting;
 
-    /// <summary>Its place among all launches.</summary>
+    /// <summary>Its place among all launches, and its stream.</summary>
     public int Number { get; } = number;
 
-    public string Name { get; } = $"{module.Entry} (launch {number})";
+    public int Stream { get; } = stream.Ordinal;
 
-    /// <summary>The last launch that is over, with all before it, when its first groups start.</summary>
-    public int Start { get; } = overlapped?._told ?? number - 1;
+    public string Name { get; } = module is null ? $"a copy ({number})" : $"{module.Entry} (launch {number})";
+
+    /// <summary>What is over when its first groups start.</summary>
+    public RaceSeen Start { get; } = overlapped?._told ?? stream.Clock;
+
+    /// <summary>What is over once it has waited: all that came before it in its stream.</summary>
+    public RaceSeen AfterWait => _before;
 
     /// <summary>The launch that it may overlap.</summary>
     public RaceLaunch? Before { get; } = overlapped;
@@ -21,10 +28,10 @@ internal sealed class RaceLaunch(PtxModule module, int number, RaceLaunch? overl
     /// <summary>Whether a thread has waited for the launches before, so that their end is part of its own.</summary>
     public bool Waited { get; set; }
 
-    /// <summary>A group lets the next launch start, and knows that launches up to one are over; all groups must, so the next one may count on it.</summary>
-    public void LetStart(int seen) => _told = Math.Max(_told, seen);
+    /// <summary>A group lets the next launch start, and knows what is over; all groups must, so the next one may count on it.</summary>
+    public void LetStart(RaceSeen seen) => _told = _told.Join(seen);
 
-    public string Text(int pc) => pc < 0 ? "the host" : module.Code[pc].Text;
+    public string Text(int pc) => pc < 0 || module is null ? "the host" : module.Code[pc].Text;
 
     public int NextGroup() => _starting++;
 }

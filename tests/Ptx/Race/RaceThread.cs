@@ -5,7 +5,7 @@ internal sealed class RaceThread(RaceGroup group, int linear)
 {
     private readonly Queue<int> _copyGroups = new();
     private RaceClock _clock = group.Start;
-    private RaceClock? _heard;
+    private RaceClock? _heard, _heardGroup;
     private int _copies;
 
     public RaceAgent Agent { get; } = group.Thread(linear);
@@ -31,19 +31,25 @@ internal sealed class RaceThread(RaceGroup group, int linear)
 
     public void Learn(RaceClock? clock) => _clock = _clock.Join(clock);
 
-    public void See(int launch) => _clock = _clock.WithSeen(launch);
+    public void See(RaceSeen seen) => _clock = _clock.WithSeen(seen);
 
     public void Fence(bool device)
     {
-        Learn(_heard);
+        Learn(_heardGroup);
+        if (device) Learn(_heard);
         ToldGroup = Publish();
         if (device) Told = ToldGroup;
     }
 
     public void ProxyFence() => _clock = _clock.With(Agent.Index, Time++).Fenced();
 
-    /// <summary>What an atomic read; known after a fence.</summary>
-    public void Hear(RaceClock? clock) => _heard = clock is null ? _heard : _clock.Join(clock).Join(_heard);
+    /// <summary>What an atomic read; known after a fence, of the device's scope where another group may have told it.</summary>
+    public void Hear(RaceClock? clock, bool fromGroup)
+    {
+        if (clock is null) return;
+        if (fromGroup) _heardGroup = Both(clock, _heardGroup);
+        else _heard = Both(clock, _heard);
+    }
 
     /// <summary>The time of a copy that it starts.</summary>
     public int StartCopy() => ++_copies;
@@ -60,7 +66,7 @@ internal sealed class RaceThread(RaceGroup group, int linear)
     /// <summary>All that meet at a barrier know what each of them knew.</summary>
     public static void Meet(IReadOnlyList<RaceThread> threads)
     {
-        RaceClock? together = null, heard = null, told = null, toldGroup = null, last = null;
+        RaceClock? together = null, heard = null, heardGroup = null, told = null, toldGroup = null, last = null;
         int[] times = new int[threads.Count];
         for (int i = 0; i < threads.Count; i++)
         {
@@ -68,12 +74,14 @@ internal sealed class RaceThread(RaceGroup group, int linear)
             times[i] = thread.Time++;
             if (!ReferenceEquals(last, thread._clock)) together = (last = thread._clock).Join(together);
             heard = Both(heard, thread._heard);
+            heardGroup = Both(heardGroup, thread._heardGroup);
             told = Both(told, thread.Told);
             toldGroup = Both(toldGroup, thread.ToldGroup);
         }
         together = together!.With(threads, times);
         // membar is fence.sc: one before the barrier and an atomic of another thread behind it order as well as both in one thread, and the other way round.
-        foreach (RaceThread thread in threads) (thread._clock, thread._heard, thread.Told, thread.ToldGroup) = (together, heard, told, toldGroup);
+        foreach (RaceThread thread in threads)
+            (thread._clock, thread._heard, thread._heardGroup, thread.Told, thread.ToldGroup) = (together, heard, heardGroup, told, toldGroup);
     }
 
     private static RaceClock? Both(RaceClock? one, RaceClock? other) => one is null ? other : one.Join(other);

@@ -14,15 +14,42 @@ internal sealed class RaceWatch
 
     private readonly RaceMemory _global = new();
     private readonly Dictionary<(RaceGroup? Group, ulong Address), RaceClock> _told = [];
+    private readonly Dictionary<object, RaceStream> _streams = [];
     private int _launches;
     private uint _draw = 1;
 
-    /// <summary>A launch; one that may overlap its predecessor begins with what was over when that one let it start.</summary>
-    public RaceLaunch Launch(PtxModule module, RaceLaunch? overlapped)
+    /// <summary>What the host has waited for: whatever it asks for from now on comes after.</summary>
+    public RaceSeen Host { get; private set; } = RaceSeen.None;
+
+    public void HostWaits(RaceSeen? seen) => Host = Host.Join(seen);
+
+    public RaceStream Stream(object key)
     {
-        int number = ++_launches;
+        if (!_streams.TryGetValue(key, out RaceStream? stream)) _streams[key] = stream = new RaceStream(_streams.Count);
+        return stream;
+    }
+
+    /// <summary>A launch of a stream.</summary>
+    public RaceLaunch Launch(PtxModule module, RaceStream stream, RaceLaunch? overlapped)
+    {
         if (overlapped is null) _told.Clear();
-        return new RaceLaunch(module, number, overlapped);
+        return new RaceLaunch(module, ++_launches, stream, overlapped);
+    }
+
+    /// <summary>A copy or a fill of a stream reads or writes device memory.</summary>
+    public void Copy(RaceStream stream, ulong address, long bytes, PtxAccess access)
+    {
+        var group = new RaceGroup(new RaceLaunch(null, ++_launches, stream, null), 1, 0);
+        var by = new RaceThread(group, 0);
+        var now = new RaceAccess(by.Agent, by.Time, -1);
+        for (long done = 0; done < bytes;)
+        {
+            // Pieces on multiples of their size.
+            int piece = (address + (ulong)done) % 16 == 0 && bytes - done >= 16 ? 16 : (address + (ulong)done) % 4 == 0 && bytes - done >= 4 ? 4 : 1;
+            Touch(by, now, _global.At(address + (ulong)done, piece), access, false);
+            done += piece;
+        }
+        stream.Did(_launches);
     }
 
     public void Touch(PtxThread t, bool shared, ulong address, int bytes, PtxAccess access)
@@ -81,7 +108,8 @@ internal sealed class RaceWatch
     private static void BeConstant(ref RaceCell cell, in RaceAccess now)
     {
         RaceLaunch launch = now.Agent.Group.Launch;
-        if (cell.Write.Agent is not null && cell.Write.Agent.Group.Launch.Number > launch.Start) throw Race(cell.Write, now, "a write and a read by ld.global.nc");
+        RaceLaunch? wrote = cell.Write.Agent?.Group.Launch;
+        if (wrote is not null && wrote.Number > launch.Start.Of(wrote.Stream)) throw Race(cell.Write, now, "a write and a read by ld.global.nc");
         cell.ConstantIn = launch.Number;
     }
 
@@ -89,7 +117,7 @@ internal sealed class RaceWatch
     private static bool Ordered(in RaceAccess before, RaceThread by, RaceAgent agent, bool isWrite)
     {
         RaceGroup group = before.Agent.Group, own = by.Agent.Group;
-        if (group.Launch != own.Launch) return group.Launch.Number <= by.Clock.Seen;
+        if (group.Launch != own.Launch) return group.Launch.Number <= by.Clock.Seen.Of(group.Launch.Stream);
         bool crosses = isWrite && agent.AsyncProxy && !before.Agent.AsyncProxy && group == own;
         if (crosses) return by.Clock.Proxied[before.Agent.Index] >= before.Time;
         return before.Agent == by.Agent || by.Clock.Of(group, before.Agent.Index) >= before.Time;
@@ -119,7 +147,7 @@ internal sealed class RaceWatch
     {
         (RaceGroup?, ulong) place = (shared ? t.Group.Race : null, address);
         RaceClock? there = _told.GetValueOrDefault(place);
-        by.Hear(there);
+        by.Hear(there, shared);
         if ((shared ? by.ToldGroup : by.Told) is { } told) _told[place] = told.Join(there);
     }
 
