@@ -79,7 +79,7 @@ internal sealed partial class PtxDecoder
 
     private static PtxBarrier BarrierAt(PtxThread t, ulong address, PtxInstruction i, bool byCopies = false)
     {
-        t.Group.Watch?.UseBarrier(t, address, byCopies);
+        if (t.Group.Watch is not null) RaceWatch.UseBarrier(t, address, byCopies);
         return t.Group.Barriers.TryGetValue(address, out PtxBarrier? barrier) ? barrier : throw new PtxException($"no barrier at 0x{address:x} in {i.Text}");
     }
 

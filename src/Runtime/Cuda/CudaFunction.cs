@@ -78,17 +78,18 @@ internal sealed unsafe class CudaFunction : IDisposable
     {
         (Index3D grid, Index3D group) = (config.GridDim, config.GroupDim);
         _gpu.Started(_name);
-        bool plain = _cluster is null && !_overlaps;
+        bool overlaps = _overlaps && stream.EndsInOverlap, plain = _cluster is null && !overlaps;
+        stream.EndsInOverlap = _overlaps;
         CuResult status = plain
             ? _gpu.Api.LaunchKernel(
                 _function, (uint)grid.X, (uint)grid.Y, (uint)grid.Z, (uint)group.X, (uint)group.Y, (uint)group.Z, (uint)shared, stream.StreamPtr, pointers, null)
-            : StartWithAttributes(stream, config, shared, pointers);
+            : StartWithAttributes(stream, config, shared, pointers, overlaps);
         if (status == CuResult.Success) return;
         throw _gpu.Failure(plain ? "cuLaunchKernel" : "cuLaunchKernelEx", status,
             $"kernel {_name}, {grid} groups of {group} threads, {shared} bytes of dynamic shared memory{(_cluster is null ? "" : $", clusters of ({_cluster.X}, {_cluster.Y}, {_cluster.Z})")}");
     }
 
-    private CuResult StartWithAttributes(CudaStream stream, in KernelConfig config, int shared, void** pointers)
+    private CuResult StartWithAttributes(CudaStream stream, in KernelConfig config, int shared, void** pointers, bool overlaps)
     {
         (Index3D grid, Index3D group) = (config.GridDim, config.GroupDim);
         LaunchAttribute* attributes = stackalloc LaunchAttribute[2];
@@ -99,7 +100,7 @@ internal sealed unsafe class CudaFunction : IDisposable
                 throw new KernelException($"kernel {_name}: a grid of {grid} groups is no multiple of its clusters of ({cluster.X}, {cluster.Y}, {cluster.Z})");
             attributes[count++] = new LaunchAttribute { Id = LaunchAttribute.ClusterDimension, X = (uint)cluster.X, Y = (uint)cluster.Y, Z = (uint)cluster.Z };
         }
-        if (_overlaps) attributes[count++] = new LaunchAttribute { Id = LaunchAttribute.ProgrammaticStreamSerialization, X = 1 };
+        if (overlaps) attributes[count++] = new LaunchAttribute { Id = LaunchAttribute.ProgrammaticStreamSerialization, X = 1 };
         var launch = new LaunchConfig
         {
             GridX = (uint)grid.X, GridY = (uint)grid.Y, GridZ = (uint)grid.Z,

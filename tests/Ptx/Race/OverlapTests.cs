@@ -8,11 +8,15 @@ namespace OllmNative.Tests.Ptx;
 /// <summary>Launches that may overlap: what the rule allows passes, what it forbids is found.</summary>
 public sealed class OverlapTests
 {
+    [OverlapsPredecessor]
     private static void Fill(ArrayView<int> output, int value)
     {
         GridDependency.LaunchDependents();
+        GridDependency.Wait();
         output[Grid.GlobalIndex.X] = value;
     }
+
+    private static void FillAlone(ArrayView<int> output, int value) => output[Grid.GlobalIndex.X] = value;
 
     [OverlapsPredecessor]
     private static void AddAfterWait(ArrayView<int> weights, ArrayView<int> values)
@@ -119,6 +123,22 @@ public sealed class OverlapTests
             Start(gpu, AddAfterWait, weights, values);
         });
         Assert.Contains("race", Assert.Single(findings), StringComparison.Ordinal);
+    }
+
+    /// <summary>A kernel that overlaps nothing is not overlapped: the weights that it makes are there, also for the launch after next.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Overlap_WeightsOfAPlainLaunch_AreThereBeforeTheWait(bool recorded)
+    {
+        (string[] findings, int[] values) = Run((gpu, weights, values) =>
+        {
+            Start(gpu, Fill, values, 1);
+            Start(gpu, FillAlone, weights, 7);
+            for (int i = 0; i < 2; i++) Start(gpu, AddAfterWait, weights, values);
+        }, recorded);
+        Assert.Empty(findings);
+        Assert.All(values, value => Assert.Equal(15, value));
     }
 
     [Fact]

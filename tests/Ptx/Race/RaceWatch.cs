@@ -65,7 +65,7 @@ internal sealed class RaceWatch
         Touch(t.Race!, new RaceAccess(agent, time, t.Pc), Cells(t, shared, address, bytes), access, shared);
 
     /// <summary>A transaction barrier is used: it must be known to be there, to the copy unit too when that counts on it.</summary>
-    public void UseBarrier(PtxThread t, ulong address, bool byCopies)
+    public static void UseBarrier(PtxThread t, ulong address, bool byCopies)
     {
         RaceThread by = t.Race!;
         RaceAgent agent = byCopies ? t.Group.Race!.TensorCopies(address) : by.Agent;
