@@ -39,11 +39,13 @@ public sealed class AdversaryTests(ITestOutputHelper output)
         Assert.All(hunt.Mutants(), mutant => Assert.NotNull(hunt.Finds(mutant, 1)));
     }
 
+    public static TheoryData<string> Wanted => s_wanted is null ? ["none"] : [.. KernelTrials.All.Select(plan => plan.Kernel).Where(kernel => s_wanted.Split(',').Any(kernel.Contains))];
+
     [SkippableTheory]
-    [MemberData(nameof(Plans))]
+    [MemberData(nameof(Wanted))]
     public void Mutants_OfEveryKernel_AreFoundOrNamed(string kernel)
     {
-        Skip.IfNot(s_wanted is not null && s_wanted.Split(',').Any(text => kernel.Contains(text, StringComparison.Ordinal)), "OLLM_RACES does not ask for it");
+        Skip.If(s_wanted is null, "OLLM_RACES is not set");
         KernelTrialPlan plan = Plan(kernel);
         using var hunt = new MutantHunt(plan, 1, MutantHunt.Sizes(plan, 1));
         Assert.Null(hunt.Finds(null, s_seeds));
