@@ -24,13 +24,20 @@ internal sealed partial class PtxModule
     public List<(string Name, string Type)> Parameters { get; } = [];
     public Dictionary<string, long> Shared { get; } = [];
     public Dictionary<string, long> Local { get; } = [];
+    /// <summary>Bytes of the parameters, each on a multiple of its own size.</summary>
+    public int ParameterBytes { get; private set; }
+
+    /// <summary>Threads of a group at most, as .maxntid says.</summary>
+    public int MaxThreads { get; private set; } = 1024;
+
     public long SharedBytes { get; private set; }
     public long LocalBytes { get; private set; }
     public Dictionary<string, int> Labels { get; } = [];
     public List<PtxInstruction> Code { get; private set; } = [];
-    /// <summary>Of .maxntid and .minnctapersm; 0 where not said.</summary>
-    public int MaxThreads { get; private set; }
+    /// <summary>Whether there is a .maxntid.</summary>
+    public bool BoundsThreads { get; private set; }
 
+    /// <summary>Of .minnctapersm; 0 where not said.</summary>
     public int MinGroups { get; private set; }
 
     public int RegisterCount => _registers.Count;
@@ -55,18 +62,30 @@ internal sealed partial class PtxModule
     private void HeaderLine(string line)
     {
         if (line is ".version 7.4" or ".version 7.8" or ".version 8.0" or ".address_size 64" or ")") return;
-        if (Bound().Match(line) is { Success: true } bound)
+        if (line.StartsWith(".minnctapersm ", StringComparison.Ordinal))
         {
-            int count = int.Parse(bound.Groups[2].Value, CultureInfo.InvariantCulture);
-            if (bound.Groups[1].Value == "maxntid") MaxThreads = count;
-            else MinGroups = count;
+            MinGroups = int.Parse(line[".minnctapersm ".Length..], CultureInfo.InvariantCulture);
+            return;
+        }
+        if (line.StartsWith(".maxntid ", StringComparison.Ordinal))
+        {
+            BoundsThreads = true;
+            MaxThreads = line[".maxntid ".Length..].Split(',').Aggregate(1, (product, part) => product * int.Parse(part, CultureInfo.InvariantCulture));
             return;
         }
         if (line.StartsWith(".target ", StringComparison.Ordinal)) Target = line[8..];
         else if (Extern().Match(line) is { Success: true } dynamic) Shared[dynamic.Groups[1].Value] = -1;
         else if (EntryLine().Match(line) is { Success: true } entry) Entry = entry.Groups[1].Value;
-        else if (ParamLine().Match(line) is { Success: true } param) Parameters.Add((param.Groups[2].Value, param.Groups[1].Value));
+        else if (ParamLine().Match(line) is { Success: true } param) AddParameter(param.Groups[2].Value, param.Groups[1].Value);
         else throw new PtxException($"unknown declaration: {line}");
+    }
+
+    private void AddParameter(string name, string type)
+    {
+        const int mapBytes = 128, mapAlignment = 64;
+        int bytes = type == "b8" ? mapBytes : int.Parse(type[1..], CultureInfo.InvariantCulture) / 8, alignment = Math.Min(bytes, mapAlignment);
+        ParameterBytes = (ParameterBytes + alignment - 1) / alignment * alignment + bytes;
+        Parameters.Add((name, type));
     }
 
     private void BodyLine(string line)
@@ -171,8 +190,6 @@ internal sealed partial class PtxModule
 
     private int Register(string name) => _registers.TryGetValue(name, out int index) ? index : throw new PtxException($"register {name} is not declared");
 
-    [GeneratedRegex(@"^\.(maxntid|minnctapersm) (\d+)(?:, 1, 1)?$")]
-    private static partial Regex Bound();
     [GeneratedRegex(@"^\.visible \.entry (\w+)\($")]
     private static partial Regex EntryLine();
     [GeneratedRegex(@"^\.param (?:\.align 64 )?\.(\w+) (\w+)(?:\[128\])?,?$")]

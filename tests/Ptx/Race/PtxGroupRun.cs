@@ -60,7 +60,7 @@ internal sealed class PtxGroupRun
         return true;
     }
 
-    private int StartRegisters() => _grid.Module.MaxThreads > 0
+    private int StartRegisters() => _grid.Module.BoundsThreads
         ? Math.Min(255, 65536 / _grid.Module.MaxThreads / Math.Max(1, _grid.Module.MinGroups)) / 8 * 8
         : throw new PtxException("setmaxnreg without .maxntid has no effect");
 
