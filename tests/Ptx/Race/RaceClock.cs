@@ -9,7 +9,9 @@ internal sealed class RaceClock
 {
     private static readonly Dictionary<RaceGroup, int[]> s_nobody = [];
 
+    // A group's threads learn the same one after the other.
     private (RaceSeen Seen, RaceClock Clock)? _lastSeen;
+    private (RaceClock Other, RaceClock Clock)? _lastJoin;
 
     private RaceClock(RaceGroup group, int[] known, int[] proxied, Dictionary<RaceGroup, int[]> others, RaceSeen seen) =>
         (Group, Known, Proxied, Others, Seen) = (group, known, proxied, others, seen);
@@ -54,7 +56,6 @@ internal sealed class RaceClock
     {
         RaceSeen joined = Seen.Join(seen);
         if (ReferenceEquals(joined, Seen)) return this;
-        // A group's threads wait one after the other, and know the same before and after.
         if (_lastSeen is null || !ReferenceEquals(_lastSeen.Value.Seen, seen)) _lastSeen = (seen, new RaceClock(Group, Known, Proxied, Others, joined));
         return _lastSeen.Value.Clock;
     }
@@ -66,6 +67,12 @@ internal sealed class RaceClock
     public RaceClock Join(RaceClock? other)
     {
         if (other is null || ReferenceEquals(this, other)) return this;
+        if (_lastJoin is null || !ReferenceEquals(_lastJoin.Value.Other, other)) _lastJoin = (other, Joined(other));
+        return _lastJoin.Value.Clock;
+    }
+
+    private RaceClock Joined(RaceClock other)
+    {
         RaceSeen seen = Seen.Join(other.Seen);
         if (other.Group == Group && other.Others.Count == 0) return new RaceClock(Group, Max(Known, other.Known), Max(Proxied, other.Proxied), Others, seen);
         (int[] known, int[] proxied) = (Known, Proxied);
