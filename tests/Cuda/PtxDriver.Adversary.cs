@@ -16,8 +16,8 @@ internal sealed unsafe partial class PtxDriver
     /// <summary>Most launches that the adversary ran side by side as far as they may.</summary>
     public int LongestChain { get; private set; }
 
-    /// <summary>Modules that the adversary ran.</summary>
-    public HashSet<PtxModule> Ran { get; } = [];
+    /// <summary>Modules that the adversary ran, and which of their instructions.</summary>
+    public Dictionary<PtxModule, bool[]> Ran { get; } = [];
 
     /// <summary>A launch together with those right behind it that may overlap their predecessors.</summary>
     private void RunBadly(Stream stream, Work first)
@@ -54,8 +54,8 @@ internal sealed unsafe partial class PtxDriver
 
     private PtxGrid NewGrid(PtxModule module, Dim3 grid, Dim3 group, ulong[] arguments, byte[]?[] maps, int shared, bool overlaps)
     {
-        Ran.Add(module);
+        if (!Ran.TryGetValue(module, out bool[]? reached)) Ran[module] = reached = new bool[module.Code.Count];
         ulong[] all = PlaceMaps(arguments, maps);
-        return new PtxGrid(Changes is null ? module : Changes(module), Memory, grid, group, all, shared, overlaps) { Freed = () => FreeMaps(all, maps) };
+        return new PtxGrid(Changes is null ? module : Changes(module), Memory, grid, group, all, shared, overlaps) { Freed = () => FreeMaps(all, maps), Reached = reached };
     }
 }

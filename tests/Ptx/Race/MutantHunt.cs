@@ -32,8 +32,9 @@ internal sealed class MutantHunt : IDisposable
         return [small, new(2 + random.Next(6), 200 + random.Next(100), depth)];
     }
 
-    /// <summary>The programs that have run, each with one instruction left out or weakened.</summary>
-    public IReadOnlyList<PtxMutant> Mutants() => [.. _gpu.Driver.Ran.DistinctBy(Program).SelectMany(PtxMutant.Of)];
+    /// <summary>The programs that have run, each with one of the instructions that have been reached left out or weakened.</summary>
+    public IReadOnlyList<PtxMutant> Mutants() =>
+        [.. _gpu.Driver.Ran.GroupBy(ran => Program(ran.Key)).SelectMany(same => PtxMutant.Of(same.First().Key).Where(mutant => same.Any(ran => ran.Value[mutant.Place])))];
 
     // Each trial has loaded the program for itself.
     private static (string, int) Program(PtxModule module) => (module.Entry, module.Code.Count);

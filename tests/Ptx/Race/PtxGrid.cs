@@ -37,6 +37,9 @@ internal sealed class PtxGrid
     /// <summary>What is to be done when it has run.</summary>
     public Action? Freed { get; init; }
 
+    /// <summary>Which instructions have been done.</summary>
+    public required bool[] Reached { get; init; }
+
     public RaceLaunch? Race { get; private set; }
     public List<PtxGroupRun> Running { get; } = [];
     public bool Started { get; private set; }

@@ -37,6 +37,7 @@ internal sealed class PtxWarpRun(PtxGrid grid, PtxGroupRun group, PtxThread[] la
         int pc = Choose(leader);
         if (pc < 0) return false;
         if (pc >= grid.Module.Code.Count) throw new PtxException("a thread ran past the end");
+        grid.Reached[pc] = true;
         if (grid.Steps[pc].Warp is { } together) return Together(pc, together);
         _registers?.Ordinary(grid.Registers[pc], grid.Module.Code[pc]);
         PtxInstruction instruction = grid.Module.Code[pc];

@@ -145,7 +145,7 @@ public sealed class RaceRuleTests
             restore();
             Assert.Empty(Run(gpu, launch, moment));
         }
-        PtxMutant[] all = [.. gpu.Driver.Ran.SelectMany(PtxMutant.Of)];
+        PtxMutant[] all = [.. gpu.Driver.Ran.Keys.SelectMany(PtxMutant.Of)];
         Assert.Equal(mutants, all.Length);
         foreach (PtxMutant mutant in all)
         {
