@@ -166,7 +166,7 @@ public static class AttentionDecode
         for (int n = 0; n < 2; n++)
         {
             ArrayView<Bf16> from = keys.SubView((long)XMath.Min(key + 8 * n, end - 1) * width, size);
-            for (int i = 0; i < size / 32; i++) Put(right, n * (size / 8) + 4 * i, Vector16.LoadWordsOnce(from, 32 * i + column));
+            for (int i = 0; i < size / 32; i++) Put(right, n * (size / 8) + 4 * i, Vector16.LoadWords(from, 32 * i + column));
         }
     }
 

@@ -1,19 +1,27 @@
 namespace OllmNative.Kernels;
 
 /// <summary>
-/// The same over groups of any number of whole warps. A group of one warp uses no shared memory and no barrier. The order of the
-/// sums depends on the group's size alone, so results are the same at each run.
+/// The same over groups of any number of whole warps. A group of one warp uses no shared memory, and the barrier of a warp. The order of the
+/// sums depends on the group's size alone, so results are the same at each run. What was read or written before comes before what others do after.
 /// </summary>
 public static partial class GroupReduce
 {
     // Room for 1024 threads in warps of 4 (ILGPU's CPU accelerator).
     private const int MostWarps = 256;
 
+    /// <summary>Whether the group is one warp; then it has met here, since a shuffle makes lanes wait for each other, but not for memory.</summary>
+    private static bool IsWarp()
+    {
+        if (Group.DimX > Warp.WarpSize) return false;
+        Warp.Barrier();
+        return true;
+    }
+
     public static float SumAll(float value)
     {
         ArrayView<float> parts = SharedMemory.Allocate<float>(MostWarps);
         for (int offset = Warp.WarpSize / 2; offset > 0; offset /= 2) value += Warp.ShuffleXor(value, offset);
-        if (Group.DimX <= Warp.WarpSize) return value;
+        if (IsWarp()) return value;
         if (Warp.LaneIdx == 0) parts[Warp.WarpIdx] = value;
         Group.Barrier();
         float sum = 0;
@@ -25,7 +33,7 @@ public static partial class GroupReduce
     {
         ArrayView<double> parts = SharedMemory.Allocate<double>(MostWarps);
         for (int offset = Warp.WarpSize / 2; offset > 0; offset /= 2) value += Warp.ShuffleXor(value, offset);
-        if (Group.DimX <= Warp.WarpSize) return value;
+        if (IsWarp()) return value;
         if (Warp.LaneIdx == 0) parts[Warp.WarpIdx] = value;
         Group.Barrier();
         double sum = 0;
@@ -37,7 +45,7 @@ public static partial class GroupReduce
     {
         ArrayView<float> parts = SharedMemory.Allocate<float>(MostWarps);
         for (int offset = Warp.WarpSize / 2; offset > 0; offset /= 2) value = XMath.Max(value, Warp.ShuffleXor(value, offset));
-        if (Group.DimX <= Warp.WarpSize) return value;
+        if (IsWarp()) return value;
         if (Warp.LaneIdx == 0) parts[Warp.WarpIdx] = value;
         Group.Barrier();
         float max = parts[0];
@@ -60,7 +68,7 @@ public static partial class GroupReduce
                 index = otherIndex;
             }
         }
-        if (Group.DimX <= Warp.WarpSize) return index;
+        if (IsWarp()) return index;
         if (Warp.LaneIdx == 0)
         {
             values[Warp.WarpIdx] = value;

@@ -174,7 +174,10 @@ public sealed class CudaStreamTests
         using var values = gpu.Accelerator.Allocate1D(new int[4]);
         var kernel = gpu.Accelerator.LoadStreamKernel<ArrayView<int>>(Clustered);
         kernel((4, 1), values.View);
-        Assert.Equal([1, 1, 1, 1], values.GetAsArray1D());
+        // Nothing is overlapped but what overlaps itself.
+        Assert.Equal([(4u, 2u, 1u, 1u)], gpu.Driver.LastAttributes);
+        kernel((4, 1), values.View);
+        Assert.Equal([2, 2, 2, 2], values.GetAsArray1D());
         Assert.Equal([(4u, 2u, 1u, 1u), (6u, 1u, 0u, 0u)], gpu.Driver.LastAttributes);
         var error = Assert.Throws<KernelException>(() => kernel((3, 1), values.View));
         Assert.Contains("no multiple of its clusters", error.Message, StringComparison.Ordinal);

@@ -109,20 +109,35 @@ internal sealed unsafe partial class PtxDriver
         }
         Dim3 grid = new((int)config.GridX, (int)config.GridY, (int)config.GridZ), group = new((int)config.BlockX, (int)config.BlockY, (int)config.BlockZ);
         int shared = (int)config.SharedBytes;
+        bool overlaps = Overlaps(config);
         return Give(stream, new Work("kernel", function, InTrouble(module.Entry, () =>
         {
             if (!_functions.ContainsKey(function)) throw new InvalidOperationException($"{module.Entry}: its module was unloaded");
             Run(module, grid, group, arguments, maps, shared);
-        })));
+        }), () => NewGrid(module, grid, group, arguments, maps, shared, overlaps), overlaps));
+    }
+
+    private static bool Overlaps(in LaunchConfig config)
+    {
+        for (uint i = 0; i < config.AttributeCount; i++)
+            if (config.Attributes[i] is { Id: LaunchAttribute.ProgrammaticStreamSerialization, X: 1 }) return true;
+        return false;
+    }
+
+    private void Run(PtxModule module, Dim3 grid, Dim3 group, ulong[] arguments, byte[]?[] maps, int shared)
+    {
+        ulong[] all = PlaceMaps(arguments, maps);
+        new PtxMachine(module, Memory).Launch(grid, group, all, shared);
+        FreeMaps(all, maps);
     }
 
     /// <summary>Tensor maps lie in parameter memory while the kernel runs; here that is memory of its own.</summary>
-    private void Run(PtxModule module, Dim3 grid, Dim3 group, ulong[] arguments, byte[]?[] maps, int shared)
+    private ulong[] PlaceMaps(ulong[] arguments, byte[]?[] maps) => [.. arguments.Select((argument, i) => maps[i] is { } map ? Memory.Allocate(map) : argument)];
+
+    private void FreeMaps(ulong[] arguments, byte[]?[] maps)
     {
-        ulong[] all = [.. arguments.Select((argument, i) => maps[i] is { } map ? Memory.Allocate(map) : argument)];
-        new PtxMachine(module, Memory).Launch(grid, group, all, shared);
         for (int i = 0; i < maps.Length; i++)
-            if (maps[i] is not null) Memory.Free(all[i]);
+            if (maps[i] is not null) Memory.Free(arguments[i]);
     }
 
     private static ulong Read(void* at, string type) => type switch

@@ -92,6 +92,7 @@ internal sealed unsafe partial class PtxDriver
             return Give(s, new Work("copy in", null, () =>
             {
                 if (staged is null && !IsLocked(source, bytes)) throw new PtxException("a copy from page-locked memory that is gone");
+                Watch(s, target, bytes, PtxAccess.Write);
                 (staged ?? new ReadOnlySpan<byte>((void*)source, (int)bytes)).CopyTo(Memory.At((ulong)target, (int)bytes, "a copy"));
             }));
         }
@@ -110,6 +111,7 @@ internal sealed unsafe partial class PtxDriver
             return Give(s, new Work("copy out", null, () =>
             {
                 if (locked && !IsLocked(target, bytes)) throw new PtxException("a copy to page-locked memory that is gone");
+                Watch(s, source, bytes, PtxAccess.Read);
                 Memory.At((ulong)source, (int)bytes, "a copy").CopyTo(new Span<byte>((void*)target, (int)bytes));
             }));
         }
@@ -122,7 +124,12 @@ internal sealed unsafe partial class PtxDriver
             if (Enter() is var bad && bad != 0) return bad;
             if (Get<Stream>(stream) is not { } s) return Refuse(CuResult.InvalidHandle, "cuMemcpyDtoDAsync: no such stream");
             if (bytes == 0 || IgnoresLaunches) return CuResult.Success;
-            return Give(s, new Work("copy", null, () => Memory.At((ulong)source, (int)bytes, "a copy").CopyTo(Memory.At((ulong)target, (int)bytes, "a copy"))));
+            return Give(s, new Work("copy", null, () =>
+            {
+                Watch(s, source, bytes, PtxAccess.Read);
+                Watch(s, target, bytes, PtxAccess.Write);
+                Memory.At((ulong)source, (int)bytes, "a copy").CopyTo(Memory.At((ulong)target, (int)bytes, "a copy"));
+            }));
         }
     }
 
@@ -133,7 +140,11 @@ internal sealed unsafe partial class PtxDriver
             if (Enter() is var bad && bad != 0) return bad;
             if (Get<Stream>(stream) is not { } s) return Refuse(CuResult.InvalidHandle, "cuMemsetD8Async: no such stream");
             if (bytes == 0 || IgnoresLaunches) return CuResult.Success;
-            return Give(s, new Work("fill", null, () => Memory.At((ulong)target, (int)bytes, "a fill").Fill(value)));
+            return Give(s, new Work("fill", null, () =>
+            {
+                Watch(s, target, bytes, PtxAccess.Write);
+                Memory.At((ulong)target, (int)bytes, "a fill").Fill(value);
+            }));
         }
     }
 

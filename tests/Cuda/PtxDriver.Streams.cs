@@ -6,8 +6,12 @@ namespace OllmNative.Tests.Cuda;
 
 internal sealed unsafe partial class PtxDriver
 {
-    /// <summary>Something for a stream to do: its kind, the function of a launch, and how.</summary>
-    private sealed record Work(string Kind, object? Subject, Action Run);
+    /// <summary>Something for a stream to do: its kind, the function of a launch, and how; a launch also as the adversary runs it.</summary>
+    private sealed record Work(string Kind, object? Subject, Action Run, Func<PtxGrid>? Grid = null, bool Overlaps = false, RaceSeen? Host = null)
+    {
+        /// <summary>The event, and which of its recordings, that has to be reached first.</summary>
+        public (Event Event, int Number)? After { get; init; }
+    }
 
     private sealed class Stream
     {
@@ -32,23 +36,37 @@ internal sealed unsafe partial class PtxDriver
         public int Recorded { get; set; }
         public int Reached { get; set; }
         public long Time { get; set; }
+
+        /// <summary>What was over when it was reached.</summary>
+        public RaceSeen? Clock { get; set; }
     }
 
-    private static CuResult Give(Stream stream, Work work)
+    private CuResult Give(Stream stream, Work work)
     {
         if (stream.Captured is { } captured) captured.Add(work);
-        else stream.Pending.Enqueue(work);
+        else stream.Pending.Enqueue(Adversary is null ? work : work with { Host = Adversary.Watch.Host });
         return CuResult.Success;
     }
 
-    /// <summary>Does what a stream has been given. A kernel that fails takes the context with it.</summary>
-    private void Drain(Stream stream)
+    /// <summary>
+    /// Does what a stream has been given, or so much of it that something holds. Work that waits for an event stays in the queue until the other stream has come
+    /// so far, which may be by way of this one. A kernel that fails takes the context with it.
+    /// </summary>
+    private void Drain(Stream stream, Func<bool>? until = null)
     {
-        while (_sticky == 0 && stream.Pending.TryDequeue(out Work? work))
+        while (_sticky == 0 && until?.Invoke() != true && stream.Pending.TryPeek(out Work? work))
         {
+            if (work.After is { } after && after.Event.Reached < after.Number && after.Event.Stream is { } other && other != stream)
+            {
+                Drain(other, () => after.Event.Reached >= after.Number);
+                if (!stream.Pending.TryPeek(out Work? still) || still != work) continue;
+            }
+            stream.Pending.Dequeue();
             try
             {
-                work.Run();
+                Adversary?.Watch.Stream(stream).After(work.Host);
+                if (Adversary is not null && work.Grid is not null) RunBadly(stream, work);
+                else work.Run();
             }
             catch (Exception error) when (error is PtxException or ArgumentException or InvalidOperationException or IndexOutOfRangeException or KeyNotFoundException)
             {
@@ -72,7 +90,11 @@ internal sealed unsafe partial class PtxDriver
 
     private void DrainAll()
     {
-        foreach (Stream stream in _live.Values.OfType<Stream>().ToArray()) Drain(stream);
+        foreach (Stream stream in _live.Values.OfType<Stream>().ToArray())
+        {
+            Drain(stream);
+            Adversary?.Watch.HostWaits(Adversary.Watch.Stream(stream).Clock);
+        }
     }
 
     public CuResult StreamCreate(out nint stream, uint flags)
@@ -108,6 +130,7 @@ internal sealed unsafe partial class PtxDriver
             if (Get<Stream>(stream) is not { } s) return Refuse(CuResult.InvalidHandle, "cuStreamSynchronize: no such stream");
             if (Spoil(other => other == s)) return Refuse(CuResult.StreamCaptureUnsupported, "cuStreamSynchronize while the stream is captured");
             Drain(s);
+            Adversary?.Watch.HostWaits(Adversary.Watch.Stream(s).Clock);
             return _sticky;
         }
     }
@@ -126,10 +149,7 @@ internal sealed unsafe partial class PtxDriver
             }
             int number = e.Recorded;
             if (IgnoresLaunches) return CuResult.Success;
-            return Give(s, new Work("wait", null, () =>
-            {
-                if (e.Reached < number && e.Stream is { } other) Drain(other);
-            }));
+            return Give(s, new Work("wait", null, () => Adversary?.Watch.Stream(s).After(e.Clock)) { After = (e, number) });
         }
     }
 
@@ -162,7 +182,8 @@ internal sealed unsafe partial class PtxDriver
     }
 
     // Apart, so that a record that is ignored makes no closure.
-    private static CuResult Mark(Stream stream, Event e, int number) => Give(stream, new Work("event", null, () => (e.Reached, e.Time) = (number, Stopwatch.GetTimestamp())));
+    private CuResult Mark(Stream stream, Event e, int number) =>
+        Give(stream, new Work("event", null, () => (e.Reached, e.Time, e.Clock) = (number, Stopwatch.GetTimestamp(), Adversary?.Watch.Stream(stream).Clock)));
 
     public CuResult EventSynchronize(nint @event)
     {
@@ -172,6 +193,7 @@ internal sealed unsafe partial class PtxDriver
             if (Get<Event>(@event) is not { } e) return Refuse(CuResult.InvalidHandle, "cuEventSynchronize: no such event");
             if (e.Capture is not null) return Refuse(CuResult.CapturedEvent, "cuEventSynchronize of an event that was recorded in a capture");
             if (e.Reached < e.Recorded && e.Stream is { } stream) Drain(stream);
+            Adversary?.Watch.HostWaits(e.Clock);
             return _sticky;
         }
     }

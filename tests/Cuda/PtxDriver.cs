@@ -31,6 +31,7 @@ internal sealed unsafe partial class PtxDriver : ICudaApi, IDisposable
     public int ComputeMinor { get; init; }
     public int Version { get; init; } = 12080;
     public int Count { get; init; } = 1;
+    public int Multiprocessors { get; init; } = 132;
     public long MemoryBytes { get; init; } = 1L << 30;
     public CuResult InitResult { get; init; }
     public bool CanLink { get; init; } = true;
@@ -142,7 +143,7 @@ internal sealed unsafe partial class PtxDriver : ICudaApi, IDisposable
             DeviceAttribute.MaxSharedMemoryPerBlock => DefaultShared,
             DeviceAttribute.MaxSharedMemoryPerBlockOptin => MaxShared,
             DeviceAttribute.WarpSize => 32,
-            DeviceAttribute.MultiprocessorCount => 132,
+            DeviceAttribute.MultiprocessorCount => Multiprocessors,
             DeviceAttribute.MaxThreadsPerMultiprocessor => 2048,
             DeviceAttribute.MaxRegistersPerBlock or DeviceAttribute.MaxRegistersPerMultiprocessor or DeviceAttribute.TotalConstantMemory => 65536,
             DeviceAttribute.MaxSharedMemoryPerMultiprocessor => 228 * 1024,

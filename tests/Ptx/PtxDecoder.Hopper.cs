@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace OllmNative.Tests.Ptx;
 
-/// <summary>A transaction barrier. Its tensor copies take place when somebody waits for them.</summary>
+/// <summary>A transaction barrier. Its tensor copies take place when somebody waits for them, unless they float.</summary>
 internal sealed class PtxBarrier
 {
     private readonly int _arrivals;
@@ -13,20 +13,22 @@ internal sealed class PtxBarrier
     public int Pending { get; set; }
     public long Bytes { get; set; }
     public ulong Parity { get; private set; }
-    public Queue<(Action Copy, long Bytes)> Copies { get; } = new();
+    public Queue<PtxAsync> Copies { get; } = new();
+
+    /// <summary>What those who arrive know, and what of it the phases that are over give to those who wait.</summary>
+    public RaceClock? Arrived { get; set; }
+
+    public RaceClock? Completed { get; private set; }
 
     /// <summary>Begins the next phase when this one's arrivals and bytes have come; says whether it did.</summary>
     public bool Advance(bool someoneWaits)
     {
-        while (someoneWaits && Pending == 0 && Copies.TryDequeue(out (Action Copy, long Bytes) copy))
-        {
-            copy.Copy();
-            Bytes -= copy.Bytes;
-        }
+        while (someoneWaits && Pending == 0 && Copies.TryDequeue(out PtxAsync? copy)) copy.Do();
         if (Pending < 0) throw new PtxException("more arrivals than a barrier expects");
         if (Pending != 0 || Bytes != 0) return false;
         Parity ^= 1;
         Pending = _arrivals;
+        Completed = Arrived;
         return true;
     }
 }
@@ -60,7 +62,8 @@ internal sealed partial class PtxDecoder
         "mbarrier.arrive.expect_tx.shared::cta.b64" => Arrive(i, Source(i.Operands[2], 32)),
         "mbarrier.try_wait.parity.shared::cta.b64" => TryWait(i),
         "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes" => TensorCopy(i),
-        "fence.proxy.async" or "griddepcontrol.wait" or "griddepcontrol.launch_dependents" => _ => { },
+        "fence.proxy.async" => t => t.Race?.ProxyFence(),
+        "griddepcontrol.wait" or "griddepcontrol.launch_dependents" => _ => { }, // the adversary's matter
         _ => null,
     };
 
@@ -69,13 +72,16 @@ internal sealed partial class PtxDecoder
         Func<PtxThread, ulong> address = Address(i.Operands[0]), count = Source(i.Operands[1], 32);
         return t =>
         {
-            t.Memory("shared", address(t), 8, i.Text);
+            t.Memory("shared", address(t), 8, i.Text, PtxAccess.Write);
             t.Group.Barriers[address(t)] = new PtxBarrier((int)count(t));
         };
     }
 
-    private static PtxBarrier BarrierAt(PtxThread t, ulong address, PtxInstruction i) =>
-        t.Group.Barriers.TryGetValue(address, out PtxBarrier? barrier) ? barrier : throw new PtxException($"no barrier at 0x{address:x} in {i.Text}");
+    private static PtxBarrier BarrierAt(PtxThread t, ulong address, PtxInstruction i, bool byCopies = false)
+    {
+        if (t.Group.Watch is not null) RaceWatch.UseBarrier(t, address, byCopies);
+        return t.Group.Barriers.TryGetValue(address, out PtxBarrier? barrier) ? barrier : throw new PtxException($"no barrier at 0x{address:x} in {i.Text}");
+    }
 
     private static Action<PtxThread> Arrive(PtxInstruction i, Func<PtxThread, ulong> bytes)
     {
@@ -86,6 +92,7 @@ internal sealed partial class PtxDecoder
             PtxBarrier barrier = BarrierAt(t, address(t), i);
             barrier.Bytes += (long)bytes(t);
             barrier.Pending--;
+            if (t.Race is { } race) barrier.Arrived = race.Publish().Join(barrier.Arrived);
             barrier.Advance(false);
             t.Group.Progress++;
         };
@@ -102,6 +109,7 @@ internal sealed partial class PtxDecoder
             bool done = barrier.Parity != parity(t) || barrier.Advance(true);
             target(t, done ? 1UL : 0);
             if (done) t.Group.Progress++;
+            if (done) t.Race?.Learn(barrier.Completed);
             t.Paused = !done;
         };
     }
@@ -116,9 +124,36 @@ internal sealed partial class PtxDecoder
             PtxTensorMap box = PtxTensorMap.Decode(t.Group.Global.At(t.R[map], 128, i.Text));
             (ulong target, int x, int y) = (to(t), (int)t.R[place[0]], (int)t.R[place[1]]);
             if (target % (box.Swizzle == 0 ? 128UL : 1024UL) != 0) throw new PtxException($"target 0x{target:x} in {i.Text}");
-            BarrierAt(t, bar(t), i).Copies.Enqueue((() => CopyBox(t, box, target, x, y, i.Text), (long)box.BoxWidth * box.BoxHeight * box.ElementSize));
+            PtxBarrier barrier = BarrierAt(t, bar(t), i, byCopies: true);
+            Action complete = WatchBox(t, barrier, bar(t), box, target, x, y);
+            barrier.Copies.Enqueue(t.Group.Begin(() =>
+            {
+                CopyBox(t, box, target, x, y, i.Text);
+                barrier.Bytes -= (long)box.BoxWidth * box.BoxHeight * box.ElementSize;
+                complete();
+                if (t.Group.Moment != PtxMoment.Late) barrier.Advance(false);
+            }));
             t.Group.Progress++;
         };
+    }
+
+    /// <summary>A copy's accesses as they are started; and how the barrier gets to know that they are over.</summary>
+    private static Action WatchBox(PtxThread t, PtxBarrier barrier, ulong at, PtxTensorMap box, ulong target, int x, int y)
+    {
+        if (t.Group.Watch is not { } watch) return () => { };
+        RaceAgent agent = t.Group.Race!.TensorCopies(at);
+        int time = t.Group.Race.Tick(agent), piece = 16 / box.ElementSize;
+        for (int row = 0; row < box.BoxHeight; row++)
+        {
+            for (int column = 0; column < box.BoxWidth; column += piece)
+            {
+                ulong to = target + (ulong)((row * box.BoxWidth + column) * box.ElementSize);
+                watch.TouchFor(t, agent, time, true, box.Swizzle == 3 ? Swizzle128(to) : to, 16, PtxAccess.Write);
+                bool inside = y + row >= 0 && y + row < box.Height && x + column >= 0 && x + column + piece <= box.Width;
+                if (inside) watch.TouchFor(t, agent, time, false, box.Address + (ulong)((y + row) * box.Pitch + (x + column) * box.ElementSize), 16, PtxAccess.Read);
+            }
+        }
+        return () => barrier.Arrived = (barrier.Arrived ?? t.Group.Race.Start).With(agent.Index, time);
     }
 
     private static void CopyBox(PtxThread t, PtxTensorMap box, ulong target, int x, int y, string text)
@@ -172,6 +207,7 @@ internal sealed partial class PtxDecoder
         return lanes =>
         {
             if (lanes.Length != 32) throw new PtxException($"{lanes.Length} lanes at {i.Text}");
+            if (lanes[0].Group.Watch is not null) WatchProduct(lanes, a is null ? null : a(lanes[0]), aRows, b(lanes[0]), bRows, n);
             foreach (PtxThread lane in lanes)
             {
                 (ulong right, bool add) = (b(lane), accumulate(lane) != 0);
@@ -216,24 +252,50 @@ internal sealed partial class PtxDecoder
     private static Func<int, int, float> Operand(PtxThread t, ulong descriptor, bool rows, string text) =>
         rows ? (n, k) => RowElement(t, descriptor, n, k, text) : (row, k) => Element(t, descriptor, row, k, text);
 
+    /// <summary>A warp's reads of its 16 rows of A and of all of B, in pieces of 16 bytes.</summary>
+    private static void WatchProduct(PtxThread[] lanes, ulong? a, bool aRows, ulong b, bool bRows, int n)
+    {
+        PtxThread t = lanes[t_lane++ & 31];
+        (RaceGroup race, int warp) = (t.Group.Race!, t.Linear >> 5);
+        RaceAgent agent = race.Products(warp);
+        int time = race.Tick(agent);
+        if (a is { } left) Read(left, aRows, warp % 4 * 16, 16);
+        Read(b, bRows, 0, n);
+
+        void Read(ulong descriptor, bool rows, int first, int count)
+        {
+            for (int i = first; i < first + count; i += rows ? 8 : 1)
+                for (int k = 0; k < 16; k += rows ? 1 : 8)
+                    t.Group.Watch!.TouchFor(t, agent, time, true, Place(descriptor, rows ? RowOffset(descriptor, i, k) : Offset(descriptor, i, k)), 16, PtxAccess.Read);
+        }
+    }
+
+    // Another lane's knowledge is asked each time: all must know.
+    [ThreadStatic] private static int t_lane;
+
     /// <summary>Row and k of a K-major matrix with a swizzle of 128 bytes.</summary>
-    private static float Element(PtxThread t, ulong descriptor, int row, int k, string text)
+    private static float Element(PtxThread t, ulong descriptor, int row, int k, string text) => At(t, descriptor, Offset(descriptor, row, k), text);
+
+    private static ulong Offset(ulong descriptor, int row, int k)
     {
         ulong stride = (descriptor >> 32 & 0x3fff) << 4;
-        return At(t, descriptor, (ulong)(row / 8) * stride + (ulong)(row % 8 * 128 + 2 * k), text);
+        return (ulong)(row / 8) * stride + (ulong)(row % 8 * 128 + 2 * k);
     }
 
     /// <summary>Column n and k of an MN-major matrix with a swizzle of 128 bytes: panels of 64 columns, in them eights of rows.</summary>
-    private static float RowElement(PtxThread t, ulong descriptor, int n, int k, string text)
+    private static float RowElement(PtxThread t, ulong descriptor, int n, int k, string text) => At(t, descriptor, RowOffset(descriptor, n, k), text);
+
+    private static ulong RowOffset(ulong descriptor, int n, int k)
     {
         ulong leading = (descriptor >> 16 & 0x3fff) << 4, stride = (descriptor >> 32 & 0x3fff) << 4;
-        return At(t, descriptor, (ulong)(n / 64) * leading + (ulong)(k / 8) * stride + (ulong)(k % 8 * 128 + n % 64 * 2), text);
+        return (ulong)(n / 64) * leading + (ulong)(k / 8) * stride + (ulong)(k % 8 * 128 + n % 64 * 2);
     }
+
+    private static ulong Place(ulong descriptor, ulong offset) => Swizzle128(((descriptor & 0x3fff) << 4) + offset);
 
     private static float At(PtxThread t, ulong descriptor, ulong offset, string text)
     {
         if (descriptor >> 62 != 1 || (descriptor >> 49 & 7) != 0) throw new PtxException($"descriptor 0x{descriptor:x} in {text}");
-        ulong at = Swizzle128(((descriptor & 0x3fff) << 4) + offset);
-        return BitConverter.UInt32BitsToSingle((uint)PtxThread.Read(t.Memory("shared", at, 2, text)) << 16);
+        return BitConverter.UInt32BitsToSingle((uint)PtxThread.Read(t.Memory("shared", Place(descriptor, offset), 2, text)) << 16);
     }
 }

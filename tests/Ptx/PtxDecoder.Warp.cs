@@ -30,7 +30,7 @@ internal sealed partial class PtxDecoder
         };
         return t =>
         {
-            Span<byte> memory = t.Memory(space, address(t), size, i.Text);
+            Span<byte> memory = t.Memory(space, address(t), size, i.Text, PtxAccess.Atomic);
             ulong old = PtxThread.Read(memory);
             PtxThread.Write(memory, update(old, a(t), b(t)));
             target(t, old);
@@ -54,7 +54,7 @@ internal sealed partial class PtxDecoder
     private Action<PtxThread[]>? Collective(PtxInstruction i)
     {
         string[] p = i.Op.Split('.');
-        if (i.Op == "bar.warp.sync") return _ => { };
+        if (i.Op == "bar.warp.sync") return lanes => MeetWarp(lanes);
         return p[0] switch
         {
             "shfl" => Shuffle(i, p[2]),
@@ -63,6 +63,12 @@ internal sealed partial class PtxDecoder
             "mma" => MultiplyAdd(i),
             _ => HopperTogether(i),
         };
+    }
+
+    /// <summary>The one instruction of a warp that orders its threads' memory accesses.</summary>
+    private static void MeetWarp(PtxThread[] lanes)
+    {
+        if (lanes[0].Race is not null) RaceThread.Meet([.. lanes.Select(lane => lane.Race!)]);
     }
 
     private Action<PtxThread[]> Shuffle(PtxInstruction i, string mode)
@@ -127,7 +133,7 @@ internal sealed partial class PtxDecoder
                 for (int row = 0; row < 8; row++)
                 {
                     PtxThread owner = lanes[matrix * 8 + row];
-                    Span<byte> memory = owner.Memory("shared", address(owner), 16, i.Text);
+                    Span<byte> memory = owner.Memory("shared", address(owner), 16, i.Text, PtxAccess.Read);
                     for (int column = 0; column < 8; column++) m[row, column] = (ushort)PtxThread.Read(memory.Slice(2 * column, 2));
                 }
                 foreach (PtxThread lane in lanes)

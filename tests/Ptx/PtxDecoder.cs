@@ -18,13 +18,16 @@ internal sealed partial class PtxDecoder(PtxModule module, ulong[] arguments)
     {
         switch (i.Op)
         {
+            case PtxMutant.Nothing: return _ => { };
             case "ret": return t => t.Done = true;
             case "bra":
                 int target = module.Labels[i.Operands[0].Name];
                 // A loop of one instruction would look like no jump at all; the compiler never writes one.
                 return t => t.Pc = target;
             case "bar.sync" or "bar.red.popc.u32" or "bar.red.or.pred" or "bar.red.and.pred": return t => t.Waiting = true;
-            case "membar.cta" or "membar.gl" or "membar.sys": return _ => { };
+            case "membar.cta" or "membar.gl" or "membar.sys":
+                bool device = i.Op != "membar.cta";
+                return t => t.Race?.Fence(device);
             case "cp.async.commit_group": return t => t.CommitCopies();
             case "cp.async.wait_group":
                 int pending = (int)i.Operands[0].Bits;
@@ -155,9 +158,10 @@ internal sealed partial class PtxDecoder(PtxModule module, ulong[] arguments)
         Func<PtxThread, ulong> address = Address(i.Operands[1]);
         Action<PtxThread, ulong>[] targets = [.. (count > 1 ? i.Operands[0].Items : [i.Operands[0]]).Select(Target)];
         if (targets.Length != count) throw new PtxException(i.Text);
+        PtxAccess access = parts.Contains("nc") ? PtxAccess.ReadConstant : PtxAccess.Read;
         return t =>
         {
-            Span<byte> memory = t.Memory(space, address(t), size * count, i.Text);
+            Span<byte> memory = t.Memory(space, address(t), size * count, i.Text, access);
             for (int k = 0; k < count; k++) targets[k](t, Extend(PtxThread.Read(memory.Slice(k * size, size)), type));
         };
     }
@@ -171,7 +175,7 @@ internal sealed partial class PtxDecoder(PtxModule module, ulong[] arguments)
         if (sources.Length != count) throw new PtxException(i.Text);
         return t =>
         {
-            Span<byte> memory = t.Memory(space, address(t), size * count, i.Text);
+            Span<byte> memory = t.Memory(space, address(t), size * count, i.Text, PtxAccess.Write);
             for (int k = 0; k < count; k++) PtxThread.Write(memory.Slice(k * size, size), sources[k](t));
         };
     }
@@ -186,6 +190,12 @@ internal sealed partial class PtxDecoder(PtxModule module, ulong[] arguments)
             (ulong target, ulong source, int count) = (to(t), from(t), (int)bytes(t));
             t.Memory("shared", target, 16, i.Text);
             if (count > 0) t.Memory("global", source, 16, i.Text);
+            if (t.Race is { } race)
+            {
+                (RaceAgent agent, int time) = (t.Group.Race!.Copies(t.Linear), race.StartCopy());
+                if (count > 0) t.Group.Watch!.TouchFor(t, agent, time, false, source, count, PtxAccess.Read);
+                t.Group.Watch!.TouchFor(t, agent, time, true, target, 16, PtxAccess.Write);
+            }
             t.StartCopy(() =>
             {
                 Span<byte> memory = t.Memory("shared", target, 16, i.Text);

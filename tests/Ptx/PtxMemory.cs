@@ -32,6 +32,16 @@ internal sealed class PtxMemory
         return true;
     }
 
+    /// <summary>What all allocations hold now; calling it puts that back.</summary>
+    public Action Snapshot()
+    {
+        (byte[] Data, byte[] Copy)[] saved = [.. _allocations.Select(allocation => (allocation.Data, (byte[])allocation.Data.Clone()))];
+        return () =>
+        {
+            foreach ((byte[] data, byte[] copy) in saved) copy.CopyTo(data, 0);
+        };
+    }
+
     public Span<byte> At(ulong address, int bytes, string what)
     {
         // A kernel reads the same buffer many times over.

@@ -33,7 +33,13 @@ internal sealed partial class PtxModule
     public long SharedBytes { get; private set; }
     public long LocalBytes { get; private set; }
     public Dictionary<string, int> Labels { get; } = [];
-    public List<PtxInstruction> Code { get; } = [];
+    public List<PtxInstruction> Code { get; private set; } = [];
+    /// <summary>Whether there is a .maxntid.</summary>
+    public bool BoundsThreads { get; private set; }
+
+    /// <summary>Of .minnctapersm; 0 where not said.</summary>
+    public int MinGroups { get; private set; }
+
     public int RegisterCount => _registers.Count;
 
     public static PtxModule Parse(string text)
@@ -56,9 +62,14 @@ internal sealed partial class PtxModule
     private void HeaderLine(string line)
     {
         if (line is ".version 7.4" or ".version 7.8" or ".version 8.0" or ".address_size 64" or ")") return;
-        if (line.StartsWith(".minnctapersm ", StringComparison.Ordinal)) return;
+        if (line.StartsWith(".minnctapersm ", StringComparison.Ordinal))
+        {
+            MinGroups = int.Parse(line[".minnctapersm ".Length..], CultureInfo.InvariantCulture);
+            return;
+        }
         if (line.StartsWith(".maxntid ", StringComparison.Ordinal))
         {
+            BoundsThreads = true;
             MaxThreads = line[".maxntid ".Length..].Split(',').Aggregate(1, (product, part) => product * int.Parse(part, CultureInfo.InvariantCulture));
             return;
         }
@@ -164,6 +175,15 @@ internal sealed partial class PtxModule
         if (text.StartsWith("0d", StringComparison.Ordinal) && text.Length == 18) return Immediate(text, ulong.Parse(text[2..], NumberStyles.HexNumber, CultureInfo.InvariantCulture));
         if (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number)) return Immediate(text, (ulong)number);
         return new PtxOperand(OperandKind.Name, -1, 0, text, []);
+    }
+
+    /// <summary>The same program with another instruction at one place.</summary>
+    public PtxModule With(int place, PtxInstruction instruction)
+    {
+        var changed = (PtxModule)MemberwiseClone();
+        changed.Code = [.. Code];
+        changed.Code[place] = instruction;
+        return changed;
     }
 
     private static PtxOperand Immediate(string text, ulong bits) => new(OperandKind.Immediate, -1, bits, text, []);

@@ -19,6 +19,42 @@ internal sealed class PtxGroup(PtxMemory global, byte[] shared, Dim3 index, Dim3
 
     /// <summary>Counts what may end a wait of another thread.</summary>
     public long Progress { get; set; }
+
+    /// <summary>Races are looked for when there is one.</summary>
+    public RaceGroup? Race { get; init; }
+
+    public RaceWatch? Watch { get; init; }
+
+    /// <summary>When asynchronous work takes effect.</summary>
+    public PtxMoment Moment { get; init; }
+
+    /// <summary>Copies under way that may take effect at any moment.</summary>
+    public List<PtxAsync> Floating { get; } = [];
+
+    /// <summary>Work that has been started: done at once, at the wait, or in between.</summary>
+    public PtxAsync Begin(Action work)
+    {
+        var begun = new PtxAsync(work);
+        if (Moment == PtxMoment.Early) begun.Do();
+        else if (Moment == PtxMoment.Random) Floating.Add(begun);
+        return begun;
+    }
+}
+
+/// <summary>When asynchronous work takes effect: at its wait, at once, or at a moment of the adversary's choice.</summary>
+internal enum PtxMoment { Late, Early, Random }
+
+/// <summary>Something asynchronous, which happens once.</summary>
+internal sealed class PtxAsync(Action work)
+{
+    public bool Done { get; private set; }
+
+    public void Do()
+    {
+        if (Done) return;
+        Done = true;
+        work();
+    }
 }
 
 /// <summary>One thread: registers, place, local memory, unfinished asynchronous copies.</summary>
@@ -28,8 +64,8 @@ internal sealed class PtxThread(PtxGroup group, int linear, int registers, long 
     public const ulong SharedWindow = 0x2000_0000_0000, LocalWindow = 0x3000_0000_0000;
 
     private readonly byte[] _local = new byte[localBytes];
-    private readonly List<List<Action>> _groups = [], _productGroups = [];
-    private List<Action> _open = [], _openProducts = [];
+    private readonly List<List<PtxAsync>> _groups = [], _productGroups = [];
+    private List<PtxAsync> _open = [], _openProducts = [];
 
     public PtxGroup Group { get; } = group;
     public int Linear { get; } = linear;
@@ -39,6 +75,9 @@ internal sealed class PtxThread(PtxGroup group, int linear, int registers, long 
     public bool Done { get; set; }
     public bool Waiting { get; set; }
 
+    /// <summary>Its time and knowledge where races are looked for.</summary>
+    public RaceThread? Race { get; } = group.Race is null ? null : new RaceThread(group.Race, linear);
+
     /// <summary>It found a barrier's phase unfinished and lets others run first.</summary>
     public bool Paused { get; set; }
 
@@ -46,19 +85,33 @@ internal sealed class PtxThread(PtxGroup group, int linear, int registers, long 
     public int TidY => Linear / Group.GroupDim.X % Group.GroupDim.Y;
     public int TidZ => Linear / Group.GroupDim.X / Group.GroupDim.Y;
 
-    public Span<byte> Memory(string space, ulong address, int bytes, string what)
+    public Span<byte> Memory(string space, ulong address, int bytes, string what, PtxAccess access = PtxAccess.None)
     {
         if (address % (ulong)bytes != 0) throw new PtxException($"address 0x{address:x} is not a multiple of {bytes} in {what}");
         switch (space)
         {
-            case "global": return Group.Global.At(address, bytes, what);
-            case "shared": return Window(Group.Shared, address, bytes, what);
+            case "global": return Global(address, bytes, what, access);
+            case "shared": return Shared(address, bytes, what, access);
             case "local": return Window(_local, address, bytes, what);
             default:
-                if (address is >= SharedWindow and < LocalWindow) return Window(Group.Shared, address - SharedWindow, bytes, what);
+                if (address is >= SharedWindow and < LocalWindow) return Shared(address - SharedWindow, bytes, what, access);
                 if (address is >= LocalWindow and < 0x4000_0000_0000) return Window(_local, address - LocalWindow, bytes, what);
-                return Group.Global.At(address, bytes, what);
+                return Global(address, bytes, what, access);
         }
+    }
+
+    private Span<byte> Global(ulong address, int bytes, string what, PtxAccess access)
+    {
+        Span<byte> memory = Group.Global.At(address, bytes, what);
+        if (access != PtxAccess.None) Group.Watch?.Touch(this, false, address, bytes, access);
+        return memory;
+    }
+
+    private Span<byte> Shared(ulong address, int bytes, string what, PtxAccess access)
+    {
+        Span<byte> memory = Window(Group.Shared, address, bytes, what);
+        if (access != PtxAccess.None) Group.Watch?.Touch(this, true, address, bytes, access);
+        return memory;
     }
 
     private static Span<byte> Window(byte[] memory, ulong address, int bytes, string what) => address + (ulong)bytes <= (ulong)memory.Length
@@ -84,15 +137,22 @@ internal sealed class PtxThread(PtxGroup group, int linear, int registers, long 
         }
     }
 
-    public void StartCopy(Action copy) => _open.Add(copy);
+    public void StartCopy(Action copy) => _open.Add(Group.Begin(copy));
 
     public void CommitCopies()
     {
         _groups.Add(_open);
         _open = [];
+        Race?.CommitCopies();
     }
 
-    public void StartProduct(Action product) => _openProducts.Add(product);
+    /// <summary>Products of a thread follow each other: one that floats takes those before it along.</summary>
+    public void StartProduct(Action product)
+    {
+        var begun = new PtxAsync(product);
+        _openProducts.Add(begun);
+        if (Group.Moment == PtxMoment.Early) begun.Do();
+    }
 
     public void CommitProducts()
     {
@@ -104,18 +164,22 @@ internal sealed class PtxThread(PtxGroup group, int linear, int registers, long 
     {
         while (_productGroups.Count > pending)
         {
-            foreach (Action product in _productGroups[0]) product();
+            foreach (PtxAsync product in _productGroups[0]) product.Do();
             _productGroups.RemoveAt(0);
         }
     }
 
-    /// <summary>Copies happen as late as they may: data read without a wait is stale here.</summary>
+    /// <summary>The oldest product that has not been made yet, sooner than it must.</summary>
+    public void MakeProduct() => _productGroups.Append(_openProducts).SelectMany(products => products).FirstOrDefault(product => !product.Done)?.Do();
+
+    /// <summary>Copies happen as late as they may unless they are told to float: data read without a wait is stale here.</summary>
     public void WaitCopies(int pending)
     {
         while (_groups.Count > pending)
         {
-            foreach (Action copy in _groups[0]) copy();
+            foreach (PtxAsync copy in _groups[0]) copy.Do();
             _groups.RemoveAt(0);
         }
+        Race?.WaitCopies(pending);
     }
 }

@@ -52,6 +52,7 @@ internal sealed class CudaBuffer : MemoryBuffer
         if (offset < 0 || length < 0 || offset + length > LengthInBytes)
             throw new ArgumentOutOfRangeException(nameof(length), $"bytes {offset} to {offset + length} of a buffer of {LengthInBytes}");
         CudaStream own = _gpu.Own(stream);
+        own.EndsInOverlap = false;
         _gpu.Bind();
         return own;
     }

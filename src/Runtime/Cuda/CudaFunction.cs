@@ -75,7 +75,8 @@ internal sealed unsafe class CudaFunction : IDisposable
     {
         (Index3D grid, Index3D group) = (config.GridDim, config.GroupDim);
         _gpu.Started(_name);
-        bool overlaps = _overlaps && _gpu.Overlaps, plain = _cluster is null && !overlaps;
+        bool overlaps = _overlaps && stream.EndsInOverlap && _gpu.Overlaps, plain = _cluster is null && !overlaps;
+        stream.EndsInOverlap = _overlaps;
         CuResult status = plain
             ? _gpu.Api.LaunchKernel(
                 _function, (uint)grid.X, (uint)grid.Y, (uint)grid.Z, (uint)group.X, (uint)group.Y, (uint)group.Z, (uint)shared, stream.StreamPtr, pointers, null)

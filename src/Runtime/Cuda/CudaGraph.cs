@@ -49,6 +49,7 @@ internal sealed unsafe class CudaGraph : KernelGraph
     private void Start(CudaStream stream)
     {
         _gpu.Started("a graph");
+        stream.EndsInOverlap = false;
         _gpu.Check("cuGraphLaunch", _gpu.Api.GraphLaunch(_executable, stream.StreamPtr));
     }
 

@@ -30,6 +30,12 @@ public sealed class CudaStream : AcceleratorStream
     /// <summary>Whether a graph is being recorded.</summary>
     internal bool IsCapturing { get; private set; }
 
+    /// <summary>
+    /// Whether the last thing asked of the stream is a kernel that overlaps its predecessor. Only such a one may be overlapped itself: all others, which write
+    /// weights too, are over before the next kernel starts, so what a kernel reads ahead of its wait is there.
+    /// </summary>
+    internal bool EndsInOverlap { get; set; }
+
     internal override bool IsRecordingNow => IsCapturing;
 
     public override void Synchronize()
@@ -46,6 +52,7 @@ public sealed class CudaStream : AcceleratorStream
         if (marker is not CudaMarker { Event: var handle } || marker.Accelerator != _gpu)
             throw new ArgumentException($"the marker belongs to {marker.Accelerator.Name}, not to {_gpu.Name}", nameof(marker));
         _gpu.Bind();
+        EndsInOverlap = false;
         _gpu.Check("cuStreamWaitEvent", _gpu.Api.StreamWaitEvent(StreamPtr, handle, 0));
     }
 
@@ -58,6 +65,7 @@ public sealed class CudaStream : AcceleratorStream
         _gpu.Bind();
         _gpu.Check("cuStreamBeginCapture", _gpu.Api.StreamBeginCapture(StreamPtr, RelaxedCapture));
         IsCapturing = true;
+        EndsInOverlap = false;
         nint graph;
         CuResult status;
         try
@@ -73,6 +81,7 @@ public sealed class CudaStream : AcceleratorStream
         finally
         {
             IsCapturing = false;
+            EndsInOverlap = false;
         }
         status = _gpu.Api.StreamEndCapture(StreamPtr, out graph);
         return status == CuResult.Success ? graph : throw _gpu.Failure("cuStreamEndCapture", status, "the recorded work did something that a graph cannot hold");

@@ -19,7 +19,8 @@ public sealed class GroupClusterAttribute(int x, int y = 1, int z = 1) : Attribu
 
 /// <summary>
 /// This kernel may start before the one ahead of it in the stream has ended (programmatic dependent launch, compute capability 9.0). It must
-/// wait itself, in the kernel, before it touches what that one writes.
+/// wait itself, in the kernel, before it touches what that one writes. Only kernels with this attribute are overlapped: after any other, and after a copy, it
+/// starts when that is over, so that it may read ahead of its wait what such a one has written.
 /// </summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class OverlapsPredecessorAttribute : Attribute;

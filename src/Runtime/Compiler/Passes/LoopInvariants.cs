@@ -25,7 +25,7 @@ internal static class LoopInvariants
             if (!loop.Blocks.Contains(block)) continue;
             any |= block.Body.RemoveAll(value =>
             {
-                if (!value.Op.IsPure() || value.Op == Op.Extract || value.Type == IrType.I1 || Array.Exists(value.Args, inside.Contains)) return false;
+                if (!value.Op.IsPure() || value.Op == Op.Extract || value.Type == IrType.I1 || Array.Exists(value.Args, arg => inside.Contains(arg) || IsSum(arg))) return false;
                 before.Body.Add(value);
                 inside.Remove(value);
                 return true;
@@ -33,6 +33,9 @@ internal static class LoopInvariants
         }
         return any;
     }
+
+    /// <summary>A sum of a product of a warp group is there when it has been waited for, and the wait may be in the loop.</summary>
+    private static bool IsSum(Value value) => value is { Op: Op.Extract } && value.Args[0].Op == Op.Wgmma;
 
     /// <summary>The values that the loop's blocks make.</summary>
     public static HashSet<Value> Defined(Loop loop)

@@ -72,7 +72,9 @@ internal sealed partial class PtxEmitter
         Need(PtxTarget.Sm90a, "a product of a warp group");
         ArraySegment<Value> before = SumRegisters.Before(value);
         string[] inputs = [.. value.Args[..before.Offset].Select(InRegister)];
-        for (int i = 0; i < value.Count; i++)
+        // A product that begins its sums reads none, and a copy between it and the fence before it would be an access that the fence does not order.
+        bool begins = value.Args[before.Offset - 1].IsConstant(0);
+        for (int i = 0; i < value.Count && !begins; i++)
         {
             string target = _registers.Of(value, i), source = _registers.Operand(before[i]);
             if (target != source) Move(IrType.F32, target, source);
