@@ -58,6 +58,12 @@ public static class MatMulWgmma
 
         """ + Layout;
 
+    private const string GatedNarrowContract = """
+        C[m,n] = silu(sum_k A[m,k] * Gate[n,k]) * sum_k A[m,k] * Up[n,k]        A [M,K], Gate, Up [N,K] bf16 as tensor maps, N of the task is Gate's rows
+        C in f32, in bf16, or both; tiles of 128 x 192 x 64, of which 96 columns of C: for prompts whose wider tiles leave a last round nearly empty
+
+        """ + Layout;
+
     /// <summary>Columns of a tile of B.</summary>
     public const int Wide = 256, Narrow = 192;
 
@@ -86,6 +92,10 @@ public static class MatMulWgmma
     [Kernel("MatMulWgmmaGated", GatedContract)]
     [GroupBounds(WgmmaStages.Threads)]
     public static void Gated(TensorMap a, TensorMap gate, TensorMap up, ProductTask task) => Run(a, gate, up, up, task, Wide, true, false, false);
+
+    [Kernel("MatMulWgmmaGatedNarrow", GatedNarrowContract, DynamicShared = 160 * 1024)]
+    [GroupBounds(WgmmaStages.Threads)]
+    public static void GatedNarrow(TensorMap a, TensorMap gate, TensorMap up, ProductTask task) => Run(a, gate, up, up, task, Narrow, true, false, false);
 
     [Kernel("MatMulWgmmaInput", InputContract)]
     [GroupBounds(WgmmaStages.Threads)]

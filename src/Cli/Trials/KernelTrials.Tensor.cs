@@ -37,6 +37,7 @@ internal static partial class KernelTrials
             yield return new($"MatMulWgmmaWeight{kind}", Tolerance, large, (trial, size) => WgmmaGradient(trial, size, Form.Weight, narrow)) { NeedsHopper = true, LargeTiles = true };
         }
         yield return new("MatMulWgmmaGated", Tolerance, large, (trial, size) => Wgmma(trial, size, MatMulWgmma.Wide, true)) { NeedsHopper = true, LargeTiles = true };
+        yield return new("MatMulWgmmaGatedNarrow", Tolerance, large, (trial, size) => Wgmma(trial, size, MatMulWgmma.Narrow, true)) { NeedsHopper = true, LargeTiles = true };
         yield return new("SplitSums", Tolerance, new(64, Hidden, Intermediate), SplitProduct) { NeedsHopper = true, LargeTiles = true };
     }
 
@@ -127,7 +128,7 @@ internal static partial class KernelTrials
         TensorMap left = MatMulWgmma.Left(a, task.M, task.K), right = MatMulWgmma.Right(b, task.N0, task.K, width, gated);
         if (gated)
         {
-            var kernel = trial.Accelerator.LoadStreamKernel<TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.Gated);
+            var kernel = trial.Accelerator.LoadStreamKernel<TensorMap, TensorMap, TensorMap, ProductTask>(width == MatMulWgmma.Wide ? MatMulWgmma.Gated : MatMulWgmma.GatedNarrow);
             TensorMap other = MatMulWgmma.Right(up, task.N0, task.K, width, gated);
             trial.Launch = () => kernel(config, left, right, other, task);
         }

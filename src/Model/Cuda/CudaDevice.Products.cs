@@ -80,7 +80,7 @@ public sealed partial class CudaDevice
         }
         if (count == 0 || MatMulTensorLarge.SharedBytes(128) <= _accelerator.MaxSharedMemoryPerGroup) room[count++] = ProductTile.Large128;
         if (MatMulTensorLarge.SharedBytes(256) <= _accelerator.MaxSharedMemoryPerGroup) room[count++] = ProductTile.Large256;
-        if (_options.Hopper && form is not (ProductForm.Half or ProductForm.Gated)) room[count++] = ProductTile.WgmmaNarrow;
+        if (_options.Hopper && form != ProductForm.Half) room[count++] = ProductTile.WgmmaNarrow;
         if (_options.Hopper && form != ProductForm.Half) room[count++] = ProductTile.Wgmma;
         if (_options.Hopper && form == ProductForm.Forward && Splittable(task)) room[count++] = ProductTile.WgmmaSplit;
         return room[..count];

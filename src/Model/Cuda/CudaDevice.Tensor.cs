@@ -105,6 +105,12 @@ public sealed partial class CudaDevice
         return copy;
     }
 
+    private void ForgetCopies()
+    {
+        foreach (Bf16Copy copy in _copies) copy.Source = null;
+        _nextCopy = 0;
+    }
+
     private void Round(Floats source, long offset, ArrayView<Bf16> target, int count)
     {
         if (offset % 4 == 0 && count % 8 == 0)
