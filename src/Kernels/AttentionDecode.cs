@@ -76,13 +76,17 @@ public static class AttentionDecode
         Together(pieces, peaks, totals, output, partial, stats, first, rows, head, shape, size);
         if (shape.Splits == 1) return;
 
-        MemoryFence.DeviceLevel();
         Group.Barrier();
         int place = Grid.IdxX * Grid.DimY + Grid.IdxY;
-        if (Group.IdxX == 0) ticket[0] = Atomic.Add(ref tickets[place], 1);
+        if (Group.IdxX == 0)
+        {
+            // One thread's fences are the group's: barriers stand on both sides, and eight warps' would wait for each other.
+            MemoryFence.DeviceLevel();
+            ticket[0] = Atomic.Add(ref tickets[place], 1);
+            MemoryFence.DeviceLevel();
+        }
         Group.Barrier();
         if (ticket[0] != shape.Splits - 1) return;
-        MemoryFence.DeviceLevel();
         for (int row = warp; row < rows; row += Warps)
             AttentionParts.Combine(partial, stats, output, AttentionParts.Query(first, head, row, shape), shape.Splits, size);
         if (Group.IdxX == 0) tickets[place] = 0;

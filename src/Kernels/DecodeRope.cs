@@ -61,18 +61,19 @@ public static class DecodeRope
         ArrayView<float> parts = SharedMemory.Allocate<float>(2 * 8 * 128);
         ArrayView<float> squares = SharedMemory.Allocate<float>(2 * 8 * 8);
         ArrayView<float> angles = SharedMemory.Allocate<float>(2 * 128);
+        // So that where the results go takes no registers from the loop.
+        ArrayView<int> outputs = SharedMemory.Allocate<int>(128);
         DecodeMatrix weights = DecodeProducts.Mine(q, k, v);
         DecodeTiles.Operands operands = DecodeProducts.Rows(x, weights, weights, First(q, k, cache), 1 << cache.HalfBits, shape, bytes);
         operands.Gain = gain;
-        if (Group.IdxX < 64 * tiles) KeepAngle(angles, cache, First(q, k, cache), shape);
+        if (Group.IdxX < 64 * tiles) KeepAngle(angles, outputs, cache, First(q, k, cache), shape);
         DecodeTiles.Run(operands, shape, parts, squares, tiles, depth, bytes, DecodeTiles.Norm, true);
         Group.Barrier();
         if (Group.IdxX >= 64 * tiles) return;
         int eight = Group.IdxX / 64, lane = Group.IdxX % 64 / 2, i = Group.IdxX % 2, n = eight * 8 + lane % 4 * 2 + i;
         if (n >= shape.Rows) return;
-        // Found again, so that where the results go takes no registers from the loop.
         DecodeMatrix m = DecodeProducts.Mine(q, k, v);
-        int o = First(q, k, cache) + lane / 4, half = 1 << cache.HalfBits, tile = Grid.IdxX - q.Outputs / DecodeTiles.Rows;
+        int o = outputs[Group.IdxX], half = 1 << cache.HalfBits, tile = Grid.IdxX - q.Outputs / DecodeTiles.Rows;
         float inverse = DecodeTiles.Inverse(squares, tiles, n, shape);
         float a = DecodeTiles.Sum(parts, tiles, eight, lane, i) * inverse, b = DecodeTiles.Sum(parts, tiles, eight, lane, i + 2) * inverse;
         if (bytes)
@@ -107,11 +108,12 @@ public static class DecodeRope
         return pair + (pair & -half);
     }
 
-    /// <summary>What turns this thread's result, to shared memory: its loads wait for each other, and here nothing waits for them.</summary>
-    private static void KeepAngle(ArrayView<float> angles, DecodeCache cache, int first, DecodeShape shape)
+    /// <summary>This thread's upper output and what turns it, to shared memory: the loads wait for each other, and here nothing waits for them.</summary>
+    private static void KeepAngle(ArrayView<float> angles, ArrayView<int> outputs, DecodeCache cache, int first, DecodeShape shape)
     {
         int lane = Group.IdxX % 64 / 2, half = 1 << cache.HalfBits, n = XMath.Min(Group.IdxX / 64 * 8 + lane % 4 * 2 + Group.IdxX % 2, shape.Rows - 1);
         long at = (long)cache.Positions[n] * 2 * half + ((first + lane / 4) & (half - 1));
+        outputs[Group.IdxX] = first + lane / 4;
         angles[2 * Group.IdxX] = cache.CosSin[at];
         angles[2 * Group.IdxX + 1] = cache.CosSin[at + half];
     }
