@@ -49,7 +49,8 @@ public sealed partial class CudaDevice
     }
 
     /// <summary>Weights as the kernels of a product want them.</summary>
-    private readonly record struct Weights(Floats Floats, Words Words, bool IsFloat, int Type, int Rows, int Columns)
+    /// <param name="Made">The launch before has just written them.</param>
+    private readonly record struct Weights(Floats Floats, Words Words, bool IsFloat, int Type, int Rows, int Columns, bool Made = false)
     {
         /// <summary>Some of the rows.</summary>
         public Weights Part(int first, int rows)

@@ -29,7 +29,7 @@ public sealed partial class CudaDevice
     private void TensorForward(ProductKernel kernel, DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate)
     {
         Words input = InBf16(x);
-        var task = new ProductTask { M = rows, N0 = w.Rows, K = w.Columns, Output0 = c, Bias0 = bias, Accumulate = accumulate ? 1 : 0 };
+        var task = new ProductTask { M = rows, N0 = w.Rows, K = w.Columns, Output0 = c, Bias0 = bias, Accumulate = accumulate ? 1 : 0, Ahead = w.Made ? 0 : 1 };
         if (LargeProduct(ProductForm.Forward, new Operands(input, w.Words, default, default), task)) return;
         var launch = kernel == ProductKernel.Tensor128
             ? _forward128 ??= Load(MatMulTensor.Forward128)
