@@ -85,9 +85,9 @@ for candidate in "${PYTHON:-python3}" /usr/bin/python3; do
     [ "${PYTHON:-}" != none ] || break
     if "$candidate" -c 'import torch' 2>/dev/null; then python=$candidate; break; fi
 done
-prompt=2048 generate=128 row=4096 peer=$here/peers/torch_cuda.py model=$work/model
+prompt=2048 generate=128 row=4096 together=32 peer=$here/peers/torch_cuda.py model=$work/model
 tiny=() demo=()
-[ -z "$small" ] || { prompt=8 generate=4 row=16 tiny=(--small --repeats 1) demo=(--small); }
+[ -z "$small" ] || { prompt=8 generate=4 row=16 together=2 tiny=(--small --repeats 1) demo=(--small); }
 # PyTorch has no emulator.
 peer_device=cpu; [ "$device" != cuda ] || peer_device=cuda
 export OLLM_KERNEL_CACHE=$work/kernels
@@ -121,6 +121,11 @@ for name in prefill decode train; do
     part "$name" 45 "$ollm" bench $name --model "$model" --device "$device" --tokens "$n" --repeats 5 --json
     [ -z "$python" ] || part "torch-$name" 45 "$python" "$peer" $name --model "$model" --device "$peer_device" --tokens "$n" --repeats 5
 done
+# Options cost little beside a token that has one, and other sequences little beside the weights.
+part ollm 30 "$ollm" init --model "$model" --options 10 --seed 1 --out "$work/ollm" --json
+part decode-ollm 25 "$ollm" bench decode --model "$model" --ollm "$work/ollm" --device "$device" --tokens "$generate" --repeats 5 --json
+part decode-options 25 "$ollm" bench decode --model "$model" --ollm "$work/ollm" --explain --device "$device" --tokens "$generate" --repeats 5 --json
+part decode-32 25 "$ollm" bench decode --model "$model" --sequences "$together" --device "$device" --tokens "$generate" --repeats 5 --json
 part cached 45 "$ollm" bench train --cached --model "$model" --device "$device" --tokens "$row" --repeats 5 --json
 part profile 45 "$ollm" profile --trace "$out/trace.json" --json -- bench decode --model "$model" --device "$device" --tokens "$((generate / 2))" --repeats 1
 [ -z "$python" ] || part torch-gemm 40 "$python" "$peer" gemm --model "$model" --device "$peer_device"

@@ -65,7 +65,7 @@ try:
 except (KeyError, TypeError, ValueError, AttributeError) as problem:  # A part that says something unforeseen must not cost the rest of the table.
     lines += [f"The figures to reach could not be worked out: {type(problem).__name__}: {problem}.", ""]
 lines += ["| tokens/s | ollm (range) | PyTorch (range) | ratio | of the limit | GPU memory, MB: ollm, PyTorch |", "|---|---|---|---|---|---|"]
-for name in ("prefill", "decode", "train", "cached"):
+for name in ("prefill", "decode", "decode-ollm", "decode-options", "decode-32", "train", "cached"):
     ours = result(name)
     peer = result("torch-train").get("cached_hidden_states", {}) if name == "cached" else result(f"torch-{name}")
     a, b = ours.get("tokens_per_second"), peer.get("tokens_per_second")
@@ -74,10 +74,13 @@ for name in ("prefill", "decode", "train", "cached"):
         return f"{number(entry.get('tokens_per_second'))} ({number(entry.get('min'))} - {number(entry.get('max'))})" if entry else "-"
 
     fraction = ours.get("limit_fraction")
-    titles = {"train": "train, first epoch", "cached": "train, cached hidden states"}
+    titles = {"decode-ollm": "decode, with options", "decode-options": "decode, all options shown", "decode-32": "decode, 32 sequences",
+              "train": "train, first epoch", "cached": "train, cached hidden states"}
     lines.append(f"| {titles.get(name, name)} | {cell(ours)} | {cell(peer)} | {number(a / b, 2) if a and b else '-'} | {number(100 * fraction, 0) + ' %' if fraction else '-'} | "
                  f"{megabytes(ours)}, {megabytes(peer)} |")
 
+first, second = (result(name).get("seconds_from_start_through_first_run") for name in ("first-token", "second-start"))
+lines += ["", f"From the program's start through its first two tokens: {number(first, 2)} s, and {number(second, 2)} s with compiled kernels found."]
 lines += ["", "| kernel | shape | ms | GB/s | TFLOP/s | roofline |", "|---|---|---|---|---|---|"]
 # Of several runs, each without what the one before was lost at, the last has come furthest.
 runs = [result(name) for name in parts if name.startswith("kernels") and result(name)]

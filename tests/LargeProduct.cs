@@ -37,7 +37,7 @@ internal sealed class LargeProduct(int m, int k, params int[] outputs)
         MemoryBuffer1D<ushort, Stride1D.Dense>[] b = [.. _b.Select(values => accelerator.Allocate1D(values))];
         MemoryBuffer1D<float, Stride1D.Dense>[] results = [.. _before.Select(values => accelerator.Allocate1D(values.Length > 0 ? values : [0f]))];
         MemoryBuffer1D<float, Stride1D.Dense>[] biases = [.. _bias.Select(values => accelerator.Allocate1D(values.Length > 0 ? values : [0f]))];
-        var task = new ProductTask { M = m, K = k, N0 = outputs[0], Accumulate = Accumulate ? 1 : 0, Output0 = results[0].View };
+        var task = new ProductTask { M = m, K = k, N0 = outputs[0], Accumulate = Accumulate ? 1 : 0, Output0 = results[0].View, Ahead = 1 };
         if (!Gated && outputs.Length > 1) (task.N1, task.Output1) = (outputs[1], results[1].View);
         if (!Gated && outputs.Length > 2) (task.N2, task.Output2) = (outputs[2], results[2].View);
         if (Biases) task.Bias0 = biases[0].View;

@@ -28,7 +28,7 @@ public static class AttentionDecode
         q, output [T,H,Dh] f32, keys, values [R,Hkv,Dh] bf16; items: (first row, rows, position of the first, cache row of position 0) of each block
         q and the softmax's weights rounded to bf16, sums in f32; partial [T,H,splits,Dh], stats [T,H,splits,2]: unscaled sums, maximum (log 2), sum of weights
         grid items x H/packed x splits, group 256, 32 rows (Dh + 4) bytes of dynamic shared memory       requires rows * packed <= 16 a block,
-        splits <= 64, a zero in tickets for each item and head group (zero again at the end), all views on 16 bytes, sm_80
+        splits <= 64, ahead (AttentionShape) only where it is so, a zero in tickets for each item and head group (zero again at the end), all views on 16 bytes, sm_80
         bytes 4 keys Hkv Dh a block + 8TH Dh + 8 T H splits Dh, flops 4 keys H Dh a query
         """;
 
@@ -54,7 +54,7 @@ public static class AttentionDecode
         ArrayView<float> partial, ArrayView<float> stats, ArrayView<int> tickets, AttentionShape shape, int size)
     {
         GridDependency.LaunchDependents();
-        GridDependency.Wait();
+        if (shape.Ahead == 0) GridDependency.Wait();
         ArrayView<float> pieces = SharedMemory.GetDynamic<float>();
         ArrayView<float> peaks = SharedMemory.Allocate<float>(Warps * Rows), totals = SharedMemory.Allocate<float>(Warps * Rows);
         ArrayView<int> ticket = SharedMemory.Allocate<int>(1);
@@ -76,13 +76,17 @@ public static class AttentionDecode
         Together(pieces, peaks, totals, output, partial, stats, first, rows, head, shape, size);
         if (shape.Splits == 1) return;
 
-        MemoryFence.DeviceLevel();
         Group.Barrier();
         int place = Grid.IdxX * Grid.DimY + Grid.IdxY;
-        if (Group.IdxX == 0) ticket[0] = Atomic.Add(ref tickets[place], 1);
+        if (Group.IdxX == 0)
+        {
+            // One thread's fences are the group's: barriers stand on both sides, and eight warps' would wait for each other.
+            MemoryFence.DeviceLevel();
+            ticket[0] = Atomic.Add(ref tickets[place], 1);
+            MemoryFence.DeviceLevel();
+        }
         Group.Barrier();
         if (ticket[0] != shape.Splits - 1) return;
-        MemoryFence.DeviceLevel();
         for (int row = warp; row < rows; row += Warps)
             AttentionParts.Combine(partial, stats, output, AttentionParts.Query(first, head, row, shape), shape.Splits, size);
         if (Group.IdxX == 0) tickets[place] = 0;
@@ -96,13 +100,23 @@ public static class AttentionDecode
         ArrayView<uint> left = LocalMemory.Allocate<uint>(32), right = LocalMemory.Allocate<uint>(32), pairs = LocalMemory.Allocate<uint>(32);
         ArrayView<float> scores = LocalMemory.Allocate<float>(8), shrink = LocalMemory.Allocate<float>(2);
         int lane = Group.IdxX % 32, g = lane / 4, t = lane % 4;
+        for (int i = 0; i < 32; i++)
+        {
+            right[i] = 0;
+            pairs[i] = 0;
+        }
+        if (shape.Ahead != 0)
+        {
+            // Only what nobody writes now; a row that is being written must not even be in the multiprocessor's cache.
+            if (key < XMath.Min(past, end)) LoadRound(right, pairs, keys, values, key, XMath.Min(past, end), g, t, width, size);
+            GridDependency.Wait();
+        }
         if (key >= end) return;
+        if (shape.Ahead == 0 || key + 16 > past) LoadRound(right, pairs, keys, values, key, end, g, t, width, size);
         LoadQueries(left, q, first, rows, head, g, t, shape, size);
         int last0 = XMath.Min(past + AttentionParts.Token(g, shape), end - 1), last1 = XMath.Min(past + AttentionParts.Token(g + 8, shape), end - 1);
-        for (; key < end; key += Round)
+        while (true)
         {
-            LoadValues(pairs, values, key + 2 * t, end, 8 * g, width, size);
-            LoadKeys(right, keys, key + g, end, 8 * t, width, size);
             // No load may sink below: the assembler would have those of the values wait until the keys are there.
             Warp.Barrier();
             for (int i = 0; i < 8; i++) scores[i] = 0f;
@@ -135,7 +149,18 @@ public static class AttentionDecode
                 uint high = i % 2 == 0 ? Lower(pairs[word + 8], pairs[word + 12]) : Upper(pairs[word + 8], pairs[word + 12]);
                 TensorSums.Multiply(sums, 4 * i, weights, low, high);
             }
+            key += Round;
+            if (key >= end) return;
+            LoadRound(right, pairs, keys, values, key, end, g, t, width, size);
         }
+    }
+
+    /// <summary>A lane's share of 16 positions.</summary>
+    private static void LoadRound(
+        ArrayView<uint> right, ArrayView<uint> pairs, ArrayView<Bf16> keys, ArrayView<Bf16> values, int key, int end, int g, int t, int width, int size)
+    {
+        LoadValues(pairs, values, key + 2 * t, end, 8 * g, width, size);
+        LoadKeys(right, keys, key + g, end, 8 * t, width, size);
     }
 
     /// <summary>

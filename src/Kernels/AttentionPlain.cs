@@ -15,6 +15,9 @@ public struct AttentionShape
     /// <summary>Factor on the scores: 1 / sqrt(Dh).</summary>
     public float Scale;
 
+    /// <summary>1: the launch before has written one row of each sequence, its last, and what was written before that is there (<see cref="DecodeRope"/>).</summary>
+    public int Ahead;
+
     /// <summary>What replaces divisions of small numbers (<see cref="Share"/>): by Packed, and by the parts of a group of H / Hkv heads.</summary>
     public int PackedShare, GroupShare;
 

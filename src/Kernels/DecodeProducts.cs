@@ -121,14 +121,14 @@ public static class DecodeProducts
     }
 
     /// <summary>The matrix that this group's tile belongs to.</summary>
-    private static DecodeMatrix Mine(DecodeMatrix first, DecodeMatrix second, DecodeMatrix third)
+    internal static DecodeMatrix Mine(DecodeMatrix first, DecodeMatrix second, DecodeMatrix third)
     {
         int tile = Grid.IdxX - Tiles(first.Outputs);
         return tile < 0 ? first : tile < Tiles(second.Outputs) ? second : third;
     }
 
     /// <summary>The tile's number within its matrix.</summary>
-    private static int MyTile(DecodeMatrix first, DecodeMatrix second)
+    internal static int MyTile(DecodeMatrix first, DecodeMatrix second)
     {
         int tile = Grid.IdxX - Tiles(first.Outputs), tiles1 = Tiles(second.Outputs);
         return tile < 0 ? Grid.IdxX : tile < tiles1 ? tile : tile - tiles1;
@@ -182,7 +182,7 @@ public static class DecodeProducts
     }
 
     /// <summary>This lane's two rows of weights, the second so many rows below the first; rows past the end repeat the last one.</summary>
-    private static DecodeTiles.Operands Rows(ArrayView<float> x, DecodeMatrix upper, DecodeMatrix lower, int first, int apart, DecodeShape shape, bool bytes)
+    internal static DecodeTiles.Operands Rows(ArrayView<float> x, DecodeMatrix upper, DecodeMatrix lower, int first, int apart, DecodeShape shape, bool bytes)
     {
         int row = first + Group.IdxX % 32 / 4, stride = DecodeTiles.Stride(shape.Inputs, bytes);
         DecodeTiles.Operands operands = default;

@@ -65,9 +65,11 @@ internal static class DecodeTiles
 
     /// <summary>
     /// Sums of all warps in shared memory: [warp, tile, lane, 4], and [warp, tile, row of x] of squares. After it comes a barrier.
-    /// <paramref name="tiles"/>: eights of rows of x; <paramref name="depth"/>: blocks under way; all four last arguments are constants.
+    /// <paramref name="tiles"/>: eights of rows of x; <paramref name="depth"/>: blocks under way; <paramref name="late"/>: the next kernel starts only when
+    /// those before this one have ended; all five last arguments are constants.
     /// </summary>
-    public static void Run(Operands operands, DecodeShape shape, ArrayView<float> parts, ArrayView<float> squares, int tiles, int depth, bool bytes, int input)
+    public static void Run(
+        Operands operands, DecodeShape shape, ArrayView<float> parts, ArrayView<float> squares, int tiles, int depth, bool bytes, int input, bool late = false)
     {
         int warp = Group.IdxX / 32, lane = Group.IdxX % 32, blocks = (shape.Inputs + Block - 1) / Block, perBlock = bytes ? 8 : 16;
         ArrayView<uint> held = LocalMemory.Allocate<uint>(48);
@@ -83,8 +85,9 @@ internal static class DecodeTiles
             if (warp + Warps * p < blocks) LoadWeights(held, p * perBlock, operands, (warp + Warps * p) * Block, shape.Inputs, bytes);
         }
         // The next kernel may load its weights as soon as there is room for its groups; this one goes on when x is there.
-        GridDependency.LaunchDependents();
+        if (!late) GridDependency.LaunchDependents();
         GridDependency.Wait();
+        if (late) GridDependency.LaunchDependents();
         for (int i = 0; i < 16; i++) ahead[i] = 0f;
         if (warp < blocks) LoadX(ahead, operands.X, warp * Block, shape, 0, bytes);
         for (int first = warp; first < blocks; first += depth * Warps)

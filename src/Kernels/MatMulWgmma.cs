@@ -14,6 +14,7 @@ public static class MatMulWgmma
         task: sizes, outputs f32 [M,N] (the first also as bf16), bias [N] or empty; scale [M] or empty: what C held counts scale[m] times
         tiles of 128 x W x 64, W = 256 if not said, four in flight: grid as many groups as run at once, group 384; launch with Config(): 64 (W + 128)
         elements a stage, 192 KB of dynamic shared memory for W = 256
+        forward ones start before their predecessor has ended; ahead: 1 lets them read the first stages' weights ahead of their wait
         splits > 1: K in so many parts of whole steps, one after the other in the outputs, for SplitSums; then no bias, no accumulate, no bf16
         requires rows of A and B of a multiple of 8 elements, even N, sm_90a; maps from Left(), Right() and Down(): boxes of rows of 64, swizzled
         bytes of memory traffic 3MNK/128 + 4MN, flops 2MNK
@@ -58,6 +59,12 @@ public static class MatMulWgmma
 
         """ + Layout;
 
+    private const string GatedNarrowContract = """
+        C[m,n] = silu(sum_k A[m,k] * Gate[n,k]) * sum_k A[m,k] * Up[n,k]        A [M,K], Gate, Up [N,K] bf16 as tensor maps, N of the task is Gate's rows
+        C in f32, in bf16, or both; tiles of 128 x 192 x 64, of which 96 columns of C: for prompts whose wider tiles leave a last round nearly empty
+
+        """ + Layout;
+
     /// <summary>Columns of a tile of B.</summary>
     public const int Wide = 256, Narrow = 192;
 
@@ -76,16 +83,20 @@ public static class MatMulWgmma
     public static TensorMap Down(ArrayView<ushort> matrix, int columns, int depth) => WgmmaStages.Down(matrix, columns, depth);
 
     [Kernel("MatMulWgmma", ForwardContract)]
-    [GroupBounds(WgmmaStages.Threads)]
+    [OverlapsPredecessor, GroupBounds(WgmmaStages.Threads)]
     public static void Forward(TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ProductTask task) => Run(a, b0, b1, b2, task, Wide, false, false, false);
 
     [Kernel("MatMulWgmmaNarrow", NarrowContract, DynamicShared = 160 * 1024)]
-    [GroupBounds(WgmmaStages.Threads)]
+    [OverlapsPredecessor, GroupBounds(WgmmaStages.Threads)]
     public static void ForwardNarrow(TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ProductTask task) => Run(a, b0, b1, b2, task, Narrow, false, false, false);
 
     [Kernel("MatMulWgmmaGated", GatedContract)]
-    [GroupBounds(WgmmaStages.Threads)]
+    [OverlapsPredecessor, GroupBounds(WgmmaStages.Threads)]
     public static void Gated(TensorMap a, TensorMap gate, TensorMap up, ProductTask task) => Run(a, gate, up, up, task, Wide, true, false, false);
+
+    [Kernel("MatMulWgmmaGatedNarrow", GatedNarrowContract, DynamicShared = 160 * 1024)]
+    [OverlapsPredecessor, GroupBounds(WgmmaStages.Threads)]
+    public static void GatedNarrow(TensorMap a, TensorMap gate, TensorMap up, ProductTask task) => Run(a, gate, up, up, task, Narrow, true, false, false);
 
     [Kernel("MatMulWgmmaInput", InputContract)]
     [GroupBounds(WgmmaStages.Threads)]
@@ -108,6 +119,7 @@ public static class MatMulWgmma
         TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, ProductTask task, int width, bool gated, bool aDown, bool bDown)
     {
         WgmmaStages stages = WgmmaStages.Open();
+        GridDependency.LaunchDependents();
         if (WgmmaStages.Copies())
         {
             WgmmaStages.GiveRegisters();
@@ -116,6 +128,7 @@ public static class MatMulWgmma
         else
         {
             WgmmaStages.TakeRegisters();
+            GridDependency.Wait();
             Consume(stages, task, width, gated, aDown, bDown);
         }
     }
@@ -124,33 +137,52 @@ public static class MatMulWgmma
 
     private static int Steps(ProductTask task) => (task.K + WgmmaStages.Depth - 1) / WgmmaStages.Depth;
 
-    /// <summary>One thread keeps the stages full.</summary>
+    /// <summary>One thread keeps the stages full; the first ones' right operands come ahead of the wait for the kernel before, where they may.</summary>
     private static void Produce(
         TensorMap a, TensorMap b0, TensorMap b1, TensorMap b2, WgmmaStages stages, ProductTask task, int width, bool gated, bool aDown, bool bDown)
     {
         int columns = gated ? width / 2 : width, rowTiles = RowTiles(task), columnTiles = task.ColumnTiles(columns);
-        int places = rowTiles * columnTiles, parts = XMath.Max(task.Splits, 1), steps = Steps(task), turn = 0;
+        int places = rowTiles * columnTiles, parts = XMath.Max(task.Splits, 1), steps = Steps(task), turn = 0, ahead = 0;
+        if (task.Ahead == 0) GridDependency.Wait();
         for (int item = Grid.IdxX; item < places * parts; item += Grid.DimX)
         {
-            int part = item / places, tile = item - part * places, lastStep = steps * (part + 1) / parts;
+            int part = item / places, tile = item - part * places, step = steps * part / parts, lastStep = steps * (part + 1) / parts;
             TilePlace place = TilePlace.Of(tile, rowTiles, columnTiles);
             ProductEpilogue to = ProductEpilogue.Of(task, place.Column, columns);
-            for (int step = steps * part / parts; step < lastStep; step++)
+            if (task.Ahead != 0 && turn == 0)
+            {
+                ahead = XMath.Min(lastStep - step, WgmmaStages.Stages);
+                for (int i = 0; i < ahead; i++)
+                {
+                    stages.Begin(i, width);
+                    CopyRight(stages, b0, b1, b2, to, i, (step + i) * WgmmaStages.Depth, width, gated, bDown);
+                }
+
+                GridDependency.Wait();
+            }
+
+            for (; step < lastStep; step++)
             {
                 int k = step * WgmmaStages.Depth;
-                stages.Begin(turn, width);
+                if (turn >= ahead) stages.Begin(turn, width);
                 stages.CopyLeft(a, turn, place.Row * WgmmaStages.Height, k, width, aDown);
-                if (gated)
-                {
-                    stages.CopyRight(b0, turn, to.First, k, columns, 0, width, bDown);
-                    stages.CopyRight(b1, turn, to.First, k, columns, columns, width, bDown);
-                }
-                else if (to.Segment == 0) stages.CopyRight(b0, turn, to.First, k, width, 0, width, bDown);
-                else if (to.Segment == 1) stages.CopyRight(b1, turn, to.First, k, width, 0, width, bDown);
-                else stages.CopyRight(b2, turn, to.First, k, width, 0, width, bDown);
+                if (turn >= ahead) CopyRight(stages, b0, b1, b2, to, turn, k, width, gated, bDown);
                 turn++;
             }
         }
+    }
+
+    private static void CopyRight(
+        WgmmaStages stages, TensorMap b0, TensorMap b1, TensorMap b2, ProductEpilogue to, int turn, int k, int width, bool gated, bool down)
+    {
+        if (gated)
+        {
+            stages.CopyRight(b0, turn, to.First, k, width / 2, 0, width, down);
+            stages.CopyRight(b1, turn, to.First, k, width / 2, width / 2, width, down);
+        }
+        else if (to.Segment == 0) stages.CopyRight(b0, turn, to.First, k, width, 0, width, down);
+        else if (to.Segment == 1) stages.CopyRight(b1, turn, to.First, k, width, 0, width, down);
+        else stages.CopyRight(b2, turn, to.First, k, width, 0, width, down);
     }
 
     /// <summary>Each of two warp groups multiplies 64 rows of A by the tile of B, and stores them while the next tile arrives.</summary>

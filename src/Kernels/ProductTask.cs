@@ -23,6 +23,9 @@ public struct ProductTask
     /// </summary>
     public int Splits;
 
+    /// <summary>1: the launch before has not written the right operands, so that a kernel may read them ahead of its wait.</summary>
+    public int Ahead;
+
     /// <summary>[M, N] each; the first may be empty where only <see cref="Rounded"/> is wanted.</summary>
     public ArrayView<float> Output0, Output1, Output2;
 

@@ -30,9 +30,13 @@ public static class RmsNormRows
         for (int d = Group.IdxX; d < width; d += Group.DimX) output[target + d] = gain[d] * (input[row + d] * scale);
     }
 
+#if !ILGPU
+    [Runtime.Extensions.OverlapsPredecessor]
+#endif
     [Kernel("RmsNormRounded", RoundedContract)]
     public static void Rounded(ArrayView<float> input, ArrayView<float> gain, ArrayView<ushort> output, int width, float epsilon)
     {
+        Overlap.Begin();
         long row = (long)Grid.IdxX * width;
         float scale = InverseOf(input, row, width, epsilon);
         for (int d = Group.IdxX; d < width; d += Group.DimX) output[row + d] = Weights16.RoundToBf16(gain[d] * (input[row + d] * scale));

@@ -22,9 +22,10 @@ public static class SplitSums
     /// <summary>The launch for a task.</summary>
     public static KernelConfig Config(in ProductTask task) => ((int)(((long)task.M * (task.N0 + task.N1 + task.N2) / 4 + Threads - 1) / Threads), Threads);
 
-    [Kernel("SplitSums", Contract)]
+    [Kernel("SplitSums", Contract), OverlapsPredecessor]
     public static void Forward(ArrayView<float> parts, ProductTask task)
     {
+        Overlap.Begin();
         int at = 4 * (Grid.IdxX * Threads + Group.IdxX), columns = task.N0;
         long first = 0;
         ArrayView<float> output = task.Output0, bias = task.Bias0;

@@ -24,9 +24,10 @@ public static class ToBf16
         bytes 4N, flops 0
         """;
 
-    [Kernel("ToBf16", Contract)]
+    [Kernel("ToBf16", Contract), OverlapsPredecessor]
     public static void Eight(ArrayView<float> input, ArrayView<Bf16> output, int count)
     {
+        Overlap.Begin();
         int i = Grid.GlobalIndex.X * 8;
         if (i >= count) return;
         Float4 low = Vector16.LoadFloat4(input, i), high = Vector16.LoadFloat4(input, i + 4);

@@ -13,7 +13,10 @@ internal struct WgmmaStages
     /// <summary>Rows of a tile, terms of a step, threads of a group.</summary>
     public const int Height = 128, Depth = 64, Threads = 384;
 
-    private const int Stages = 4, WarpGroupSize = 128, ElementsA = Height * Depth, Box = 64 * 64;
+    /// <summary>Steps in flight.</summary>
+    public const int Stages = 4;
+
+    private const int WarpGroupSize = 128, ElementsA = Height * Depth, Box = 64 * 64;
 
     private ArrayView<Bf16> _tiles;
     private ArrayView<long> _full, _empty;

@@ -135,6 +135,63 @@ public sealed class DeviceStepTests
         Assert.Equal([("EventRecord", steps), ("EventSynchronize", steps), ("GraphLaunch", steps)], calls);
     }
 
+    /// <summary>What showing all options costs the device and the host: a few launches and small copies more in a step, whatever the model's depth, and no wait.</summary>
+    [Fact]
+    public void Step_Explaining_IsTwoLaunchesMoreAndNoWait()
+    {
+        (int Launches, int Copies, int Waits) plain = OfFiveSteps(explain: false), told = OfFiveSteps(explain: true);
+        Assert.Equal((5 * 1, 5 * 1), (plain.Copies, plain.Waits));
+        // The row's copies, and what there is to say of them; two facts and the policy's probabilities.
+        Assert.Equal((5 * 2, 5 * 3, 0), (told.Launches - plain.Launches, told.Copies - plain.Copies, told.Waits - plain.Waits));
+    }
+
+    /// <summary>Counted without recordings, whose insides the driver does not tell.</summary>
+    private static (int Launches, int Copies, int Waits) OfFiveSteps(bool explain)
+    {
+        using var model = new Files();
+        using var gpu = new PtxGpu();
+        using var device = new CudaDevice(gpu.Accelerator, CudaDeviceOptions.For(gpu.Accelerator) with { Graphs = false });
+        using QwenBackbone backbone = QwenBackbone.Load(device, model.Tiny.Folder);
+        using OllmModel ollm = OllmModel.Load(backbone, model.Folder);
+        using var engine = new DecodeEngine(backbone, ollm, new DecodeEngineOptions { Slots = 1, Capacity = Capacity, ExplainSlots = 1 });
+        engine.Add(new GenerationRequest { Prompt = model.Tiny.Tokens(4), MaxTokens = 40, Latent = LatentChoice.Policy, Explain = explain, StopTokens = [-1] });
+        (int Launches, int Copies, int Waits) Count() =>
+            (gpu.Driver.Calls("LaunchKernel") + gpu.Driver.Calls("LaunchKernelEx"), gpu.Driver.Calls("MemcpyDtoHAsync"), gpu.Driver.Calls("EventSynchronize"));
+        for (int i = 0; i < 3; i++) engine.Step();
+        (int launches, int copies, int waits) = Count();
+        for (int i = 0; i < 5; i++) engine.Step();
+        (int Launches, int Copies, int Waits) after = Count();
+        return (after.Launches - launches, after.Copies - copies, after.Waits - waits);
+    }
+
+    /// <summary>More sequences than the products of a few rows take: the same recording, waits and tokens.</summary>
+    [Fact]
+    public void Generate_ManySequences_StepsThemOnTheDeviceAlone()
+    {
+        const int count = 18;
+        using var model = new Files();
+        int[][] prompts = [.. Enumerable.Range(0, count).Select(i => model.Tiny.Tokens(2 + i % 3))];
+        GenerationRequest[] Run(bool alone, out int starts)
+        {
+            using CudaDevice device = model.NewDevice(alone, out PtxGpu gpu, exact: true);
+            using QwenBackbone backbone = QwenBackbone.Load(device, model.Tiny.Folder);
+            using OllmModel modules = OllmModel.Load(backbone, model.Folder);
+            using var generator = new Generator(backbone, modules, count, Capacity);
+            GenerationRequest[] requests = [.. prompts.Select((prompt, i) => new GenerationRequest
+            {
+                Prompt = prompt, MaxTokens = i < 2 ? 3 : 7, Latent = LatentChoice.Sample, Seed = (ulong)i, Sampler = new() { Temperature = i % 2 },
+            })];
+            generator.Run(requests);
+            starts = gpu.Driver.Calls("GraphLaunch");
+            return requests;
+        }
+        GenerationRequest[] expected = Run(false, out _), actual = Run(true, out int starts);
+        // Twice with all, then with the sixteen that are left.
+        Assert.True(starts >= 2, $"{starts} recorded steps");
+        Assert.Equal(expected.Select(request => request.Generated), actual.Select(request => request.Generated));
+        Assert.Equal(expected.Select(request => request.Options), actual.Select(request => request.Options));
+    }
+
     [Fact]
     public void Step_Recorded_AllocatesNothing()
     {

@@ -339,6 +339,33 @@ public sealed class PassTests : HandWrittenIr
     }
 
     [Fact]
+    public void Remainders_OfAPowerOfTwo_AreShiftsThatRoundTowardsZero()
+    {
+        Block b = Kernel.NewBlock();
+        Store(b, Put(b, Op.Rem, IrType.I32, _x, Kernel.Int(16)), 0);
+        Store(b, Put(b, Op.Div, IrType.I32, _x, Kernel.Int(16)), 4);
+        Check("""
+            b0:
+              %0 = rem i32 x, 16
+              store.global.i32 out, %0
+              %1 = div i32 x, 16
+              store.global.i32 out, %1 + 4
+              return
+            """, kernel => Analysed(Remainders.Run) && CommonSubexpressions.Run(kernel), """
+            b0:
+              %0 = shr i32 x, 31
+              %1 = shru i32 %0, 28
+              %2 = add i32 x, %1
+              %3 = and i32 %2, -16
+              %4 = sub i32 x, %3
+              store.global.i32 out, %4
+              %5 = shr i32 %2, 4
+              store.global.i32 out, %5 + 4
+              return
+            """);
+    }
+
+    [Fact]
     public void Unrolling_LoopWithTwoWaysBack_IsWrittenOut()
     {
         Block entry = Kernel.NewBlock(), header = Kernel.NewBlock(), body = Kernel.NewBlock(), side = Kernel.NewBlock(), exit = Kernel.NewBlock();

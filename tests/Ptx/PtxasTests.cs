@@ -15,6 +15,7 @@ public sealed class PtxasTests
         ["NormGateUp3"] = 24, // one register, on sm_86 and sm_89 alone
         ["DecodeNormProducts1"] = 16, // one or two registers of what comes after the loop, for two groups on a multiprocessor; so the next ones
         ["DecodeNormProducts4"] = 16,
+        ["DecodeNormRope1"] = 40, // one or two of what comes after the loop, and one that the address of x is made of, three loads a warp
         ["DecodeGateUp1"] = 16,
     };
 

@@ -27,7 +27,7 @@ public sealed class SplitProductTests(EmulatorFixture emulator) : IClassFixture<
 
         void Forward(LargeProduct.Place on)
         {
-            ProductTask task = on.Task, cut = new() { M = m, K = k, N0 = n0, N1 = n1, N2 = n2, Splits = parts };
+            ProductTask task = on.Task, cut = new() { M = m, K = k, N0 = n0, N1 = n1, N2 = n2, Splits = parts, Ahead = 1 };
             using var sums = on.Accelerator.Allocate1D<float>(parts * m * (n0 + n1 + n2));
             cut.Output0 = sums.View.SubView(0, parts * m * n0);
             cut.Output1 = sums.View.SubView(parts * m * n0, parts * m * n1);

@@ -32,9 +32,10 @@ public sealed class WgmmaProductTests(EmulatorFixture emulator) : IClassFixture<
     }
 
     [Theory]
-    [InlineData(130, 72, 140)]
-    [InlineData(9, 136, 6)]
-    public void Gated_OddSizes_IsSwiGluOfTheProducts(int m, int k, int n)
+    [InlineData(256, 130, 72, 140)]
+    [InlineData(256, 9, 136, 6)]
+    [InlineData(192, 130, 72, 106)]
+    public void Gated_OddSizes_IsSwiGluOfTheProducts(int width, int m, int k, int n)
     {
         var product = new LargeProduct(m, k, n, n, 0) { Gated = true, Rounded = true };
         product.Check(emulator.Accelerator, Gated);
@@ -42,8 +43,9 @@ public sealed class WgmmaProductTests(EmulatorFixture emulator) : IClassFixture<
         product.Check(gpu.Accelerator, Gated);
 
         void Gated(LargeProduct.Place on) =>
-            on.Accelerator.LoadStreamKernel<TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.Gated)(
-                MatMulWgmma.Config(on.Task, 1, gated: true), MatMulWgmma.Left(on.A, m, k), MatMulWgmma.Right(on.B0, n, k, gated: true), MatMulWgmma.Right(on.B1, n, k, gated: true), on.Task);
+            on.Accelerator.LoadStreamKernel<TensorMap, TensorMap, TensorMap, ProductTask>(width == 256 ? MatMulWgmma.Gated : MatMulWgmma.GatedNarrow)(
+                MatMulWgmma.Config(on.Task, 1, width, gated: true), MatMulWgmma.Left(on.A, m, k), MatMulWgmma.Right(on.B0, n, k, width, gated: true),
+                MatMulWgmma.Right(on.B1, n, k, width, gated: true), on.Task);
     }
 
     /// <summary>Gradients: operands whose terms run down their columns.</summary>
@@ -77,6 +79,7 @@ public sealed class WgmmaProductTests(EmulatorFixture emulator) : IClassFixture<
     [InlineData("MatMulWgmma")]
     [InlineData("MatMulWgmmaNarrow")]
     [InlineData("MatMulWgmmaGated")]
+    [InlineData("MatMulWgmmaGatedNarrow")]
     public void Compile_Products_StayInTheirRegisters(string name)
     {
         string ptx = KernelCompiler.Compile(KernelCatalog.Get(name)!.Method, new KernelCompileOptions { Target = PtxTarget.Sm90a }).Ptx;

@@ -18,7 +18,14 @@ internal static class BenchCommand
     {
         var command = new Command("bench", "Measure speed: prefill, decode, train or kernels, beside what the machine could do at best.");
         command.Add(Part(ui, "prefill", "A prompt of N tokens through the backbone and the head of its last position.", 256, Prefill));
-        command.Add(Part(ui, "decode", "N tokens one by one; with --ollm the policy picks the option of each.", 32, Decode));
+        Option<int> sequences = CommonOptions.Number("--sequences", "Sequences decoded together, N tokens each; the rate counts all of them.", 1, 1, 1024);
+        var explain = new Option<bool>("--explain") { Description = "Also every option of each token, as ollm options shows them; one sequence, with --ollm." };
+        Command decode = Part(
+            ui, "decode", "N tokens one by one; with --ollm the policy picks the option of each.", 32,
+            (session, tokens, parsed) => parsed.GetValue(explain) ? Explain(session, tokens) : Decode(session, tokens, parsed.GetValue(sequences)));
+        decode.Add(sequences);
+        decode.Add(explain);
+        command.Add(decode);
         var cached = new Option<bool>("--cached") { Description = "With hidden states from the cache, as from the second epoch on." };
         Command train = Part(
             ui, "train", "One training step on N tokens, half of them targets; without --ollm on a fresh OLLM.", 512, (session, tokens, parsed) => Train(session, tokens, parsed.GetValue(cached)));
@@ -33,8 +40,8 @@ internal static class BenchCommand
 
     private delegate Work Setup(ModelSession session, int tokens, ParseResult parsed);
 
-    /// <summary>What is done <paramref name="Rounds"/> times in one repetition, and what it needs until the last one is done.</summary>
-    private sealed record Work(Func<Cost> Run, IDisposable Owned, int Rounds = 1);
+    /// <summary>What is done <paramref name="Rounds"/> times in one repetition, and what it needs until the last one is done; N tokens of so many sequences.</summary>
+    private sealed record Work(Func<Cost> Run, IDisposable Owned, int Rounds = 1, int Sequences = 1);
 
     /// <summary>Arithmetic and memory traffic of one round over N tokens.</summary>
     private readonly record struct Cost(double Flops, double Bytes);
@@ -59,6 +66,8 @@ internal static class BenchCommand
             using IDisposable owned = work.Owned;
             Cost cost = work.Run();
             session.Device.Synchronize();
+            // With few tokens: what a user waits for the first ones.
+            double sinceStart = (DateTime.Now - Process.GetCurrentProcess().StartTime).TotalSeconds;
             var rates = new double[count];
             using (Progress bar = ui.Progress($"bench {name}", count))
             {
@@ -68,7 +77,7 @@ internal static class BenchCommand
                     long start = Stopwatch.GetTimestamp();
                     for (int round = 0; round < work.Rounds; round++) work.Run();
                     session.Device.Synchronize();
-                    rates[i] = (double)n * work.Rounds / Stopwatch.GetElapsedTime(start).TotalSeconds;
+                    rates[i] = (double)n * work.Sequences * work.Rounds / Stopwatch.GetElapsedTime(start).TotalSeconds;
                     bar.Report(i + 1, string.Create(CultureInfo.InvariantCulture, $"{rates[i]:F1} tokens/s"));
                 }
             }
@@ -77,7 +86,7 @@ internal static class BenchCommand
             long peak = Process.GetCurrentProcess().PeakWorkingSet64;
             (double flops, double bytes) = Limits(session.Device, threads);
             double unit = Plain(session.Device) is CpuDevice ? MachineLimits.MatrixUnitFlopsPerSecond(threads) : 0;
-            double limit = n / Math.Max(cost.Flops / flops, cost.Bytes / bytes), median = Median.OfSorted(rates);
+            double limit = n * work.Sequences / Math.Max(cost.Flops / flops, cost.Bytes / bytes), median = Median.OfSorted(rates);
             ui.Line(string.Create(CultureInfo.InvariantCulture,
                 $"{name}: {median:F1} tokens/s (min {rates[0]:F1}, max {rates[^1]:F1}), {100 * median / limit:F0} % of {limit:F1}; "
                 + $"limits here {flops / 1e9:F0} GFLOP/s{(unit > 0 ? $" ({unit / 1e9:F0} on the matrix unit)" : "")}, {bytes / 1e9:F1} GB/s; peak memory {Format.Bytes(peak)}"));
@@ -85,7 +94,7 @@ internal static class BenchCommand
             {
                 tokens_per_second = median, min = rates[0], max = rates[^1], limit, limit_fraction = median / limit, peak_memory_bytes = peak,
                 flops_per_second = flops, matrix_unit_flops_per_second = unit, bytes_per_second = bytes, device = session.Device.Description,
-                gpu_memory_bytes = GpuMemory(session.Device),
+                gpu_memory_bytes = GpuMemory(session.Device), seconds_from_start_through_first_run = sinceStart,
             });
         });
         return command;
@@ -120,21 +129,40 @@ internal static class BenchCommand
         double flops = tokens * ModelCost.Backbone(session.Config) + ModelCost.Head(session.Config);
         return new Work(() =>
         {
-            generator.Run([Request(session, tokens, 1, LatentChoice.Backbone)]);
+            generator.Run([new GenerationRequest { Prompt = TrainBench.Ids(session.Config, tokens), MaxTokens = 1 }]);
             return new Cost(flops, session.Backbone.BytesPerToken);
         }, generator);
     }
 
-    private static Work Decode(ModelSession session, int tokens, ParseResult _)
+    private static Work Decode(ModelSession session, int tokens, int sequences)
     {
-        var generator = new Generator(session.Backbone, session.Ollm, 1, tokens + 2);
+        var generator = new Generator(session.Backbone, session.Ollm, sequences, tokens + 2);
         LatentChoice latent = session.Ollm is null ? LatentChoice.Backbone : LatentChoice.Policy;
+        int[] first = TrainBench.Ids(session.Config, sequences);
         return new Work(() =>
         {
-            generator.Run([Request(session, 1, tokens, latent)]);
-            return new Cost(tokens * (ModelCost.Backbone(session.Config) + ModelCost.Head(session.Config)), (double)tokens * session.Backbone.BytesPerToken);
-        }, generator);
+            generator.Run([.. first.Select(token => new GenerationRequest { Prompt = [token], MaxTokens = tokens, Latent = latent })]);
+            return CostOf(session, tokens, sequences);
+        }, generator, Sequences: sequences);
     }
+
+    private static Work Explain(ModelSession session, int tokens)
+    {
+        OllmModel ollm = session.Ollm ?? throw new OllmException("--explain: there are no options without an OLLM, expected --ollm DIR");
+        var explorer = new OptionExplorer(session.Backbone, ollm, tokens + 1);
+        int[] prompt = TrainBench.Ids(session.Config, 1);
+        return new Work(() =>
+        {
+            foreach (ExploredStep _ in explorer.Run(prompt, tokens, []))
+            {
+            }
+            return CostOf(session, tokens, 1);
+        }, explorer);
+    }
+
+    /// <summary>The weights are read once for all sequences; options and modules are left out.</summary>
+    private static Cost CostOf(ModelSession session, int tokens, int sequences) => new(
+        (double)tokens * sequences * (ModelCost.Backbone(session.Config) + ModelCost.Head(session.Config)), (double)tokens * session.Backbone.BytesPerToken);
 
     private static Work Train(ModelSession session, int tokens, bool cached)
     {
@@ -145,7 +173,4 @@ internal static class BenchCommand
             return new Cost(bench.Flops, bench.Bytes);
         }, bench, session.Device.RunsAhead ? StepsAhead : 1);
     }
-
-    private static GenerationRequest Request(ModelSession session, int prompt, int generate, LatentChoice latent) =>
-        new() { Prompt = TrainBench.Ids(session.Config, prompt), MaxTokens = generate, Latent = latent };
 }

@@ -40,7 +40,7 @@ internal static class OptionsCommand
             int count = parsed.GetValue(steps), depth = parsed.GetValue(tree);
             int capacity = (int)Math.Min(session.Config.MaxPositions, (long)ids.Length + Math.Max(count, depth));
             using var explorer = new OptionExplorer(session.Backbone, session.Ollm!, capacity, session.Tokenizer.VocabularySize);
-            List<ExploredStep> explored = [.. explorer.Run(ids, count, stopTokens, Chooser(setting, parsed.GetValue(seed)), ui.Cancellation)];
+            List<ExploredStep> explored = [.. explorer.Run(ids, count, stopTokens, setting.Choice, setting.Option, parsed.GetValue(seed), ui.Cancellation)];
             OptionTreeText? grown = depth == 0
                 ? null
                 : new OptionTreeText(OptionTree.Grow(explorer, ids, Math.Min(depth, capacity - ids.Length), parsed.GetValue(treeNodes), stopTokens, ui.Cancellation), session.Tokenizer);
@@ -49,13 +49,6 @@ internal static class OptionsCommand
         });
         return command;
     }
-
-    private static Func<float[], int, int>? Chooser(LatentSetting setting, ulong seed) => setting.Choice switch
-    {
-        LatentChoice.Sample => (pi, step) => Generator.DrawOption(pi, seed, step),
-        LatentChoice.Force => (_, _) => setting.Option,
-        _ => null,
-    };
 
     private static void Print(Tokenizer tokenizer, List<ExploredStep> steps, OptionTreeText? tree, Output ui)
     {

@@ -87,6 +87,8 @@ internal static partial class KernelTrials
         AttentionShape shape = Heads(size, headSize);
         shape = shape.WithPacked(shape.Heads / shape.KvHeads);
         (int sequences, int past, int width) = (size.Rows, size.Depth, shape.KvHeads * headSize);
+        // Nobody writes these caches.
+        shape.Ahead = past % 2;
         // Small caches are cut more often than they have rounds, so that there are parts without a key.
         shape.Splits = past > 1000 ? 8 : 1 + past % AttentionDecode.MostSplits;
         float[] queries = trial.Random(sequences * shape.Heads * headSize, 2);

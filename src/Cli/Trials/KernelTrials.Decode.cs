@@ -14,6 +14,7 @@ internal static partial class KernelTrials
         {
             (int v, int rows) = (version, version % 2 == 1 ? 1 : 12);
             yield return new($"DecodeMatMul{v}", 1e-4, rows == 1 ? new(1, 151936, Hidden / 16) : new(rows, Intermediate, Hidden / 16), (trial, size) => DecodeMatMul(trial, Few(size, v), v));
+            yield return new($"DecodeNormRope{v}", 1e-4, new(rows, MostTrialHeads, Hidden / 16), (trial, size) => DecodeRopeTrial(trial, Few(size, v), v));
             yield return new($"DecodeNormProducts{v}", 1e-4, new(rows, 2048, Hidden / 16), (trial, size) => DecodeNorm(trial, Few(size, v), v));
             // An error of the gate counts as often as the other sum is large.
             yield return new($"DecodeGateUp{v}", 1e-3, new(rows, Intermediate, Hidden / 16), (trial, size) => DecodeGateUp(trial, Few(size, v), v));
@@ -113,6 +114,44 @@ internal static partial class KernelTrials
         });
         trial.Launch = () => kernel(DecodeProducts.Config(outputs), a, gains, w, default, default, new DecodeShape { Rows = rows, Inputs = inputs, Epsilon = Epsilon });
         (trial.Bytes, trial.Flops, trial.OnTensorCores) = (WeightBytes(version) * outputs * inputs + 4.0 * rows * (inputs + outputs), 2.0 * rows * outputs * inputs, true);
+    }
+
+    /// <summary>Queries, keys and values of some rows, of which the queries are looked at here and the cache by the device's self-test.</summary>
+    private static void DecodeRopeTrial(KernelTrial trial, TrialSize size, int version)
+    {
+        const int headSize = 128, half = headSize / 2;
+        AttentionShape heads = Heads(size, headSize);
+        (int rows, int inputs, int queries, int keys) = (size.Rows, 16 * size.Depth, heads.Heads * headSize, heads.KvHeads * headSize);
+        float[] x = trial.Random(rows * inputs, 3), gain = trial.Random(inputs), bias = trial.Random(queries);
+        float[] angles = Array.ConvertAll(Each(rows * headSize, i => i % headSize < half ? Math.Cos(i) : Math.Sin(i - half)), v => (float)v);
+        int[] places = [.. Enumerable.Range(0, rows).Reverse()];
+        Func<int, double> value = _ => 0;
+        ArrayView<float> a = trial.Input(x), gains = trial.Input(gain), c = trial.Output(rows * queries, () =>
+        {
+            double[] normed = Normed(x, gain, rows), sums = Product(i => normed[i], i => value(i), rows, queries, inputs);
+            double Sum(int i) => sums[i] + bias[i % queries];
+            return Each(sums.Length, i =>
+            {
+                int d = i % headSize, angle = places[i / queries] * headSize + d % half;
+                return d < half ? Sum(i) * angles[angle] - Sum(i + half) * angles[angle + half] : Sum(i) * angles[angle] + Sum(i - half) * angles[angle + half];
+            });
+        });
+        (DecodeMatrix q, value) = Matrix(trial, version, queries, inputs, c);
+        q.Bias = trial.Input(bias);
+        (DecodeMatrix k, _) = Matrix(trial, version, keys, inputs, default);
+        (DecodeMatrix v, _) = Matrix(trial, version, keys, inputs, default);
+        var cache = new DecodeCache
+        {
+            Positions = trial.Input(places), Rows = trial.Input(places), CosSin = trial.Input(angles), Keys = trial.Input(new Bf16[rows * keys]),
+            Values = trial.Input(new Bf16[rows * keys]), HalfBits = 6,
+        };
+        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, DecodeMatrix, DecodeMatrix, DecodeMatrix, DecodeCache, DecodeShape>(version switch
+        {
+            1 => DecodeRope.Eight, 2 => DecodeRope.Sixteen, 3 => DecodeRope.EightBytes, _ => DecodeRope.SixteenBytes,
+        });
+        trial.Launch = () => kernel(DecodeRope.Config(queries, keys), a, gains, q, k, v, cache, new DecodeShape { Rows = rows, Inputs = inputs, Epsilon = Epsilon });
+        int outputs = queries + 2 * keys;
+        (trial.Bytes, trial.Flops, trial.OnTensorCores) = (WeightBytes(version) * outputs * inputs + 4.0 * rows * (inputs + queries + keys), 2.0 * rows * outputs * inputs, true);
     }
 
     private static void DecodeGateUp(KernelTrial trial, TrialSize size, int version)

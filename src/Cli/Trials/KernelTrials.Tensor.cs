@@ -37,6 +37,7 @@ internal static partial class KernelTrials
             yield return new($"MatMulWgmmaWeight{kind}", Tolerance, large, (trial, size) => WgmmaGradient(trial, size, Form.Weight, narrow)) { NeedsHopper = true, LargeTiles = true };
         }
         yield return new("MatMulWgmmaGated", Tolerance, large, (trial, size) => Wgmma(trial, size, MatMulWgmma.Wide, true)) { NeedsHopper = true, LargeTiles = true };
+        yield return new("MatMulWgmmaGatedNarrow", Tolerance, large, (trial, size) => Wgmma(trial, size, MatMulWgmma.Narrow, true)) { NeedsHopper = true, LargeTiles = true };
         yield return new("SplitSums", Tolerance, new(64, Hidden, Intermediate), SplitProduct) { NeedsHopper = true, LargeTiles = true };
     }
 
@@ -61,7 +62,7 @@ internal static partial class KernelTrials
         trial.Bytes = 2.0 * ((double)m * k + (double)products * n * k) + 4.0 * m * n;
         trial.Flops = 2.0 * m * n * k * products;
         trial.OnTensorCores = true;
-        return new TensorCase(trial.Input(x), trial.Input(w), up.Length > 0 ? trial.Input(up) : default, new ProductTask { M = m, N0 = n, K = k, Output0 = c });
+        return new TensorCase(trial.Input(x), trial.Input(w), up.Length > 0 ? trial.Input(up) : default, new ProductTask { M = m, N0 = n, K = k, Output0 = c, Ahead = 1 });
     }
 
     private static int Whole(int elements) => (elements + 7) / 8 * 8;
@@ -127,7 +128,7 @@ internal static partial class KernelTrials
         TensorMap left = MatMulWgmma.Left(a, task.M, task.K), right = MatMulWgmma.Right(b, task.N0, task.K, width, gated);
         if (gated)
         {
-            var kernel = trial.Accelerator.LoadStreamKernel<TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.Gated);
+            var kernel = trial.Accelerator.LoadStreamKernel<TensorMap, TensorMap, TensorMap, ProductTask>(width == MatMulWgmma.Wide ? MatMulWgmma.Gated : MatMulWgmma.GatedNarrow);
             TensorMap other = MatMulWgmma.Right(up, task.N0, task.K, width, gated);
             trial.Launch = () => kernel(config, left, right, other, task);
         }
@@ -159,7 +160,7 @@ internal static partial class KernelTrials
         (Words a, Words b, _, ProductTask task) = CaseOf(trial, size with { Columns = (size.Columns + 3) / 4 * 4 }, Form.Forward);
         task.Splits = Math.Min((task.K + 191) / 192, 16);
         ArrayView<float> sums = trial.Input(new float[task.Splits * task.M * task.N0]);
-        var parts = new ProductTask { M = task.M, N0 = task.N0, K = task.K, Splits = task.Splits, Output0 = sums };
+        var parts = new ProductTask { M = task.M, N0 = task.N0, K = task.K, Splits = task.Splits, Ahead = 1, Output0 = sums };
         var product = trial.Accelerator.LoadStreamKernel<TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.ForwardNarrow);
         var together = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ProductTask>(SplitSums.Forward);
         KernelConfig config = MatMulWgmma.Config(parts, trial.Accelerator.NumMultiprocessors, MatMulWgmma.Narrow), second = SplitSums.Config(task);

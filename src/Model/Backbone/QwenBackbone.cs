@@ -169,16 +169,21 @@ public sealed class QwenBackbone : IDisposable
         for (int i = 0; i < _layers.Length; i++)
         {
             Layer w = _layers[i];
-            device.NormMatMulEach(b.X, w.InputNorm, c.RmsNormEps, b.Normed,                 //      [N, D]
-                new Projection(w.Q, w.QBias, b.Q),                                          // q    [N, H * Dh]
-                new Projection(w.K, w.KBias, b.K),                                          // k    [N, Hkv * Dh]
-                new Projection(w.V, w.VBias, b.V));                                         // v    [N, Hkv * Dh]
-            if (c.QkNorm)
+            var q = new Projection(w.Q, w.QBias, b.Q);                                      // q    [N, H * Dh]
+            var k = new Projection(w.K, w.KBias, b.K);                                      // k    [N, Hkv * Dh]
+            var v = new Projection(w.V, w.VBias, b.V);                                      // v    [N, Hkv * Dh]
+            bool done = !c.QkNorm && batch.Rows == batch.Count && device.NormRopeToCache(
+                b.X, w.InputNorm, c.RmsNormEps, q, k, v, batch.PositionIds, rope, batch.CacheRows, cache.Keys(i), cache.Values(i), c.HeadDim);
+            if (!done)
             {
-                device.RmsNorm(b.Q, w.QNorm, b.Q, c.RmsNormEps);                            // each head by itself
-                device.RmsNorm(b.K, w.KNorm, b.K, c.RmsNormEps);
+                device.NormMatMulEach(b.X, w.InputNorm, c.RmsNormEps, b.Normed, q, k, v);   //      [N, D]
+                if (c.QkNorm)
+                {
+                    device.RmsNorm(b.Q, w.QNorm, b.Q, c.RmsNormEps);                        // each head by itself
+                    device.RmsNorm(b.K, w.KNorm, b.K, c.RmsNormEps);
+                }
+                device.RopeToCache(b.Q, b.K, b.V, batch.PositionIds, rope, batch.CacheRows, cache.Keys(i), cache.Values(i), c.HeadDim);
             }
-            device.RopeToCache(b.Q, b.K, b.V, batch.PositionIds, rope, batch.CacheRows, cache.Keys(i), cache.Values(i), c.HeadDim);
             device.Attention(b.Q, cache.Keys(i), cache.Values(i), batch.Spans, b.Attended, c.Heads, c.KvHeads, c.HeadDim); // [N, H * Dh]
             device.MatMul(b.Attended, w.O, w.OBias, b.X, accumulate: true);                 // x += o   [N, D]
 

@@ -36,6 +36,7 @@ public sealed partial class CudaDevice
         DeviceView<float> q, DeviceView<float> k, DeviceView<float> v, DeviceView<int> positions, DeviceView<float> cosSin, DeviceView<int> cacheRows,
         CacheView keys, CacheView values, in RopeToCacheShape shape)
     {
+        _turned = default;
         Expect(shape.HeadSize % 16 == 0 && OnWords(q, k, v, cosSin) && OnWords(keys, values), "RopeToCache: operands on 16 bytes, heads of whole 16 pairs");
         (_ropeToCacheBf16 ??= _accelerator.LoadKernel<Floats, Floats, Floats, Ints, Floats, Ints, ArrayView<Bf16>, ArrayView<Bf16>, RopeToCacheShape>(Kernels.RopeToCacheBf16.Forward))(
             _queue, Each((q.Length + 2 * k.Length) / (2 * Kernels.RopeToCacheBf16.Pairs)), Out(q), In(k), In(v), In(positions), In(cosSin), In(cacheRows),
@@ -85,9 +86,12 @@ public sealed partial class CudaDevice
         DeviceView<float> q, CacheView keys, CacheView values, ReadOnlySpan<SequenceSpan> sequences, DeviceView<float> output, AttentionShape shape)
     {
         int queries = checked((int)(q.Length / (shape.Heads * shape.HeadSize)));
+        bool ahead = _turned.Buffer == keys.Words.Buffer && _turned.Offset == keys.Words.Offset && _turned.Rows == queries && queries == sequences.Length;
+        _turned = default;
         shape = shape.WithPacked(HeadsTogether(shape.Heads / shape.KvHeads));
         int perBlock = queries == sequences.Length ? 1 : AttentionDecode.Rows / shape.Packed;
         Ints items = Items(sequences, perBlock);
+        shape.Ahead = ahead && _singles ? 1 : 0;
         int groups = _blockCount * (shape.Heads / shape.Packed);
         shape.Splits = Splits(KeyBucket(_mostKeys), groups);
         Floats sums = default, stats = default;

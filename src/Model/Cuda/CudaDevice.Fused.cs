@@ -9,7 +9,8 @@ namespace OllmNative.Model.Cuda;
 /// <summary>What decoding gains by: norms inside of the products of a few rows, and steps recorded into a graph.</summary>
 public sealed partial class CudaDevice
 {
-    private const int MostRecordings = 64;
+    // Sequences of a recorded step at most, and recordings: as sequences end, each number of them that is left has its own.
+    private const int MostRecordedRows = 64, MostRecordings = 96;
 
     private bool _repeating, _recordsNothing;
 
@@ -67,7 +68,7 @@ public sealed partial class CudaDevice
     {
         ArgumentNullException.ThrowIfNull(work);
         // What is repeated within repeated work is a part of it.
-        if (_repeating || !_options.Graphs || _recordsNothing || sequences.Length > MostFewRows || LaunchProfiler.Active is not null)
+        if (_repeating || !_options.Graphs || _recordsNothing || sequences.Length > MostRecordedRows || LaunchProfiler.Active is not null)
         {
             work();
             return;
@@ -90,15 +91,18 @@ public sealed partial class CudaDevice
         (RepeatKey, int) place = (key, KeyBucket(keys));
         if (!_recordings.TryGetValue(place, out KernelGraph? recording))
         {
+            ForgetCopies();
             work();
             if (_recordings.Count >= MostRecordings) ForgetRecordings();
             _recordings[place] = null;
             return;
         }
         Items(sequences, 1);
+        // Copies go to the same memory as in the first step, so that none of it has to grow.
+        ForgetCopies();
         bool started = Starts(place, recording, work);
         // What a recording writes does not count as written, and what one that failed would have written is not there: no copy is to be trusted.
-        foreach (Bf16Copy copy in _copies) copy.Source = null;
+        ForgetCopies();
         if (!started) work();
     }
 

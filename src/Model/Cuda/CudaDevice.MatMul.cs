@@ -50,8 +50,8 @@ public sealed partial class CudaDevice
         if (!dBias.IsEmpty) AddColumnSums(In(dy), Out(dBias), n, d.Rows);
     }
 
-    /// <summary>Weights as the kernels of a product want them.</summary>
-    private readonly record struct Weights(Floats Floats, Words Words, bool IsFloat, int Type, int Rows, int Columns)
+    /// <summary>Weights as the kernels of a product want them; made: the launch before has just written them.</summary>
+    private readonly record struct Weights(Floats Floats, Words Words, bool IsFloat, int Type, int Rows, int Columns, bool Made = false)
     {
         /// <summary>Some of the rows.</summary>
         public Weights Part(int first, int rows)

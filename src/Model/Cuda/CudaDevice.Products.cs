@@ -82,7 +82,7 @@ public sealed partial class CudaDevice
         if (count == 0 || MatMulTensorLarge.SharedBytes(128) <= _accelerator.MaxSharedMemoryPerGroup) room[count++] = ProductTile.Large128;
         if (MatMulTensorLarge.SharedBytes(256) <= _accelerator.MaxSharedMemoryPerGroup) room[count++] = ProductTile.Large256;
         if (!_options.Hopper || !_options.Has(KernelVersions.Wgmma)) return room[..count];
-        if (form is not (ProductForm.Half or ProductForm.Gated)) room[count++] = ProductTile.WgmmaNarrow;
+        if (form != ProductForm.Half) room[count++] = ProductTile.WgmmaNarrow;
         if (form != ProductForm.Half) room[count++] = ProductTile.Wgmma;
         if (form == ProductForm.Forward && _options.Has(KernelVersions.Split) && Splittable(task)) room[count++] = ProductTile.WgmmaSplit;
         return room[..count];
@@ -166,6 +166,7 @@ public sealed partial class CudaDevice
         (task.N0, task.N1, task.N2) = (first.W.Rows, second.W?.Rows ?? 0, third.W?.Rows ?? 0);
         (task.Output0, task.Output1, task.Output2) = (Out(first.Output), Out(second.Output), Out(third.Output));
         (task.Bias0, task.Bias1, task.Bias2) = (In(first.Bias), In(second.Bias), In(third.Bias));
+        task.Ahead = first.W is CudaMatrix { IsBytes: false } ? 1 : 0;
         if (!Paired(task)) return false;
         Words a = NormRounded(x, gain, eps, normed);
         return LargeProduct(ProductForm.Forward, new Operands(a, WordsOf(first.W), WordsOf(second.W), WordsOf(third.W)), task)
@@ -178,7 +179,7 @@ public sealed partial class CudaDevice
         if (!Roundable(x, gain) || !ForLarge((CudaMatrix)gate, gain) || !ForLarge((CudaMatrix)up, gain)) return false;
         ProductTask task = default;
         (task.M, task.N0, task.K) = (checked((int)(x.Length / gain.Length)), gate.Rows, checked((int)gain.Length));
-        task.Output0 = Out(output);
+        (task.Output0, task.Ahead) = (Out(output), 1);
         if (!Paired(task)) return false;
         Words a = NormRounded(x, gain, eps, normed);
         Bf16Copy copy = _copies[^1];

@@ -44,7 +44,7 @@ public sealed partial class CudaDevice
         {
             Words words = Scratch(ref _plainWords, count).Write(0, count);
             (_dequantize ??= _accelerator.LoadKernel<Words, Floats, Words, int>(QuantizeRows.Back))(_queue, launch, m.Words, m.Scales, words, m.Columns);
-            return new Weights(default, words, false, Weights16.Bf16, m.Rows, m.Columns);
+            return new Weights(default, words, false, Weights16.Bf16, m.Rows, m.Columns, Made: true);
         }
         Floats floats = Scratch(ref _plainFloats, count).Write(0, count);
         (_dequantizeFloats ??= _accelerator.LoadKernel<Words, Floats, Floats, int>(QuantizeRows.FloatsBack))(_queue, launch, m.Words, m.Scales, floats, m.Columns);

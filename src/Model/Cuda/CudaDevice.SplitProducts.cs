@@ -26,7 +26,7 @@ public sealed partial class CudaDevice
         int parts = TileChoice.Parts(Size(ProductForm.Forward, task), Multiprocessors);
         long of0 = (long)parts * task.M * task.N0, of1 = (long)parts * task.M * task.N1, of2 = (long)parts * task.M * task.N2;
         Floats sums = Scratch(ref _parts, of0 + of1 + of2).Write(0, of0 + of1 + of2);
-        var cut = new ProductTask { M = task.M, K = task.K, N0 = task.N0, N1 = task.N1, N2 = task.N2, Splits = parts, Output0 = sums.SubView(0, of0) };
+        var cut = new ProductTask { M = task.M, K = task.K, N0 = task.N0, N1 = task.N1, N2 = task.N2, Splits = parts, Ahead = task.Ahead, Output0 = sums.SubView(0, of0) };
         if (of1 > 0) cut.Output1 = sums.SubView(of0, of1);
         if (of2 > 0) cut.Output2 = sums.SubView(of0 + of1, of2);
         LaunchWgmma(ProductTile.WgmmaNarrow, ProductForm.Forward, operands, cut);

@@ -31,7 +31,7 @@ public sealed partial class CudaDevice
     private void TensorForward(ProductKernel kernel, DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate)
     {
         Words input = InBf16(x);
-        var task = new ProductTask { M = rows, N0 = w.Rows, K = w.Columns, Output0 = c, Bias0 = bias, Accumulate = accumulate ? 1 : 0 };
+        var task = new ProductTask { M = rows, N0 = w.Rows, K = w.Columns, Output0 = c, Bias0 = bias, Accumulate = accumulate ? 1 : 0, Ahead = w.Made ? 0 : 1 };
         if (LargeProduct(ProductForm.Forward, new Operands(input, w.Words, default, default), task)) return;
         var launch = kernel == ProductKernel.Tensor128
             ? _forward128 ??= Load(MatMulTensor.Forward128)
@@ -108,6 +108,12 @@ public sealed partial class CudaDevice
         _largestCopy = Math.Max(_largestCopy, view.Length);
         CopyIs(copy, view);
         return Scratch(ref copy.Memory, _largestCopy).Write(0, view.Length);
+    }
+
+    private void ForgetCopies()
+    {
+        foreach (Bf16Copy copy in _copies) copy.Source = null;
+        _nextCopy = 0;
     }
 
     private void Round(Floats source, long offset, ArrayView<Bf16> target, int count)

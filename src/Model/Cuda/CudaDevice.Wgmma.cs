@@ -9,7 +9,7 @@ namespace OllmNative.Model.Cuda;
 public sealed partial class CudaDevice
 {
     private Action<Queue, Launch, TensorMap, TensorMap, TensorMap, TensorMap, ProductTask>? _wgmma, _wgmmaNarrow;
-    private Action<Queue, Launch, TensorMap, TensorMap, TensorMap, ProductTask>? _wgmmaGated;
+    private Action<Queue, Launch, TensorMap, TensorMap, TensorMap, ProductTask>? _wgmmaGated, _wgmmaGatedNarrow;
     private Action<Queue, Launch, TensorMap, TensorMap, ProductTask>? _wgmmaInput, _wgmmaInputNarrow, _wgmmaWeight, _wgmmaWeightNarrow;
     private Action<Queue, Launch, TensorMap, TensorMap, Floats, Ints, ArrayView<uint>, Floats, Floats, Ints, Ints, HeadShape>? _headLogitsWgmma;
     private Action<Queue, Launch, TensorMap, TensorMap, Ints, ProductTask>? _headGradientWgmma;
@@ -18,7 +18,7 @@ public sealed partial class CudaDevice
     {
         int width = tile == ProductTile.Wgmma ? MatMulWgmma.Wide : MatMulWgmma.Narrow;
         Launch config = MatMulWgmma.Config(task, Multiprocessors, width, form == ProductForm.Gated);
-        if (form == ProductForm.Gated) GatedWgmma(config, o, task);
+        if (form == ProductForm.Gated) GatedWgmma(config, width, o, task);
         else if (form == ProductForm.Forward) ForwardWgmma(config, width, o, task);
         else GradientWgmma(config, width, form, o, task);
     }
@@ -34,11 +34,13 @@ public sealed partial class CudaDevice
         launch(_queue, config, MatMulWgmma.Left(o.A, task.M, k), first, second, third, task);
     }
 
-    private void GatedWgmma(Launch config, in Operands o, in ProductTask task)
+    private void GatedWgmma(Launch config, int width, in Operands o, in ProductTask task)
     {
-        TensorMap gate = MatMulWgmma.Right(o.B0, task.N0, task.K, gated: true), up = MatMulWgmma.Right(o.B1, task.N0, task.K, gated: true);
-        (_wgmmaGated ??= _accelerator.LoadKernel<TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.Gated))(
-            _queue, config, MatMulWgmma.Left(o.A, task.M, task.K), gate, up, task);
+        TensorMap gate = MatMulWgmma.Right(o.B0, task.N0, task.K, width, gated: true), up = MatMulWgmma.Right(o.B1, task.N0, task.K, width, gated: true);
+        var launch = width == MatMulWgmma.Wide
+            ? _wgmmaGated ??= _accelerator.LoadKernel<TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.Gated)
+            : _wgmmaGatedNarrow ??= _accelerator.LoadKernel<TensorMap, TensorMap, TensorMap, ProductTask>(MatMulWgmma.GatedNarrow);
+        launch(_queue, config, MatMulWgmma.Left(o.A, task.M, task.K), gate, up, task);
     }
 
     /// <summary>Gradients of inputs and weights: operands whose terms run down their columns are copied as they lie.</summary>

@@ -232,6 +232,27 @@ public abstract partial class ComputeDevice : IDisposable
         ScatterRows(v, cacheRows, values.Floats, columns);
     }
 
+    /// <summary>
+    /// <see cref="NormMatMulEach"/> of q, k and v, and <see cref="RopeToCache"/>, for one token of each sequence, where the device does it in one go;
+    /// otherwise does nothing and returns false. The outputs of k and v are not written. The rows are the last of their sequences, of which
+    /// an <see cref="Attention"/> that follows may ask.
+    /// </summary>
+    /// <param name="x">[N, D].</param>
+    /// <param name="gain">[D].</param>
+    /// <param name="eps">Of the norm.</param>
+    /// <param name="q">Queries, output [N, H * Dh].</param>
+    /// <param name="k">Keys.</param>
+    /// <param name="v">Values.</param>
+    /// <param name="positions">[N], written by no operation since the last copy.</param>
+    /// <param name="cosSin">[positions, Dh].</param>
+    /// <param name="cacheRows">[N], all different.</param>
+    /// <param name="keys">[cache rows, Hkv * Dh].</param>
+    /// <param name="values">[cache rows, Hkv * Dh].</param>
+    /// <param name="headSize">Dh.</param>
+    public virtual bool NormRopeToCache(
+        DeviceView<float> x, DeviceView<float> gain, float eps, in Projection q, in Projection k, in Projection v, DeviceView<int> positions,
+        DeviceView<float> cosSin, DeviceView<int> cacheRows, CacheView keys, CacheView values, int headSize) => false;
+
     /// <summary>How the device keeps keys and values of heads of this size: F32, or BF16 where half the memory is half the time.</summary>
     public virtual DType CacheType(int headSize) => DType.F32;
 

@@ -348,6 +348,18 @@ public sealed partial class ProfiledDevice : ComputeDevice
         _device.RopeToCache(q, k, v, positions, cosSin, cacheRows, keys, values, headSize);
     }
 
+    // Not timed itself: where the device does it not in one go, its operations come here one by one.
+    /// <inheritdoc/>
+    public override bool NormRopeToCache(
+        DeviceView<float> x, DeviceView<float> gain, float eps, in Projection q, in Projection k, in Projection v, DeviceView<int> positions,
+        DeviceView<float> cosSin, DeviceView<int> cacheRows, CacheView keys, CacheView values, int headSize)
+    {
+        long started = System.Diagnostics.Stopwatch.GetTimestamp();
+        bool done = _device.NormRopeToCache(x, gain, eps, q, k, v, positions, cosSin, cacheRows, keys, values, headSize);
+        if (done) _profile.Add(nameof(NormRopeToCache), started);
+        return done;
+    }
+
     // Operations on several threads at once would be counted more than once.
     /// <inheritdoc/>
     public override IReadOnlyList<ComputeDevice> Lanes => [];

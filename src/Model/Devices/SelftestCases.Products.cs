@@ -79,6 +79,11 @@ internal static partial class SelftestCases
         }
         // Larger than the tiles' heads.
         yield return new("Attention, head size 160, decoding", Bf16, c => Attend(c, 160, decoding: true));
+        foreach (int size in (int[])[64, 128])
+        {
+            foreach (bool bytes in (bool[])[false, true])
+                yield return new($"NormRopeToCache and attention, head size {size}{(bytes ? ", int8" : "")}", Bf16, c => AttendInStep(c, size, bytes));
+        }
         foreach (int size in (int[])[24, 64, 128])
         {
             yield return new($"Cache and attention, head size {size}, a few queries", Bf16, c => AttendFromCache(c, size, 1, 6, 600));
@@ -223,6 +228,44 @@ internal static partial class SelftestCases
         void Fill(SelftestContext c, DeviceView<float> queries, int position, int tokens, int row) => c.Device.RopeToCache(
             queries, c.Floats((long)tokens * width, 2), c.Floats((long)tokens * width), c.Upload([.. Enumerable.Range(position, tokens)]), angles,
             c.Upload([.. Enumerable.Range(row, tokens)]), keys, values, size);
+    }
+
+    /// <summary>A decoding step's layer up to its attention: one token of each sequence, whose earlier keys and values are there.</summary>
+    private static string AttendInStep(SelftestContext c, int size, bool bytes)
+    {
+        (int kvHeads, int group, int count, int d) = (c.Between(1, 2), c.Between(1, 7), c.Between(1, 12), 16 * c.Between(1, 12));
+        int width = kvHeads * size, queries = kvHeads * group * size, cacheRows = c.Between(0, 3);
+        var spans = new SequenceSpan[count];
+        for (int i = 0; i < count; i++)
+        {
+            spans[i] = new SequenceSpan(i, 1, c.Between(0, i == 0 ? 600 : 40), cacheRows);
+            cacheRows += spans[i].Past + 1 + c.Between(0, 2);
+        }
+        (CacheView keys, CacheView values, DeviceView<float> angles) = (c.Cache(size, (long)cacheRows * width), c.Cache(size, (long)cacheRows * width), c.Floats(601L * size));
+        foreach (SequenceSpan s in spans)
+        {
+            if (s.Past == 0) continue;
+            c.Device.RopeToCache(
+                c.Floats((long)s.Past * queries), c.Floats((long)s.Past * width, 2), c.Floats((long)s.Past * width), c.Upload([.. Enumerable.Range(0, s.Past)]), angles,
+                c.Upload([.. Enumerable.Range(s.CacheRow, s.Past)]), keys, values, size);
+        }
+        DeviceMatrix Weights(int rows)
+        {
+            DeviceMatrix weights = c.Weights(DType.BF16, rows, d);
+            return bytes ? c.Device.Quantize(weights) : weights;
+        }
+        DeviceView<float> x = c.Floats(count * d, 3), gain = c.Floats(d, 0.2), normed = c.Floats(count * d), turned = c.Result((long)count * queries);
+        var q = new Projection(Weights(queries), c.Floats(queries), turned);
+        var k = new Projection(Weights(width), c.Floats(width), c.Floats((long)count * width));
+        var v = new Projection(Weights(width), default, c.Floats((long)count * width));
+        DeviceView<int> positions = c.Upload(Array.ConvertAll(spans, s => s.Past)), rows = c.Upload(Array.ConvertAll(spans, s => s.CacheRow + s.Past));
+        if (!c.Device.NormRopeToCache(x, gain, 1e-6f, q, k, v, positions, angles, rows, keys, values, size))
+        {
+            c.Device.NormMatMulEach(x, gain, 1e-6f, normed, q, k, v);
+            c.Device.RopeToCache(q.Output, k.Output, v.Output, positions, angles, rows, keys, values, size);
+        }
+        c.Device.Attention(turned, keys, values, spans, c.Result((long)count * queries), kvHeads * group, kvHeads, size);
+        return $"sequences {count}, cache rows {cacheRows}, D {d}, H {kvHeads * group}, Hkv {kvHeads}";
     }
 
     private static string Attend(SelftestContext c, int size, bool decoding)

@@ -24,7 +24,7 @@ internal sealed class DeviceHead : IDisposable
     private readonly HostPlaces<int> _hostTokens, _hostTops;
     private readonly int[] _firstCopy, _hostSources, _hostChosen;
     private readonly float[] _hostHot;
-    private int _rows, _copies, _scores;
+    private int _rows, _copies, _scores, _place;
     private bool _latent, _records;
 
     /// <summary>Allocates for so many sequences, so many of which may explain themselves.</summary>
@@ -49,10 +49,7 @@ internal sealed class DeviceHead : IDisposable
     }
 
     /// <summary>What <see cref="Run"/> does, as a number: sequences that differ in it have recordings of their own.</summary>
-    public int Kind => (_latent ? 1 : 0) + (_tables.Draws ? 2 : 0) + (_records ? 4 : 0) + 8 * (_scores + 1) + 8 * (MostScores + 2) * _copies;
-
-    /// <summary>Whether the requests want to know more than tokens and options, which the host reads before it goes on.</summary>
-    public bool Tells => _records || _scores >= 0 || _copies > 0;
+    public int Kind => (_latent ? 1 : 0) + (_tables.Draws ? 2 : 0) + (_records ? 4 : 0) + 8 * (Tells ? _place : 0) + 16 * (_scores + 1) + 16 * (MostScores + 2) * _copies;
 
     /// <summary>The picked tokens, [N].</summary>
     public DeviceView<int> Picked => _picked.First(_rows);
@@ -62,6 +59,9 @@ internal sealed class DeviceHead : IDisposable
 
     /// <summary>The sequences' tables.</summary>
     public DecodeTables Tables => _tables;
+
+    // More than tokens and options.
+    private bool Tells => _records || _scores >= 0 || _copies > 0;
 
     /// <summary>Whether everything that the requests want to know can be told.</summary>
     public bool CanTell(ReadOnlySpan<DecodeSlot> slots)
@@ -79,7 +79,8 @@ internal sealed class DeviceHead : IDisposable
     public void Prepare(ReadOnlySpan<DecodeSlot> slots)
     {
         _tables.Send(slots);
-        (_rows, _copies, _scores, _latent, _records) = (slots.Length, 0, -1, false, false);
+        // What was told last has been read, or is not wanted.
+        (_place, _rows, _copies, _scores, _latent, _records) = (0, slots.Length, 0, -1, false, false);
         for (int i = 0; i < slots.Length; i++)
         {
             GenerationRequest request = slots[i].Owner!;
@@ -95,11 +96,16 @@ internal sealed class DeviceHead : IDisposable
         SendCopies();
     }
 
+    /// <summary>
+    /// Where the next <see cref="Run"/> leaves what is to be told, 0 or 1: while the host reads what one step has left, the device may be at the next one.
+    /// </summary>
+    public void TellAt(int place) => _place = place;
+
     /// <summary>Picks the tokens of hidden [N, D], top to bottom; nothing in it needs the host.</summary>
     public void Run(DeviceView<float> hidden)
     {
         int all = _policy is null ? _rows : _rows + _copies;
-        if (_records) _hostHidden.Copy(hidden, 0);
+        if (_records) _hostHidden.Copy(hidden, _place);
         if (_latent) hidden = Bend(hidden, all);                                                  // h'   [N + copies, D]
         DeviceView<float> logits = _logits.First((long)all * _vocab), own = logits.Slice(0, (long)_rows * _vocab);
         _device.MatMul(hidden, _head, default, logits);                                           //      [N + copies, V]
@@ -110,16 +116,16 @@ internal sealed class DeviceHead : IDisposable
             DeviceView<float> numbers = _numbers.First(_rows * (ScoreTokens.Fixed + _scores));
             DeviceView<int> tokens = _tokens.First(_rows * _scores);
             _device.ScoreTokens(own, Picked, tokens, numbers, _vocab);
-            _hostNumbers.Copy(numbers, 0);
-            if (_scores > 0) _hostTokens.Copy(tokens, 0);
+            _hostNumbers.Copy(numbers, _place);
+            if (_scores > 0) _hostTokens.Copy(tokens, _place);
         }
         if (_copies == 0) return;
         DeviceView<float> facts = _facts.First(_copies * RowScores.Facts);
         DeviceView<int> tops = _tops.First(_copies);
         _device.ScoreTokens(logits.Slice((long)(all - _copies) * _vocab, (long)_copies * _vocab), default, tops, facts, _vocab);
-        _hostFacts.Copy(facts, 0);
-        _hostTops.Copy(tops, 0);
-        if (_policy is not null) _hostPi.Copy(_pi.First((long)_rows * _k), 0);
+        _hostFacts.Copy(facts, _place);
+        _hostTops.Copy(tops, _place);
+        if (_policy is not null) _hostPi.Copy(_pi.First((long)_rows * _k), _place);
     }
 
     /// <summary>Writes down what a request wants to know, once the device has come to the end of <see cref="Run"/>.</summary>
@@ -127,16 +133,17 @@ internal sealed class DeviceHead : IDisposable
     /// <param name="row">Its row.</param>
     /// <param name="option">The option that was chosen; -1 for none.</param>
     /// <param name="probability">How likely the policy held it.</param>
-    public void Tell(GenerationRequest request, int row, int option, float probability)
+    /// <param name="place">Where that run left it.</param>
+    public void Tell(GenerationRequest request, int row, int option, float probability, int place)
     {
         if (option >= 0)
         {
             request.Options.Add(option);
             request.LogProbabilities.Add(MathF.Log(MathF.Max(probability, float.Epsilon)));
-            if (request.Record) request.Hidden.AddRange(_hostHidden.Values(0).Slice(row * _d, _d));
+            if (request.Record) request.Hidden.AddRange(_hostHidden.Values(place).Slice(row * _d, _d));
         }
-        if (request.Explain) request.Explained.Add(Explained(row, option));
-        if (request.TopScores is int count) request.Scores.Add(Score(row, count));
+        if (request.Explain) request.Explained.Add(Explained(row, option, place));
+        if (request.TopScores is int count) request.Scores.Add(Score(row, count, place));
     }
 
     /// <inheritdoc/>
@@ -154,7 +161,7 @@ internal sealed class DeviceHead : IDisposable
 
     private DeviceBuffer<int> Ints(long length) => _device.Allocate<int>(length);
 
-    private HostPlaces<T> Places<T>(long capacity) where T : unmanaged => _device.NewHostPlaces<T>(capacity, 1, beside: false);
+    private HostPlaces<T> Places<T>(long capacity) where T : unmanaged => _device.NewHostPlaces<T>(capacity, 2, beside: false);
 
     /// <summary>A row's copies, after all rows: the backbone's, then each option's.</summary>
     private int AddCopies(int row)
@@ -194,14 +201,14 @@ internal sealed class DeviceHead : IDisposable
         return bent;
     }
 
-    private ExplainedToken Explained(int row, int option)
+    private ExplainedToken Explained(int row, int option, int place)
     {
         int first = _firstCopy[row];
-        ReadOnlySpan<float> facts = _hostFacts.Values(0)[(first * RowScores.Facts)..];
-        ExploredOption[] options = RowScores.Options(_hostTops.Values(0)[(first + 1)..], facts[RowScores.Facts..], _hostPi.Values(0).Slice(row * _k, _k));
+        ReadOnlySpan<float> facts = _hostFacts.Values(place)[(first * RowScores.Facts)..];
+        ExploredOption[] options = RowScores.Options(_hostTops.Values(place)[(first + 1)..], facts[RowScores.Facts..], _hostPi.Values(place).Slice(row * _k, _k));
         return new ExplainedToken(option < 0 ? null : option, facts[0], options);
     }
 
-    private TokenScore Score(int row, int count) =>
-        RowScores.Score(_hostNumbers.Values(0)[(row * (ScoreTokens.Fixed + _scores))..], _hostTokens.Values(0).Slice(row * _scores, _scores), count);
+    private TokenScore Score(int row, int count, int place) =>
+        RowScores.Score(_hostNumbers.Values(place)[(row * (ScoreTokens.Fixed + _scores))..], _hostTokens.Values(place).Slice(row * _scores, _scores), count);
 }

@@ -3,14 +3,14 @@ using OllmNative.Kernels;
 namespace OllmNative.Model;
 
 /// <summary>
-/// Decoding steps that a device does alone, from the token to the next one: the host reads what was picked, and has given the device the
-/// following step before it does, unless it has more to read. What the sequences need lies in device memory and counts on by itself; it is
+/// Decoding steps that a device does alone, from the token to the next one: the host reads what was picked and what is told about it, and has given
+/// the device the following step before it does. What the sequences need lies in device memory and counts on by itself; it is
 /// sent anew when other sequences step, or the same ones from another place.
 /// </summary>
 internal sealed class DeviceSteps : IDisposable
 {
     /// <summary>More sequences than this are stepped by the host.</summary>
-    public const int MostRows = 16;
+    public const int MostRows = 64;
 
     private readonly QwenBackbone _backbone;
     private readonly ComputeDevice _device;
@@ -75,7 +75,7 @@ internal sealed class DeviceSteps : IDisposable
             ReadOnlySpan<int> result = _read.Values(0).Slice((_counts[i]++ % 2 * _batch.Rows + i) * DecodeRow.Results, DecodeRow.Results);
             slots[i].Cached.Add(slots[i].LastToken);
             slots[i].Picked = result[0];
-            _head.Tell(slots[i].Owner!, i, result[1], BitConverter.Int32BitsToSingle(result[2]));
+            _head.Tell(slots[i].Owner!, i, result[1], BitConverter.Int32BitsToSingle(result[2]), place);
         }
         return true;
     }
@@ -95,7 +95,7 @@ internal sealed class DeviceSteps : IDisposable
         Span<int> chosen = _first.AsSpan(0, 2 * n);
         if (_head.Chosen.IsEmpty) chosen.Fill(-1);
         else _head.Chosen.Download(chosen);
-        for (int i = 0; i < n; i++) _head.Tell(slots[i].Owner!, i, chosen[2 * i], BitConverter.Int32BitsToSingle(chosen[2 * i + 1]));
+        for (int i = 0; i < n; i++) _head.Tell(slots[i].Owner!, i, chosen[2 * i], BitConverter.Int32BitsToSingle(chosen[2 * i + 1]), 0);
         return true;
     }
 
@@ -125,10 +125,9 @@ internal sealed class DeviceSteps : IDisposable
         return true;
     }
 
-    /// <summary>Whether every sequence is sure to have a token after this one, and room for it, and this one's is all that there is to read.</summary>
+    /// <summary>Whether every sequence is sure to have a token after this one, and room for it.</summary>
     private bool MayGoOn(ReadOnlySpan<DecodeSlot> slots)
     {
-        if (_head.Tells) return false;
         foreach (DecodeSlot slot in slots)
         {
             if (slot.Owner!.Generated.Count + 1 >= slot.Owner.MaxTokens || slot.Cached.Count + 2 >= _capacity) return false;
@@ -160,6 +159,7 @@ internal sealed class DeviceSteps : IDisposable
     private void Give()
     {
         _backbone.PrepareForward(_batch);
+        _head.TellAt(_given % 2);
         _device.Repeat(new RepeatKey(_batch, _cache, this, _backbone.RopeMemory, _hidden, _head.Kind, _batch.Rows), _batch.Spans, _work);
         _device.SequencesAdvanced();
         _batch.Advance();

@@ -17,11 +17,13 @@ public sealed record ExploredStep(int Token, int Chosen, IReadOnlyList<ExploredO
 
 /// <summary>
 /// Generates one sequence and shows all K options of every token at the price of one: the backbone runs once, the decoder
-/// bends K copies of its hidden state, and the head reads its weights once for all of them (the paper's Appendix C).
+/// bends K copies of its hidden state, and the head reads its weights once for all of them (the paper's Appendix C). A text that goes on
+/// token by token is a <see cref="DecodeEngine"/>'s, whose steps need no host on a GPU; <see cref="After"/> looks at any sequence.
 /// </summary>
 public sealed class OptionExplorer : IDisposable
 {
     private readonly QwenBackbone _backbone;
+    private readonly OllmModel _ollm;
     private readonly ComputeDevice _device;
     private readonly DeviceMatrix _head;
     private readonly Policy _policy;
@@ -36,13 +38,14 @@ public sealed class OptionExplorer : IDisposable
     private readonly float[] _pi, _hostFacts;
     private readonly int[] _hostTops;
     private readonly List<int> _cached = [];
+    private DecodeEngine? _engine;
 
     /// <summary>Allocates for a sequence of up to <paramref name="capacity"/> tokens; ids from <paramref name="vocabulary"/> on are never generated.</summary>
     public OptionExplorer(QwenBackbone backbone, OllmModel ollm, int capacity, int vocabulary = int.MaxValue)
     {
         ArgumentNullException.ThrowIfNull(backbone);
         ArgumentNullException.ThrowIfNull(ollm);
-        (_backbone, _device, _capacity) = (backbone, backbone.Device, capacity);
+        (_backbone, _ollm, _device, _capacity) = (backbone, ollm, backbone.Device, capacity);
         (_d, _k, _vocab) = (ollm.Shape.HiddenSize, ollm.Shape.Options, Math.Min(vocabulary, backbone.Config.VocabSize));
         _head = _device.FirstRows(backbone.DecodeHead, _vocab);
         _policy = new Policy(_device, ollm.Parameters, null, 1);
@@ -57,18 +60,32 @@ public sealed class OptionExplorer : IDisposable
         (_pi, _hostFacts, _hostTops) = (new float[_k], new float[_k * RowScores.Facts], new int[_k]);
     }
 
-    /// <summary>
-    /// Generates up to <paramref name="maxTokens"/> tokens. The option of each step is the policy's likeliest, or what
-    /// <paramref name="choose"/> says, given the policy's distribution and the step.
-    /// </summary>
-    /// <exception cref="OllmException">The prompt is empty or longer than the capacity.</exception>
+    /// <summary>Generates up to <paramref name="maxTokens"/> tokens, each the likeliest under the step's option. One run at a time.</summary>
+    /// <param name="prompt">Token ids, at least one.</param>
+    /// <param name="maxTokens">Most tokens.</param>
+    /// <param name="stopTokens">Tokens that end the text; the one that did is the last step.</param>
+    /// <param name="latent">Who chooses the option of each step; not <see cref="LatentChoice.Backbone"/>.</param>
+    /// <param name="option">The option for <see cref="LatentChoice.Force"/>.</param>
+    /// <param name="seed">Names the draws of <see cref="LatentChoice.Sample"/>.</param>
+    /// <param name="cancellation">Ends the run between two steps.</param>
+    /// <exception cref="OllmException">The prompt is empty or longer than the capacity, or there is no such option.</exception>
+    /// <exception cref="ArgumentException">Nobody would choose.</exception>
     public IEnumerable<ExploredStep> Run(
-        IReadOnlyList<int> prompt, int maxTokens, IReadOnlyList<int> stopTokens, Func<float[], int, int>? choose = null, CancellationToken cancellation = default)
+        IReadOnlyList<int> prompt, int maxTokens, IReadOnlyList<int> stopTokens, LatentChoice latent = LatentChoice.Policy, int option = 0, ulong seed = 0,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(prompt);
         ArgumentNullException.ThrowIfNull(stopTokens);
+        if (latent == LatentChoice.Backbone) throw new ArgumentException("every step has an option", nameof(latent));
         CheckPrompt(prompt);
-        return Steps([.. prompt], maxTokens, stopTokens, choose, cancellation);
+        var request = new GenerationRequest
+        {
+            Prompt = [.. prompt], MaxTokens = maxTokens, StopTokens = stopTokens, Latent = latent, ForcedOption = option, Seed = seed, Explain = true,
+        };
+        // The last token of a full sequence is not read any more, so there is room for one more than that.
+        _engine ??= new DecodeEngine(_backbone, _ollm, new DecodeEngineOptions { Slots = 1, Capacity = _capacity + 1, Vocabulary = _vocab, ExplainSlots = 1 });
+        _engine.Check(request);
+        return Steps(_engine, request, cancellation);
     }
 
     /// <inheritdoc/>
@@ -76,6 +93,7 @@ public sealed class OptionExplorer : IDisposable
     {
         IDisposable[] owned = [_policy, _decoder, _cache, _batch, _buffers, _options, _hidden, _policyLogits, _bent, _logits, _facts, _tops];
         foreach (IDisposable item in owned) item.Dispose();
+        _engine?.Dispose();
     }
 
     /// <summary>Refuses prompts that cannot be explored.</summary>
@@ -105,17 +123,19 @@ public sealed class OptionExplorer : IDisposable
         return Explore(_hidden.View.Slice((long)(_batch.Rows - 1) * _d, _d));
     }
 
-    private IEnumerable<ExploredStep> Steps(List<int> sequence, int maxTokens, IReadOnlyList<int> stopTokens, Func<float[], int, int>? choose, CancellationToken cancellation)
+    private static IEnumerable<ExploredStep> Steps(DecodeEngine engine, GenerationRequest request, CancellationToken cancellation)
     {
-        for (int step = 0; step < maxTokens && sequence.Count <= _capacity; step++)
+        engine.Clear();
+        engine.Add(request);
+        for (int told = 0; engine.Active > 0;)
         {
             cancellation.ThrowIfCancellationRequested();
-            IReadOnlyList<ExploredOption> options = After(CollectionsMarshal.AsSpan(sequence));
-            int chosen = choose?.Invoke(_pi, step) ?? LogitMath.IndexOfMax(_pi);
-            int token = options[chosen].Token;
-            yield return new ExploredStep(token, chosen, options);
-            if (stopTokens.Contains(token)) yield break;
-            sequence.Add(token);
+            engine.Step();
+            for (; told < request.Explained.Count; told++)
+            {
+                ExplainedToken token = request.Explained[told];
+                yield return new ExploredStep(request.Generated[told], token.Option!.Value, token.Options);
+            }
         }
     }
 

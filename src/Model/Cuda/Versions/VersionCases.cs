@@ -31,7 +31,7 @@ internal static class VersionCases
     public static IEnumerable<VersionCase> Decode() => Named(
         "MatMul BF16, 1-1 rows", "NormMatMulEach, 1-1 rows", "NormMatMulEach, 9-16 rows", "NormGateUp, 1-1 rows", "NormGateUp, 9-16 rows", "AdapterOutput of a decoder",
         "AdapterOutput of a policy", "MatMul int8 of BF16, 2-8 rows", "MatMul int8 of BF16, 9-16 rows", "NormMatMulEach and NormGateUp int8, 2-8 rows",
-        "NormMatMulEach and NormGateUp int8, 9-16 rows").Append(new(new("MatMul, 12 rows", Bf16, c =>
+        "NormMatMulEach and NormGateUp int8, 9-16 rows", "NormRopeToCache and attention, head size 128", "NormRopeToCache and attention, head size 64, int8").Append(new(new("MatMul, 12 rows", Bf16, c =>
         {
             c.Device.MatMul(c.Floats(12 * 72), c.Weights(DType.BF16, 40, 72), c.Floats(40), c.Result(12 * 40), accumulate: true);
             return "N 12, outputs 40, inputs 72";
@@ -165,8 +165,13 @@ internal static class VersionCases
             for (int layer = 0; layer < layers; layer++)
             {
                 DeviceMatrix[] w = weights[layer];
-                device.NormMatMulEach(x, gain, 1e-6f, normed, new Projection(w[0], default, q), new Projection(w[1], default, k), new Projection(w[2], default, v));
-                device.RopeToCache(q, k, v, positions, angles, cacheRows, caches[layer].Keys, caches[layer].Values, size);
+                Projection toQ = new(w[0], default, q), toK = new(w[1], default, k), toV = new(w[2], default, v);
+                (CacheView keys, CacheView values) = caches[layer];
+                if (!device.NormRopeToCache(x, gain, 1e-6f, toQ, toK, toV, positions, angles, cacheRows, keys, values, size))
+                {
+                    device.NormMatMulEach(x, gain, 1e-6f, normed, toQ, toK, toV);
+                    device.RopeToCache(q, k, v, positions, angles, cacheRows, keys, values, size);
+                }
                 device.Attention(q, caches[layer].Keys, caches[layer].Values, spans, attended, heads, kvHeads, size);
                 device.MatMul(attended, w[3], default, x, accumulate: true);
                 device.NormGateUp(x, gain, 1e-6f, normed, w[4], w[5], gate, up);
