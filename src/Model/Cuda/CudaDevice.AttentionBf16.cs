@@ -21,7 +21,7 @@ public sealed partial class CudaDevice
     private CudaBuffer<int>? _tickets;
 
     /// <inheritdoc/>
-    public override DType CacheType(int headSize) => _options.TensorCores && CacheView.IsBf16Head(headSize) ? DType.BF16 : DType.F32;
+    public override DType CacheType(int headSize) => _options.TensorCores && _options.Has(KernelVersions.Attention) && CacheView.IsBf16Head(headSize) ? DType.BF16 : DType.F32;
 
     /// <inheritdoc/>
     public override void CopyCache(CacheView source, CacheView destination)
@@ -48,7 +48,7 @@ public sealed partial class CudaDevice
         Expect(CacheView.IsBf16Head(shape.HeadSize) && OnWords(q, output) && OnWords(keys, values), "Attention: heads of 64 or 128, operands on 16 bytes");
         long queries = q.Length / ((long)shape.Heads * shape.HeadSize);
         if (queries <= PromptQueries * (long)sequences.Length) Decode(q, keys, values, sequences, output, shape);
-        else if (_options.Hopper) PrefillHopper(q, keys, values, sequences, output, shape);
+        else if (_options.Hopper && _options.Has(KernelVersions.WgmmaAttention)) PrefillHopper(q, keys, values, sequences, output, shape);
         else Prefill(q, keys, values, sequences, output, shape);
     }
 

@@ -55,7 +55,7 @@ public sealed partial class CudaDevice
 
     private void HeadLogits(Words x, Words w, Floats target, Ints targets, Words weights, Floats sums, Floats tops, Ints bests, Ints alive, HeadShape shape)
     {
-        if (_options.Hopper)
+        if (HeadOnWarpGroups)
         {
             HeadLogitsWgmma(x, w, target, targets, weights, sums, tops, bests, alive, shape);
             return;
@@ -66,7 +66,7 @@ public sealed partial class CudaDevice
 
     private void HeadGradient(Words weights, Words w, Ints alive, Floats gradient, HeadShape shape)
     {
-        if (_options.Hopper && OnPairs(gradient))
+        if (HeadOnWarpGroups && OnPairs(gradient))
         {
             HeadGradientWgmma(weights, w, alive, gradient, shape);
             return;
@@ -74,6 +74,8 @@ public sealed partial class CudaDevice
         (_headGradient ??= _accelerator.LoadKernel<ArrayView<Bf16>, ArrayView<Bf16>, Ints, Floats, HeadShape>(HeadTensor.Gradient))(
             _queue, HeadTensor.GradientConfig(shape), weights.Cast<Bf16>(), w.Cast<Bf16>(), alive, gradient, shape);
     }
+
+    private bool HeadOnWarpGroups => _options.Hopper && _options.Has(KernelVersions.WgmmaHead);
 
     private static int Strips(int entries) => (entries + HeadTensor.Strip - 1) / HeadTensor.Strip;
 
@@ -84,9 +86,9 @@ public sealed partial class CudaDevice
     /// </summary>
     private int HeadChunk(int rows, int entries)
     {
-        long workspace = _options.Hopper ? 8 * _options.HeadWorkspace : _options.HeadWorkspace;
+        long workspace = HeadOnWarpGroups ? 8 * _options.HeadWorkspace : _options.HeadWorkspace;
         int tiles = (int)Math.Clamp(workspace / rows / HeadTensor.LogitTile, 1, HeadTensor.Strip * HeadTensor.MostStrips / HeadTensor.LogitTile);
-        if (_options.Hopper) tiles = TileChoice.WholeRounds(tiles, (rows + HeadWgmma.RowTile - 1) / HeadWgmma.RowTile, Multiprocessors);
+        if (HeadOnWarpGroups) tiles = TileChoice.WholeRounds(tiles, (rows + HeadWgmma.RowTile - 1) / HeadWgmma.RowTile, Multiprocessors);
         return Math.Min(entries, tiles * HeadTensor.LogitTile);
     }
 

@@ -80,7 +80,7 @@ public sealed partial class CudaDevice
         bool tensor = ForTensorCores(w);
         ProductKernel kernel = ProductTable.Forward(rows, w.Rows, _options, tensor);
         if (kernel == ProductKernel.FewRows && FewRows(x, w, bias, c, rows, accumulate)) return;
-        if (kernel == ProductKernel.FewRows) kernel = ProductKernel.Plain;
+        if (kernel == ProductKernel.FewRows) kernel = tensor ? ProductKernel.Tensor64 : ProductKernel.Plain;
         if (HalfProduct(x, w, bias, c, rows, accumulate)) return;
         if (kernel is ProductKernel.Tensor64 or ProductKernel.Tensor128)
         {

@@ -141,7 +141,8 @@ public sealed partial class CudaDevice
             Round(m.Floats, m.Offset, m.Shadow.Write(0, count).Cast<Bf16>(), checked((int)count));
             // A kernel that starts ahead of its predecessor's end reads weights before it waits, but never passes a fill.
             Scratch(ref _fill, 1).Write(0, 1).MemSetToZero(_queue);
-            m.ShadowVersion = m.Version;
+            // A recording has made nothing yet, and may never be started.
+            if (!_queue.IsRecording()) m.ShadowVersion = m.Version;
         }
         return m.Shadow.Read(0, count);
     }

@@ -210,7 +210,7 @@ internal static partial class SelftestCases
     }
 
     /// <summary>As a layer of the backbone does it: keys and values of earlier tokens, then new ones, in the device's own kind of cache.</summary>
-    private static string AttendFromCache(SelftestContext c, int size, int leastTokens, int mostTokens, int mostPast)
+    internal static string AttendFromCache(SelftestContext c, int size, int leastTokens, int mostTokens, int mostPast)
     {
         (int kvHeads, int group, int count) = (c.Between(1, 2), c.Between(1, 7), c.Between(1, 2));
         int width = kvHeads * size, heads = kvHeads * group, rows = 0, cacheRows = c.Between(0, 3), positions = mostPast + mostTokens;
