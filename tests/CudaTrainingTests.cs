@@ -62,6 +62,48 @@ public sealed class CudaTrainingTests : IDisposable
     }
 
     [Fact]
+    public void Run_SeveralSteps_PeakMemoryIsWhatTheDriverHasGivenOut()
+    {
+        using var gpu = new PtxGpu();
+        using (CudaDevice device = Device(gpu))
+        {
+            using QwenBackbone backbone = QwenBackbone.Load(device, _tiny.Folder);
+            using OllmModel ollm = OllmModel.Create(backbone, 4, 16, 2);
+            using var trainer = new Trainer(backbone, ollm, _rows, new TrainOptions { Steps = 2, BatchSize = 3, CheckpointEvery = 0 });
+            trainer.Run(TestData.NewFolder(), _ => { });
+            // Activations of passes of 4,096 tokens are most of it, with so small a model.
+            Assert.InRange(gpu.Accelerator.PeakBufferBytes, 4096L * 4 * 8 * 16, 64L << 20);
+            Assert.Equal(gpu.Driver.PeakBytes, gpu.Accelerator.PeakBufferBytes);
+        }
+        Assert.Equal(gpu.Driver.PeakBytes, gpu.Accelerator.PeakBufferBytes);
+    }
+
+    /// <summary>A gain of zero makes its input's column zero, and with it the gradient that the gain's own follows from.</summary>
+    [Fact]
+    public void Accumulate_GainsOfZero_LearnAllTheSame()
+    {
+        using OllmModel ollm = _tiny.NewOllm(4, 16);
+        float[] gains = ollm.Parameters["policy.norm.weight"].ToArray();
+        gains[3] = 0;
+        ollm.Parameters["policy.norm.weight"].Upload(gains);
+        using var gradients = new OllmTensors(_tiny.Device, ollm.Shape);
+        using DeviceBuffer<float> hidden = _tiny.Device.Allocate<float>(6 * _tiny.Model.Config.HiddenSize);
+        hidden.Upload(0, [.. Enumerable.Range(0, (int)hidden.Length).Select(i => MathF.Sin(i))]);
+        float At(float gain)
+        {
+            gains[3] = gain;
+            ollm.Parameters["policy.norm.weight"].Upload(gains);
+            using var loss = new OllmLoss(_tiny.Model, ollm.Parameters, gradients, LatentMode.Soft);
+            _tiny.Device.Clear(gradients.All);
+            loss.Accumulate(hidden.View, _tiny.Tokens(6).Select(_ => 5).ToArray(), new ulong[6], 1, 1f / 6);
+            return gradients["policy.norm.weight"].ToArray()[3];
+        }
+        float beside = At(1e-3f);
+        Assert.NotEqual(0, beside);
+        Assert.Equal(beside, At(0), 0.02 * Math.Abs(beside));
+    }
+
+    [Fact]
     public void Run_TwentySteps_LossesWithinOnePercentOfTheCpus() => HoldLosses(20, 5e-3, LatentMode.Gumbel, 1);
 
     /// <summary>

@@ -13,6 +13,9 @@ internal sealed unsafe partial class PtxDriver
 
     private readonly List<HostBlock> _hostBlocks = [];
 
+    /// <summary>The most bytes that were allocated at one time, by cuMemAlloc.</summary>
+    public long PeakBytes { get; private set; }
+
     public CuResult MemGetInfo(out nuint free, out nuint total)
     {
         (free, total) = ((nuint)(MemoryBytes - Memory.Bytes), (nuint)MemoryBytes);
@@ -31,6 +34,7 @@ internal sealed unsafe partial class PtxDriver
             var data = new byte[bytes];
             Array.Fill(data, (byte)0xCD); // whatever was there before
             address = (nint)Memory.Allocate(data);
+            PeakBytes = Math.Max(PeakBytes, Memory.Bytes);
             return CuResult.Success;
         }
     }

@@ -83,7 +83,7 @@ internal static class BenchCommand
             }
             Array.Sort(rates);
             // Before the limits are measured: that needs memory of its own.
-            long peak = Process.GetCurrentProcess().PeakWorkingSet64;
+            long host = Process.GetCurrentProcess().PeakWorkingSet64, peak = PeakOnGpu(session.Device) ?? host;
             (double flops, double bytes) = Limits(session.Device, threads);
             double unit = Plain(session.Device) is CpuDevice ? MachineLimits.MatrixUnitFlopsPerSecond(threads) : 0;
             double limit = n * work.Sequences / Math.Max(cost.Flops / flops, cost.Bytes / bytes), median = Median.OfSorted(rates);
@@ -94,7 +94,7 @@ internal static class BenchCommand
             {
                 tokens_per_second = median, min = rates[0], max = rates[^1], limit, limit_fraction = median / limit, peak_memory_bytes = peak,
                 flops_per_second = flops, matrix_unit_flops_per_second = unit, bytes_per_second = bytes, device = session.Device.Description,
-                gpu_memory_bytes = GpuMemory(session.Device), seconds_from_start_through_first_run = sinceStart,
+                gpu_memory_bytes = GpuMemory(session.Device), host_peak_memory_bytes = host, seconds_from_start_through_first_run = sinceStart,
             });
         });
         return command;
@@ -111,6 +111,15 @@ internal static class BenchCommand
             return (limits.TensorFlopsPerSecond, limits.BytesPerSecond);
 #endif
         return (MachineLimits.FlopsPerSecond(threads), MachineLimits.BytesPerSecond(threads));
+    }
+
+    /// <summary>The most that the device's own buffers have taken of a GPU's memory; null without one.</summary>
+    private static long? PeakOnGpu(ComputeDevice device)
+    {
+#if !ILGPU
+        if (Plain(device) is CudaDevice { Accelerator: Runtime.Cuda.CudaAccelerator gpu }) return gpu.PeakBufferBytes;
+#endif
+        return null;
     }
 
     /// <summary>Memory of the GPU that is in use, the driver's own included; null without one.</summary>

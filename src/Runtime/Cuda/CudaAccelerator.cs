@@ -23,6 +23,8 @@ public sealed class CudaAccelerator : Accelerator
     private readonly nint _context;
     private readonly ConcurrentDictionary<IDisposable, byte> _children = new();
     private readonly string?[] _recent = new string?[4];
+    private readonly Lock _counting = new();
+    private long _bytes;
     private int _launches;
     private CudaException? _lost;
     private bool _disposed, _stuck;
@@ -73,12 +75,25 @@ public sealed class CudaAccelerator : Accelerator
     internal ICudaApi Api { get; }
     internal KernelLoader Kernels { get; }
 
+    /// <summary>The most bytes that buffers of this accelerator have held at one time; the driver's own memory is not among them.</summary>
+    public long PeakBufferBytes { get; private set; }
+
     /// <summary>Bytes of the GPU's memory that nobody uses.</summary>
     public long GetFreeMemory()
     {
         Bind();
         Check("cuMemGetInfo", Api.MemGetInfo(out nuint free, out _));
         return (long)free;
+    }
+
+    /// <summary>Notes that buffers hold so many bytes more, or fewer.</summary>
+    internal void CountMemory(long bytes)
+    {
+        lock (_counting)
+        {
+            _bytes += bytes;
+            PeakBufferBytes = Math.Max(PeakBufferBytes, _bytes);
+        }
     }
 
     /// <summary>

@@ -18,6 +18,7 @@ internal sealed class CudaBuffer : MemoryBuffer
         CuResult status = _gpu.Api.MemAlloc(out nint address, (nuint)Math.Max(1, LengthInBytes));
         if (status != CuResult.Success) throw _gpu.Failure("cuMemAlloc", status, $"{CudaText.Bytes(LengthInBytes)} asked for");
         NativePtr = address;
+        _gpu.CountMemory(Math.Max(1, LengthInBytes));
         _gpu.Adopt(this);
     }
 
@@ -59,7 +60,11 @@ internal sealed class CudaBuffer : MemoryBuffer
 
     protected override void Dispose(bool disposing)
     {
-        if (NativePtr != 0) _gpu.Release(this, () => _gpu.Api.MemFree(NativePtr));
+        if (NativePtr != 0)
+        {
+            _gpu.Release(this, () => _gpu.Api.MemFree(NativePtr));
+            _gpu.CountMemory(-Math.Max(1, LengthInBytes));
+        }
         NativePtr = 0;
         base.Dispose(disposing);
     }
