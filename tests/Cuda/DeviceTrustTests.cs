@@ -1,3 +1,4 @@
+using OllmNative.Kernels;
 using OllmNative.Model;
 using OllmNative.Model.Cpu;
 using OllmNative.Model.Cuda;
@@ -21,6 +22,15 @@ public sealed class DeviceTrustTests
             Assert.Equal(KernelVersions.None, Settle(gpu, said).Without);
             Assert.NotEqual(0, gpu.Driver.Calls("GraphLaunch"));
             Assert.NotEqual(0, gpu.Driver.Calls("LaunchKernelEx"));
+            // Nothing fast is taken for right without having run.
+            Type[] fast =
+            [
+                typeof(MatMulTensor), typeof(MatMulTensorLarge), typeof(MatMulWgmma), typeof(HeadTensor), typeof(HeadWgmma), typeof(AttentionTensor),
+                typeof(AttentionWgmma), typeof(AttentionDecode), typeof(DecodeProducts), typeof(SplitSums), typeof(SampleTokens), typeof(AdvanceRows),
+            ];
+            string[] names = [.. KernelCatalog.All.Where(kernel => fast.Contains(kernel.Method.DeclaringType)).Select(kernel => $"{kernel.Method.DeclaringType!.Name}_{kernel.Method.Name}")];
+            Assert.True(names.Length > 40);
+            Assert.Empty(names.Except(gpu.Driver.Launched));
             gpu.Close();
         }
         using (var gpu = new PtxGpu(null, new KernelCache(folder)))

@@ -1,6 +1,7 @@
 #if !ILGPU
 using System.Runtime.InteropServices;
 using OllmNative.Runtime.Cuda;
+using OllmNative.Runtime.Extensions;
 
 namespace OllmNative.Model.Cuda;
 
@@ -36,6 +37,12 @@ public static class DeviceTrust
         foreach (DeviceVersion version in DeviceVersion.All)
         {
             if (!version.IsIn(options)) continue;
+            if (version.Kind == KernelVersions.Graphs && !notes.IsTried(version) && LaunchProfiler.Active is not null)
+            {
+                // Each launch is timed by itself then, so there is nothing to try.
+                options = options.Leaving(version.Kind);
+                continue;
+            }
             bool isNew = !notes.IsTried(version);
             if (isNew) Try(trial, gpu, version, options, notes);
             if (notes.WhyNot(version) is not { } why) continue;
