@@ -86,7 +86,8 @@ for candidate in "${PYTHON:-python3}" /usr/bin/python3; do
     if "$candidate" -c 'import torch' 2>/dev/null; then python=$candidate; break; fi
 done
 prompt=2048 generate=128 row=4096 peer=$here/peers/torch_cuda.py model=$work/model
-[ -z "$small" ] || { prompt=8 generate=4 row=16; }
+tiny=() demo=()
+[ -z "$small" ] || { prompt=8 generate=4 row=16 tiny=(--small --repeats 1) demo=(--small); }
 # PyTorch has no emulator.
 peer_device=cpu; [ "$device" != cuda ] || peer_device=cuda
 export OLLM_KERNEL_CACHE=$work/kernels
@@ -102,7 +103,7 @@ part smoke 30 "$ollm" selftest --device "$device" --only ResidualAdd --rounds 1 
 skipping versions 120 selftest --only "version "
 skipping selftest 90 selftest
 [ -z "$python" ] || part torch-parity 60 "$python" "$peer" parity --ollm "$ollm" --device "$peer_device"
-skipping kernels 60 bench kernels
+skipping kernels 60 bench kernels ${tiny[@]+"${tiny[@]}"}
 if [ -n "$small" ]; then
     cat > "$work/shape.json" <<'JSON'
 {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -123,6 +124,6 @@ done
 part cached 45 "$ollm" bench train --cached --model "$model" --device "$device" --tokens "$row" --repeats 5 --json
 part profile 45 "$ollm" profile --trace "$out/trace.json" --json -- bench decode --model "$model" --device "$device" --tokens "$((generate / 2))" --repeats 1
 [ -z "$python" ] || part torch-gemm 40 "$python" "$peer" gemm --model "$model" --device "$peer_device"
-part demo 110 "$ollm" demo --device "$device" --out "$work/demo" --json
+part demo 110 "$ollm" demo --device "$device" ${demo[@]+"${demo[@]}"} --out "$work/demo" --json
 # What was used and what was left out, to be read beside the figures.
 part devices-after 10 "$ollm" devices --json

@@ -3,6 +3,8 @@ import json
 import sys
 from pathlib import Path
 
+import gpu_figures
+
 out = Path(sys.argv[1])
 parts = {}
 for line in (out / "parts.tsv").read_text().splitlines():
@@ -54,6 +56,14 @@ if wrong:
     lines += [f"| {row['name']} | {row['shape']} | {row['max_error']} | {row['tolerance']} | {(row['failure'] or '').splitlines()[0][:300].replace('|', '/') if row['failure'] else ''} |" for row in wrong]
     lines += [""]
 
+def seconds(name):
+    return parts[name]["seconds"] if parts.get(name, {}).get("status") == "done" else None
+
+
+try:
+    lines += gpu_figures.table(result, seconds)
+except (KeyError, TypeError, ValueError, AttributeError) as problem:  # A part that says something unforeseen must not cost the rest of the table.
+    lines += [f"The figures to reach could not be worked out: {type(problem).__name__}: {problem}.", ""]
 lines += ["| tokens/s | ollm (range) | PyTorch (range) | ratio | of the limit | GPU memory, MB: ollm, PyTorch |", "|---|---|---|---|---|---|"]
 for name in ("prefill", "decode", "train", "cached"):
     ours = result(name)
@@ -80,6 +90,11 @@ failed = {row["kernel"]: row["why"] for run in runs for row in run.get("failed",
 if failed:
     lines += ["", "| kernel that could not be measured | |", "|---|---|"]
     lines += [f"| {kernel} | {why.splitlines()[0][:300].replace('|', '/')} |" for kernel, why in failed.items()]
+
+graph = result("torch-decode").get("cuda_graph", {})
+if graph:
+    text = graph.get("error") or f"{number(graph.get('tokens_per_second'))} ({number(graph.get('min'))} - {number(graph.get('max'))}) tokens/s"
+    lines += ["", f"PyTorch's decoding step as a CUDA graph, without `generate`: {text}."]
 
 if result("torch-gemm").get("gemm"):
     lines += ["", "| cuBLAS bf16 | M x N x K | us | TFLOP/s | GB/s |", "|---|---|---|---|---|"]

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using OllmNative.Cli.Trials;
 using OllmNative.Kernels;
+using OllmNative.Model;
 using OllmNative.Runtime.Language;
 
 namespace OllmNative.Cli.Commands;
@@ -25,21 +26,19 @@ internal static class BenchKernelsCommand
         Option<int> repeats = CommonOptions.Number("--repeats", "Launches that are timed, after some to warm up.", 20, 1, 100_000);
         Option<string?> only = CommonOptions.OptionalPath("--only", "Kernels whose name contains this.", "TEXT");
         Option<string[]> skip = new("--skip") { Description = "Leaves out the kernel of this name; may be given several times.", HelpName = "NAME" };
-        var command = new Command("kernels", "Time, bandwidth, arithmetic and percent of the roofline of each kernel.") { device, repeats, only, skip };
-        command.SetAction(parsed =>
-        {
-            (string? part, string[] without) = (parsed.GetValue(only), parsed.GetValue(skip) ?? []);
-            bool Wanted(string kernel) => (part is null || kernel.Contains(part, StringComparison.OrdinalIgnoreCase)) && !without.Contains(kernel, StringComparer.OrdinalIgnoreCase);
-            return Run(ui, parsed.GetValue(device)!, parsed.GetValue(repeats), Wanted);
-        });
+        var small = new Option<bool>("--small") { Description = "Tiny shapes, as the emulator always has: whether everything runs, not how fast." };
+        var command = new Command("kernels", "Time, bandwidth, arithmetic and percent of the roofline of each kernel.") { device, repeats, only, skip, small };
+        command.SetAction(parsed => Run(ui, parsed.GetValue(device)!, parsed.GetValue(repeats), parsed.GetValue(only), parsed.GetValue(skip) ?? [], parsed.GetValue(small)));
         return command;
     }
 
-    private static int Run(Output ui, string device, int repeats, Func<string, bool> wanted)
+    private static int Run(Output ui, string device, int repeats, string? only, string[] skip, bool small)
     {
         using KernelMachine machine = KernelMachine.Open(device);
         Roofline? limits = Roofline.Of(machine.Accelerator);
-        KernelTrialPlan[] plans = [.. KernelTrials.All.Where(plan => plan.RunsOn(machine.Accelerator) && wanted(plan.Kernel))];
+        KernelTrialPlan[] plans = [.. KernelTrials.All.Where(plan => plan.RunsOn(machine.Accelerator)).Where(plan => only is null || plan.Kernel.Contains(only, StringComparison.OrdinalIgnoreCase))];
+        if (plans.Length == 0) throw new OllmException($"--only {only}: no kernel that runs here has such a name");
+        plans = [.. plans.Where(plan => !skip.Contains(plan.Kernel, StringComparer.OrdinalIgnoreCase))];
         (List<Row> rows, List<Failure> failures) = ([], []);
         bool lost = false;
         using (Progress bar = ui.Progress("bench kernels", plans.Length))
@@ -49,7 +48,7 @@ internal static class BenchKernelsCommand
                 ui.Cancellation.ThrowIfCancellationRequested();
                 try
                 {
-                    rows.Add(Measure(plan, machine, limits, repeats));
+                    rows.Add(Measure(plan, machine, limits, repeats, small));
                 }
                 catch (Exception error) when (SelftestCommand.IsTheDevices(error))
                 {
@@ -77,10 +76,10 @@ internal static class BenchKernelsCommand
         return failures.Count == 0 ? 0 : 1;
     }
 
-    private static Row Measure(KernelTrialPlan plan, KernelMachine machine, Roofline? limits, int repeats)
+    private static Row Measure(KernelTrialPlan plan, KernelMachine machine, Roofline? limits, int repeats, bool small)
     {
         // The emulator needs seconds for what a GPU does in microseconds.
-        TrialSize size = machine.IsGpu ? plan.Large : new TrialSize(Math.Min(plan.Large.Rows, 4), Math.Min(plan.Large.Columns, 64), Math.Min(plan.Large.Depth, 16));
+        TrialSize size = machine.IsGpu && !small ? plan.Large : new TrialSize(Math.Min(plan.Large.Rows, 4), Math.Min(plan.Large.Columns, 64), Math.Min(plan.Large.Depth, 16));
         using KernelTrial trial = plan.On(machine.Accelerator, size, seed: 1);
         double milliseconds = machine.IsGpu ? OnGpu(trial, repeats) : InEmulator(trial);
         double? fraction = limits is null ? null : 1000 * limits.Seconds(trial) / milliseconds;

@@ -34,6 +34,9 @@ internal static class SelftestCommand
             (string name, int count, ulong first) = (parsed.GetValue(device)!, parsed.GetValue(rounds), parsed.GetValue(seed));
             (string? part, string[] without) = (parsed.GetValue(only), parsed.GetValue(skip) ?? []);
             bool Wanted(string test) => (part is null || test.Contains(part, StringComparison.OrdinalIgnoreCase)) && !without.Contains(test, StringComparer.OrdinalIgnoreCase);
+            // A name that is misspelt must not pass for a test that has passed.
+            bool any = DeviceSelftest.Cases.Any(test => Wanted(test.Operation)) || (name != "cpu" && KernelTrials.All.Any(plan => Wanted(plan.Kernel)));
+            if (!any) throw new OllmException($"--only {part}: no kernel or operation that is tested has such a name");
             return name == "cpu" ? TestCpu(ui, count, first, Wanted) : TestKernels(ui, name, count, first, Wanted);
         });
         return command;

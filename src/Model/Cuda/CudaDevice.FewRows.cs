@@ -75,6 +75,11 @@ public sealed partial class CudaDevice
     {
         var m = (CudaMatrix)w;
         int rows = checked((int)(pre.Length / m.Columns));
+        if (HasFewOutputs(m, rows) && table.IsEmpty && residual.IsEmpty)
+        {
+            FewOutputsProduct(pre, m, bias, output, rows, silu: true);
+            return true;
+        }
         if (rows > MostFewRows || m.IsBytes || !ForDecoding(m, pre.Offset)) return false;
         int version = Version(rows, m);
         (_decodeAdapter[version] ??= _accelerator.LoadKernel<Floats, DecodeMatrix, Floats, Ints, Floats, DecodeShape>(version == 0 ? DecodeProducts.AdapterEight : DecodeProducts.AdapterSixteen))(

@@ -81,13 +81,15 @@ public sealed partial class CudaDevice
 
     /// <summary>
     /// Entries of a chunk: as many as the workspace holds, in whole tiles. Warp groups are through with one so soon that its end, where
-    /// multiprocessors wait for the last, costs more than weights which leave the L2 cache: chunks are four times as long for them.
+    /// multiprocessors wait for the last, costs more than weights which leave the L2 cache: chunks are eight times as long for them, and of as many tiles
+    /// as make whole rounds over the multiprocessors.
     /// </summary>
     private int HeadChunk(int rows, int entries)
     {
-        long workspace = HeadOnWarpGroups ? 4 * _options.HeadWorkspace : _options.HeadWorkspace;
-        long most = Math.Clamp(workspace / rows / HeadTensor.LogitTile * HeadTensor.LogitTile, HeadTensor.LogitTile, HeadTensor.Strip * HeadTensor.MostStrips);
-        return (int)Math.Min(entries, most);
+        long workspace = HeadOnWarpGroups ? 8 * _options.HeadWorkspace : _options.HeadWorkspace;
+        int tiles = (int)Math.Clamp(workspace / rows / HeadTensor.LogitTile, 1, HeadTensor.Strip * HeadTensor.MostStrips / HeadTensor.LogitTile);
+        if (HeadOnWarpGroups) tiles = TileChoice.WholeRounds(tiles, (rows + HeadWgmma.RowTile - 1) / HeadWgmma.RowTile, Multiprocessors);
+        return Math.Min(entries, tiles * HeadTensor.LogitTile);
     }
 
     /// <summary>

@@ -11,6 +11,9 @@ namespace OllmNative.Runtime.Cuda;
 /// </summary>
 public sealed class CudaAccelerator : Accelerator
 {
+    // Page-locked for every context, not for this one alone.
+    private const uint PortableHostMemory = 1;
+
     private static long s_lastNumber;
 
     // The accelerator whose context is current on this thread. Numbers are never used twice, so one that has closed is never taken for open.
@@ -162,9 +165,8 @@ public sealed class CudaAccelerator : Accelerator
 
     protected internal override nint AllocatePageLocked(long bytes)
     {
-        const uint portable = 1;
         Bind();
-        CuResult status = Api.MemHostAlloc(out nint address, (nuint)bytes, portable);
+        CuResult status = Api.MemHostAlloc(out nint address, (nuint)bytes, PortableHostMemory);
         return status == CuResult.Success ? address : throw Failure("cuMemHostAlloc", status, $"{CudaText.Bytes(bytes)} of page-locked memory asked for");
     }
 

@@ -12,7 +12,7 @@ internal static class VersionCases
 
     public static IEnumerable<VersionCase> Portable() => Named(
         "MatMul BF16, 2-8 rows", "MatMul F32, 2-8 rows", "MatMul F16, 9-90 rows", "MatMul BF16, 9-90 rows, odd sizes, added", "MatMul F32, 9-90 rows",
-        "MatMulBackwardInput BF16", "MatMulBackwardWeight", "NormMatMulEach, 2-4 rows", "NormGateUp, 2-4 rows", "RmsNorm", "RmsNormBackwardGain",
+        "MatMulBackwardInput BF16", "MatMulBackwardWeight", "NormMatMulEach, 2-4 rows", "NormGateUp, 2-4 rows", "RmsNorm", "NormGainGradient",
         "Softmax, long rows", "ArgMaxRows, long rows", "SquaredNorm", "AddLosses", "Attention, head size 64, prompts", "Attention, head size 128, decoding",
         "HeadCrossEntropy F32");
 
