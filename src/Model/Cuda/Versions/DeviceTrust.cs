@@ -14,6 +14,9 @@ public static class DeviceTrust
     /// <summary>The environment variable with versions to leave out, names with commas between them.</summary>
     public const string Variable = "OLLM_CUDA_WITHOUT";
 
+    /// <summary>Names of all versions, the plainest first.</summary>
+    public static IReadOnlyList<string> Names { get; } = [.. DeviceVersion.All.Select(version => version.Name)];
+
     // Another process is through with all versions long before.
     private static readonly TimeSpan Turn = TimeSpan.FromMinutes(10);
 
