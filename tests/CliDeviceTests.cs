@@ -1,4 +1,5 @@
 using System.Text.Json;
+using OllmNative.Cli;
 using OllmNative.Cli.Commands;
 using OllmNative.Cli.Trials;
 using OllmNative.Model;
@@ -32,6 +33,7 @@ public sealed class CliDeviceTests
             ["in use: tensor, graphs", "not tried yet (the first command on it does): steps", "left out: wgmma (a title): it was off; in its place: something plainer"],
             DevicesCommand.Told([Of("tensor", "in use"), Of("wgmma", "left out", "it was off"), Of("split", "not here"), Of("steps", "not tried"), Of("graphs", "in use")]));
         Assert.Empty(DevicesCommand.Told([]));
+        Assert.Contains("\"state\":\"left out\",\"why\":\"it was off\",\"in_place\":\"something plainer\"", JsonOutput.Serialize(new { versions = (VersionReport[])[Of("wgmma", "left out", "it was off")] }), StringComparison.Ordinal);
     }
 
     [SkippableFact]

@@ -1,3 +1,4 @@
+using OllmNative.Kernels;
 using OllmNative.Model;
 using OllmNative.Model.Cpu;
 using OllmNative.Model.Cuda;
@@ -21,6 +22,15 @@ public sealed class DeviceTrustTests
             Assert.Equal(KernelVersions.None, Settle(gpu, said).Without);
             Assert.NotEqual(0, gpu.Driver.Calls("GraphLaunch"));
             Assert.NotEqual(0, gpu.Driver.Calls("LaunchKernelEx"));
+            // Nothing fast is taken for right without having run.
+            Type[] fast =
+            [
+                typeof(MatMulTensor), typeof(MatMulTensorLarge), typeof(MatMulWgmma), typeof(HeadTensor), typeof(HeadWgmma), typeof(AttentionTensor),
+                typeof(AttentionWgmma), typeof(AttentionDecode), typeof(DecodeProducts), typeof(SplitSums), typeof(SampleTokens), typeof(FewOutputs),
+            ];
+            string[] names = [.. KernelCatalog.All.Where(kernel => fast.Contains(kernel.Method.DeclaringType)).Select(kernel => $"{kernel.Method.DeclaringType!.Name}_{kernel.Method.Name}")];
+            Assert.True(names.Length > 40);
+            Assert.Empty(names.Except(gpu.Driver.Launched));
             gpu.Close();
         }
         using (var gpu = new PtxGpu(null, new KernelCache(folder)))
@@ -37,6 +47,7 @@ public sealed class DeviceTrustTests
     public static TheoryData<string, Trouble, string> Troubles => new()
     {
         { "portable", Trouble.Wrong, "MatMulDotWords_" },
+        { "few-outputs", Trouble.Wrong, "FewOutputs_Weight" },
         { "tensor", Trouble.Refused, "MatMulTensor_Forward64" },
         { "tiles", Trouble.Wrong, "MatMulTensorLarge_Forward128" },
         { "head", Trouble.Deadly, "HeadTensor_Totals" },
@@ -213,7 +224,7 @@ public sealed class DeviceTrustTests
     {
         using var gpu = new PtxGpu(new PtxDriver { ComputeMajor = 8, ComputeMinor = 6 }, new KernelCache(TestData.NewFolder()));
         CudaDeviceOptions options = CudaDeviceOptions.For(gpu.Accelerator);
-        Assert.Equal(["portable", "tensor", "tiles", "head", "attention", "decode", "steps", "graphs"], DeviceVersion.All.Where(version => version.IsIn(options)).Select(version => version.Name));
+        Assert.Equal(["portable", "few-outputs", "tensor", "tiles", "head", "attention", "decode", "steps", "graphs"], DeviceVersion.All.Where(version => version.IsIn(options)).Select(version => version.Name));
     }
 
     private static CudaDeviceOptions Settle(PtxGpu gpu, List<string> said, TrialPatience? patience = null) =>

@@ -30,8 +30,12 @@ public sealed class DriverSweepTests(ITestOutputHelper output) : IDisposable
     public void Dispose() => _tiny.Dispose();
 
     /// <summary>Each kind of call once, at a place that moves through the program; with OLLM_SOAK=1 every kind at many places and with several codes.</summary>
-    [Fact]
-    public void Program_OneCallFails_SaysSoOrIsRightAndGivesAllBack()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void Program_OneCallFails_SaysSoOrIsRightAndGivesAllBack(int quarter)
     {
         using var sound = new PtxDriver();
         Outcome expected = Run(sound, TestData.NewFolder());
@@ -40,9 +44,9 @@ public sealed class DriverSweepTests(ITestOutputHelper output) : IDisposable
         bool all = Environment.GetEnvironmentVariable("OLLM_SOAK") == "1";
         CuResult[] codes = [CuResult.InvalidValue, CuResult.OutOfMemory, CuResult.LaunchFailed];
         var wrong = new List<string>();
-        foreach ((int index, (string name, int count)) in calls.Index())
+        foreach ((int index, (string name, int count)) in calls.Index().Where(call => call.Index % 4 == quarter))
         {
-            int[] places = all ? [.. Enumerable.Range(0, 12).Select(i => i * Math.Max(1, count - 1) / 11).Where(place => place < count).Distinct()] : [(index % 4) * (count - 1) / 3];
+            int[] places = all ? [.. Enumerable.Range(0, 12).Select(i => i * Math.Max(1, count - 1) / 11).Where(place => place < count).Distinct()] : [index / 4 % 4 * (count - 1) / 3];
             foreach (int place in places)
             {
                 foreach (CuResult code in all ? codes : [codes[index % codes.Length]])
@@ -69,7 +73,8 @@ public sealed class DriverSweepTests(ITestOutputHelper output) : IDisposable
         }
         catch (Exception error) when (error is CudaException or OllmException)
         {
-            if (!error.Message.Contains($"cu{name}", StringComparison.Ordinal)) return $"does not name the call: {error.Message}";
+            // What a call that gives back has spoilt shows at the next call.
+            if (!error.Message.Contains(Returns.Contains(name) ? "CUDA_ERROR_LAUNCH_FAILED" : $"cu{name}", StringComparison.Ordinal)) return $"does not name the call: {error.Message}";
         }
         if (code != CuResult.LaunchFailed && !Returns.Contains(name) && driver.Leaks() is { Length: > 0 } leaks) return $"keeps {string.Join(", ", leaks)}";
         // Throws for one that is not whole.

@@ -14,6 +14,9 @@ namespace OllmNative.Cli.Commands;
 /// <summary><c>ollm selftest</c>: does this machine compute rightly? Kernels against plain C#, operations against another device.</summary>
 internal static class SelftestCommand
 {
+    /// <summary>Before the name of a version, which can be that of an operation too.</summary>
+    private const string VersionTitle = "version ";
+
     private sealed record Line(string Name, string Shape, double MaxError, double Tolerance, string? Failure)
     {
         public bool Passed => Failure is null && MaxError <= Tolerance;
@@ -24,7 +27,7 @@ internal static class SelftestCommand
         Option<string> device = CommonOptions.Choice("--device", "What to test; auto takes a GPU if there is one, else the emulator.", "auto", "auto", "cuda", "emulator", "cpu");
         Option<int> rounds = CommonOptions.Number("--rounds", "How often each kernel and operation runs, with other shapes.", 2, 1, 1000);
         Option<ulong> seed = CommonOptions.Seed("Gives shapes and values.");
-        Option<string?> only = CommonOptions.OptionalPath("--only", "Kernels and operations whose name contains this.", "TEXT");
+        Option<string?> only = CommonOptions.OptionalPath("--only", "Kernels, operations and versions (\"version graphs\") whose name contains this.", "TEXT");
         Option<string[]> skip = new("--skip") { Description = "Leaves out the kernel or operation of this name; may be given several times.", HelpName = "NAME" };
         Option<bool> forget = new("--forget") { Description = "Only forget which versions have been right or wrong on the GPUs here: the next start tries them anew." };
         var command = new Command("selftest", "Run every kernel and operation on random shapes and compare with a plain computation.") { device, rounds, seed, only, skip, forget };
@@ -35,8 +38,8 @@ internal static class SelftestCommand
             (string? part, string[] without) = (parsed.GetValue(only), parsed.GetValue(skip) ?? []);
             bool Wanted(string test) => (part is null || test.Contains(part, StringComparison.OrdinalIgnoreCase)) && !without.Contains(test, StringComparer.OrdinalIgnoreCase);
             // A name that is misspelt must not pass for a test that has passed.
-            bool any = DeviceSelftest.Cases.Any(test => Wanted(test.Operation)) || (name != "cpu" && KernelTrials.All.Any(plan => Wanted(plan.Kernel)));
-            if (!any) throw new OllmException($"--only {part}: no kernel or operation that is tested has such a name");
+            bool any = DeviceSelftest.Cases.Any(test => Wanted(test.Operation)) || (name != "cpu" && (KernelTrials.All.Any(plan => Wanted(plan.Kernel)) || DeviceTrust.Names.Any(version => Wanted(VersionTitle + version))));
+            if (!any) throw new OllmException($"--only {part}: no kernel, operation or version that is tested has such a name");
             return name == "cpu" ? TestCpu(ui, count, first, Wanted) : TestKernels(ui, name, count, first, Wanted);
         });
         return command;
@@ -64,20 +67,19 @@ internal static class SelftestCommand
     /// <summary>Every version of what the device does, whatever is known of it; the verdicts are noted for the commands that follow.</summary>
     private static List<Line> Versions(Output ui, CudaAccelerator gpu, Func<string, bool> wanted)
     {
-        const string kind = "version ";
         ui.Line($"versions on {gpu.Name}: what it uses from now on");
         (List<Line> lines, string at) = ([], "");
         try
         {
-            foreach ((VersionReport report, TimeSpan time) in DeviceTrust.TryAgain(gpu, name => wanted(kind + (at = name))))
+            foreach ((VersionReport report, TimeSpan time) in DeviceTrust.TryAgain(gpu, name => wanted(VersionTitle + (at = name))))
             {
                 ui.Cancellation.ThrowIfCancellationRequested();
-                lines.Add(new Line(kind + report.Name, string.Create(CultureInfo.InvariantCulture, $"{report.Title}, {time.TotalSeconds:F1} s"), report.Why is null ? 0 : double.PositiveInfinity, 0, report.Why));
+                lines.Add(new Line(VersionTitle + report.Name, string.Create(CultureInfo.InvariantCulture, $"{report.Title}, {time.TotalSeconds:F1} s"), report.Why is null ? 0 : double.PositiveInfinity, 0, report.Why));
             }
         }
         catch (Exception error) when (IsTheDevices(error))
         {
-            lines.Add(new Line(kind + at, "", double.PositiveInfinity, 0, error.Message));
+            lines.Add(new Line(VersionTitle + at, "", double.PositiveInfinity, 0, error.Message));
         }
         Show(ui, lines);
         return lines;

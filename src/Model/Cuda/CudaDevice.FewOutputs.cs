@@ -13,7 +13,7 @@ public sealed partial class CudaDevice
     private CudaBuffer<float>? _outputParts;
 
     /// <summary>Whether there are few enough outputs, and too many rows for the kernels of decoding. Small groups without barriers suit the emulator better.</summary>
-    private bool HasFewOutputs(CudaMatrix m, int rows) => !_options.Plain && m.IsFloat && m.Rows <= FewOutputs.Most && rows > ProductTable.MostTensorRows;
+    private bool HasFewOutputs(CudaMatrix m, int rows) => !_options.Plain && _options.Has(KernelVersions.FewOutputs) && m.IsFloat && m.Rows <= FewOutputs.Most && rows > ProductTable.MostTensorRows;
 
     private void FewOutputsProduct(DeviceView<float> x, CudaMatrix w, DeviceView<float> bias, DeviceView<float> output, int rows, bool silu)
     {

@@ -24,15 +24,14 @@ public sealed partial class CudaDevice
     private readonly record struct Operands(Words A, Words B0, Words B1, Words B2);
 
     /// <summary>
-    /// Makes the product with one of the large tiles. False where a small one is to make it: the result is small, or not laid out for the others,
-    /// whose stores are of two columns.
+    /// Makes the product with the tile that suits it best. False where it is not laid out for all of them: the large ones store two columns at once,
+    /// and without those there is one product at a time.
     /// </summary>
     private bool LargeProduct(ProductForm form, in Operands operands, in ProductTask task)
     {
         if (!Paired(task) || (!_options.Has(KernelVersions.Tiles) && !IsSingle(form, task))) return false;
         ProductTile tile = ChooseTile(Size(form, task), operands, task);
         if (tile is ProductTile.Small64 or ProductTile.Small128 && !IsSingle(form, task)) tile = ProductTile.Large128;
-        if (tile is ProductTile.Small64 or ProductTile.Small128) return false;
         LaunchTile(tile, form, operands, task);
         return true;
     }
@@ -170,8 +169,7 @@ public sealed partial class CudaDevice
         task.Ahead = first.W is CudaMatrix { IsBytes: false } ? 1 : 0;
         if (!Paired(task)) return false;
         Words a = NormRounded(x, gain, eps, normed);
-        return LargeProduct(ProductForm.Forward, new Operands(a, WordsOf(first.W), WordsOf(second.W), WordsOf(third.W)), task)
-            || SmallForward(a, WordsOf(first.W), task);
+        return LargeProduct(ProductForm.Forward, new Operands(a, WordsOf(first.W), WordsOf(second.W), WordsOf(third.W)), task);
     }
 
     /// <inheritdoc/>
@@ -209,12 +207,6 @@ public sealed partial class CudaDevice
         task.Rounded = Scratch(ref copy.Memory, output.Length).Write(0, output.Length);
         LargeProduct(ProductForm.Gated, new Operands(a, WordsOf(gate), WordsOf(up), default), task);
         CopyIs(copy, output);
-        return true;
-    }
-
-    private bool SmallForward(Words a, Words w, in ProductTask task)
-    {
-        LaunchSmall(ProductTile.Small64, ProductForm.Forward, new Operands(a, w, default, default), task);
         return true;
     }
 

@@ -1,6 +1,7 @@
 #if !ILGPU
 using System.Runtime.InteropServices;
 using OllmNative.Runtime.Cuda;
+using OllmNative.Runtime.Extensions;
 
 namespace OllmNative.Model.Cuda;
 
@@ -12,6 +13,9 @@ public static class DeviceTrust
 {
     /// <summary>The environment variable with versions to leave out, names with commas between them.</summary>
     public const string Variable = "OLLM_CUDA_WITHOUT";
+
+    /// <summary>Names of all versions, the plainest first.</summary>
+    public static IReadOnlyList<string> Names { get; } = [.. DeviceVersion.All.Select(version => version.Name)];
 
     // Another process is through with all versions long before.
     private static readonly TimeSpan Turn = TimeSpan.FromMinutes(10);
@@ -36,6 +40,12 @@ public static class DeviceTrust
         foreach (DeviceVersion version in DeviceVersion.All)
         {
             if (!version.IsIn(options)) continue;
+            if (version.Kind == KernelVersions.Graphs && !notes.IsTried(version) && LaunchProfiler.Active is not null)
+            {
+                // Each launch is timed by itself then, so there is nothing to try.
+                options = options.Leaving(version.Kind);
+                continue;
+            }
             bool isNew = !notes.IsTried(version);
             if (isNew) Try(trial, gpu, version, options, notes);
             if (notes.WhyNot(version) is not { } why) continue;

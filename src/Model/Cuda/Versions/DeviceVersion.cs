@@ -18,6 +18,7 @@ internal sealed record DeviceVersion(
     public static IReadOnlyList<DeviceVersion> All { get; } =
     [
         new(KernelVersions.Portable, "portable", "kernels whose threads work together", "one thread or warp a result", o => !o.Plain, VersionCases.Portable),
+        new(KernelVersions.FewOutputs, "few-outputs", "layers with few outputs in kernels of their own", "products like all others", o => !o.Plain && o.Has(KernelVersions.FewOutputs), VersionCases.FewOutputs),
         new(KernelVersions.Tensor, "tensor", "products on tensor cores", "products in f32", o => o.TensorCores, VersionCases.Tensor),
         new(KernelVersions.Tiles, "tiles", "large tiles on tensor cores", "small tiles", o => o.TensorCores && o.Has(KernelVersions.Tiles), VersionCases.Tiles),
         new(KernelVersions.Head, "head", "head and loss on tensor cores", "a product and a pass over its logits", o => o.TensorCores && o.Has(KernelVersions.Head), VersionCases.Head),

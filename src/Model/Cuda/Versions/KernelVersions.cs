@@ -10,39 +10,42 @@ internal enum KernelVersions
     /// <summary>Kernels whose threads share work through barriers; below them are those of one thread, or one warp, a result.</summary>
     Portable = 1,
 
+    /// <summary>Layers with as few outputs as there are options, both ways, in kernels of their own.</summary>
+    FewOutputs = 1 << 1,
+
     /// <summary>Products on tensor cores, mma.sync, tiles of 64 and 128.</summary>
-    Tensor = 1 << 1,
+    Tensor = 1 << 2,
 
     /// <summary>The same in large tiles with several stages of copies, and what they do on the way out.</summary>
-    Tiles = 1 << 2,
+    Tiles = 1 << 3,
 
     /// <summary>Head, loss and gradient on tensor cores, mma.sync.</summary>
-    Head = 1 << 3,
+    Head = 1 << 4,
 
     /// <summary>Attention over a cache of bf16, mma.sync.</summary>
-    Attention = 1 << 4,
+    Attention = 1 << 5,
 
     /// <summary>Decoding's products of up to 16 rows on tensor cores.</summary>
-    Decode = 1 << 5,
+    Decode = 1 << 6,
 
     /// <summary>Products on warp groups with tensor copies.</summary>
-    Wgmma = 1 << 6,
+    Wgmma = 1 << 7,
 
     /// <summary>The same with K in parts.</summary>
-    Split = 1 << 7,
+    Split = 1 << 8,
 
     /// <summary>Head, loss and gradient on warp groups.</summary>
-    WgmmaHead = 1 << 8,
+    WgmmaHead = 1 << 9,
 
     /// <summary>Prompts' attention on warp groups.</summary>
-    WgmmaAttention = 1 << 9,
+    WgmmaAttention = 1 << 10,
 
     /// <summary>Work beside the host: page-locked copies, a second stream, tokens chosen on the device.</summary>
-    Steps = 1 << 10,
+    Steps = 1 << 11,
 
     /// <summary>Kernels that start before their predecessors have ended.</summary>
-    Overlap = 1 << 11,
+    Overlap = 1 << 12,
 
     /// <summary>Repeated work recorded into graphs.</summary>
-    Graphs = 1 << 12,
+    Graphs = 1 << 13,
 }

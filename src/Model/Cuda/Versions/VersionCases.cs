@@ -16,6 +16,8 @@ internal static class VersionCases
         "Softmax, long rows", "ArgMaxRows, long rows", "SquaredNorm", "AddLosses", "Attention, head size 64, prompts", "Attention, head size 128, decoding",
         "HeadCrossEntropy F32");
 
+    public static IEnumerable<VersionCase> FewOutputs() => Named("MatMul, few outputs", "AdapterOutput and AdapterBackward, few outputs");
+
     public static IEnumerable<VersionCase> Tensor() => ((ProductTile[])[ProductTile.Small64, ProductTile.Small128]).SelectMany(tile => Named(
         "MatMul BF16, 9-90 rows", "MatMulBackwardInput BF16", "MatMulBackwardWeight", "MatMul after AdamW", "MatMul int8 of BF16, 17-40 rows").Select(test => test with { Tile = tile }));
 
