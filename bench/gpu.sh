@@ -68,7 +68,7 @@ part() {
 selftest() {
     local name=selftest again skips=() bad
     for again in 1 2 3 4; do
-        part "$name" 60 "$ollm" selftest --device "$device" --json ${skips[@]+"${skips[@]}"}
+        part "$name" 60 "$ollm" selftest --device "$device" ${rounds[@]+"${rounds[@]}"} --json ${skips[@]+"${skips[@]}"}
         grep -q '"lost":true' "$out/$name.json" 2>/dev/null || return 0
         bad=$(sed -n 's/.*"wrong":\[\([^]]*\)\].*/\1/p' "$out/$name.json" | tr -d '"' | sed 's/.*,//')
         [ -n "$bad" ] || return 0
@@ -85,8 +85,8 @@ for candidate in "${PYTHON:-python3}" /usr/bin/python3; do
     if "$candidate" -c 'import torch' 2>/dev/null; then python=$candidate; break; fi
 done
 prompt=2048 generate=128 row=4096 peer=$here/peers/torch_cuda.py model=$work/model
-tiny=() demo=()
-[ -z "$small" ] || { prompt=8 generate=4 row=16 tiny=(--small --repeats 1) demo=(--small); }
+tiny=() demo=() rounds=()
+[ -z "$small" ] || { prompt=8 generate=4 row=16 tiny=(--small --repeats 1) demo=(--small) rounds=(--rounds 1); }
 # PyTorch has no emulator.
 peer_device=cpu; [ "$device" != cuda ] || peer_device=cuda
 export OLLM_KERNEL_CACHE=$work/kernels
