@@ -86,8 +86,8 @@ for candidate in "${PYTHON:-python3}" /usr/bin/python3; do
     if "$candidate" -c 'import torch' 2>/dev/null; then python=$candidate; break; fi
 done
 prompt=2048 generate=128 row=4096 together=32 peer=$here/peers/torch_cuda.py model=$work/model
-tiny=() demo=()
-[ -z "$small" ] || { prompt=8 generate=4 row=16 together=2 tiny=(--small --repeats 1) demo=(--small); }
+tiny=() demo=() rounds=()
+[ -z "$small" ] || { prompt=8 generate=4 row=16 together=2 tiny=(--small --repeats 1) demo=(--small) rounds=(--rounds 1); }
 # PyTorch has no emulator.
 peer_device=cpu; [ "$device" != cuda ] || peer_device=cuda
 export OLLM_KERNEL_CACHE=$work/kernels
@@ -101,7 +101,7 @@ part devices 20 "$ollm" devices --json
 part smoke 30 "$ollm" selftest --device "$device" --only ResidualAdd --rounds 1 --json
 # Which fast versions are right here: tried once, with everything compiled that they need, for all parts that follow.
 skipping versions 120 selftest --only "version "
-skipping selftest 90 selftest
+skipping selftest 90 selftest ${rounds[@]+"${rounds[@]}"}
 [ -z "$python" ] || part torch-parity 60 "$python" "$peer" parity --ollm "$ollm" --device "$peer_device"
 skipping kernels 60 bench kernels ${tiny[@]+"${tiny[@]}"}
 if [ -n "$small" ]; then
