@@ -107,6 +107,15 @@ public class ChatFormatTests
         Assert.Equal([151646, 151644, 15191, 525, 498, 30, 151645, 151648, 198], tokenizer.Encode(text));
     }
 
+    [SkippableFact]
+    public void Encode_ThinkingInAContent_StaysTokens()
+    {
+        Tokenizer tokenizer = Tokenizer.Load(TestData.Require("deepseek_r1_distill_qwen_1_5b"));
+        ChatMessage[] talk = [new("user", "<think>Who are you?</think><｜end▁of▁sentence｜>")];
+        int[] ids = ChatFormat.Parse("deepseek-r1").Encode(tokenizer, talk, addGenerationPrompt: true);
+        Assert.Equal((2, 1, 0), (ids.Count(id => id == 151648), ids.Count(id => id == 151649), ids.Count(id => id == tokenizer.EosTokenId)));
+    }
+
     [Theory]
     [InlineData("chatml")]
     [InlineData("plain")]

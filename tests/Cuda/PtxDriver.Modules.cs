@@ -16,6 +16,7 @@ internal sealed unsafe partial class PtxDriver
     private sealed class Function(Module module)
     {
         public Module Module { get; } = module;
+        public bool TakesLargeClusters { get; set; }
         public int GrantedShared { get; set; } = DefaultShared - (int)module.Ptx.SharedBytes;
     }
 
@@ -24,15 +25,6 @@ internal sealed unsafe partial class PtxDriver
         public byte[]? Text { get; set; }
         public nint Image { get; set; }
     }
-
-    /// <summary>Launches are accepted and forgotten, to see what a launch costs the host.</summary>
-    public bool IgnoresLaunches { get; set; }
-
-    /// <summary>Entries of the kernels that were launched.</summary>
-    public HashSet<string> Launched { get; } = [];
-
-    /// <summary>Attributes of the last launch that had some, as (number, x, y, z).</summary>
-    public (uint Id, uint X, uint Y, uint Z)[] LastAttributes { get; private set; } = [];
 
     // Functions belong to their module: they go with it and are not given back.
     private readonly Dictionary<nint, Function> _functions = [];
@@ -44,6 +36,7 @@ internal sealed unsafe partial class PtxDriver
         {
             if (Enter() is var bad && bad != 0) return bad;
             if (!CanLink) return CuResult.NotSupported;
+            if (Unsound(optionCount, options, values)) return Refuse(CuResult.InvalidValue, "cuLinkCreate: options");
             state = NewHandle(new Link());
             return CuResult.Success;
         }
@@ -96,6 +89,8 @@ internal sealed unsafe partial class PtxDriver
         lock (_gate)
         {
             if (Enter() is var bad && bad != 0) return bad;
+            if (Unsafe("cuModuleLoadDataEx") is var unsafeNow && unsafeNow != 0) return unsafeNow;
+            if (image == null || Unsound(optionCount, options, values)) return Refuse(CuResult.InvalidValue, "cuModuleLoadDataEx: image or options");
             string text = Marshal.PtrToStringUTF8((nint)image)!;
             string mark = Encoding.ASCII.GetString(ImageMark);
             bool machineCode = text.StartsWith(mark, StringComparison.Ordinal);
@@ -123,22 +118,59 @@ internal sealed unsafe partial class PtxDriver
             log = $"ptxas error: {error.Message}";
             return CuResult.InvalidPtx;
         }
+        if (Has(Trouble.Refused, module.Entry))
+        {
+            (module, log) = (null, "ptxas fatal: of no use here");
+            return CuResult.InvalidPtx;
+        }
+        if (module.ParameterBytes > MaxParameterBytes)
+        {
+            log = $"ptxas error: {module.ParameterBytes} bytes of parameters; at most {MaxParameterBytes}";
+            return CuResult.InvalidPtx;
+        }
         string target = module.Target["sm_".Length..];
         bool exact = target.EndsWith('a');
         int needed = int.Parse(target.TrimEnd('a'), CultureInfo.InvariantCulture), have = ComputeMajor * 10 + ComputeMinor;
         return (exact ? needed == have : needed <= have) ? CuResult.Success : CuResult.NoBinaryForGpu;
     }
 
+    /// <summary>Options come in two arrays; a log's buffer and its size need each other, and only known options have meaning.</summary>
+    private static bool Unsound(uint count, JitOption* options, nint* values)
+    {
+        if (count > 0 && (options == null || values == null)) return true;
+        (nint Buffer, nint Size) information = default, errors = default;
+        for (uint i = 0; i < count; i++)
+        {
+            switch (options[i])
+            {
+                case JitOption.InfoLogBuffer: information.Buffer = values[i]; break;
+                case JitOption.InfoLogBufferSizeBytes: information.Size = values[i]; break;
+                case JitOption.ErrorLogBuffer: errors.Buffer = values[i]; break;
+                case JitOption.ErrorLogBufferSizeBytes: errors.Size = values[i]; break;
+                default: return true;
+            }
+        }
+        return (information.Buffer == 0) != (information.Size == 0) || (errors.Buffer == 0) != (errors.Size == 0);
+    }
+
+    /// <summary>The end of a log that is too long is lost; its size comes back in the place of the buffer's.</summary>
     private static void WriteLog(string log, uint optionCount, JitOption* options, nint* values)
     {
-        (nint buffer, int room) = (0, 0);
+        nint buffer = 0;
+        nint* room = null;
         for (uint i = 0; i < optionCount; i++)
         {
             if (options[i] == JitOption.ErrorLogBuffer) buffer = values[i];
-            if (options[i] == JitOption.ErrorLogBufferSizeBytes) room = (int)values[i];
+            if (options[i] == JitOption.ErrorLogBufferSizeBytes) room = values + i;
         }
-        byte[] bytes = Encoding.UTF8.GetBytes(log + '\0');
-        if (bytes.Length <= room) bytes.CopyTo(new Span<byte>((void*)buffer, room));
+        if (room == null) return;
+        var target = new Span<byte>((void*)buffer, (int)(uint)*room);
+        byte[] bytes = Encoding.UTF8.GetBytes(log);
+        int length = Math.Min(bytes.Length, target.Length - 1);
+        bytes.AsSpan(0, length).CopyTo(target);
+        target[length] = 0;
+        // A word of 32 bits, as the driver has it.
+        *(uint*)room = (uint)length + 1;
     }
 
     public CuResult ModuleUnload(nint module)
@@ -146,7 +178,8 @@ internal sealed unsafe partial class PtxDriver
         lock (_gate)
         {
             if (Enter() is var bad && bad != 0) return bad;
-            if (Get<Module>(module) is not { } gone) return CuResult.InvalidHandle;
+            if (Unsafe("cuModuleUnload") is var unsafeNow && unsafeNow != 0) return unsafeNow;
+            if (Get<Module>(module) is not { } gone) return Refuse(CuResult.InvalidHandle, "cuModuleUnload: no such module");
             DrainAll();
             foreach (nint function in _functions.Where(pair => pair.Value.Module == gone).Select(pair => pair.Key).ToArray()) _functions.Remove(function);
             _live.Remove(module);
@@ -173,10 +206,10 @@ internal sealed unsafe partial class PtxDriver
         lock (_gate)
         {
             if (Enter() is var bad && bad != 0) return bad;
-            if (!_functions.TryGetValue(function, out Function? f)) return CuResult.InvalidHandle;
+            if (!_functions.TryGetValue(function, out Function? f)) return Refuse(CuResult.InvalidHandle, "a function of no module");
             value = attribute switch
             {
-                FunctionAttribute.MaxThreadsPerBlock => 1024,
+                FunctionAttribute.MaxThreadsPerBlock => f.Module.Ptx.MaxThreads,
                 FunctionAttribute.SharedSizeBytes => (int)f.Module.Ptx.SharedBytes,
                 FunctionAttribute.LocalSizeBytes => (int)f.Module.Ptx.LocalBytes,
                 _ => 32,
@@ -190,11 +223,18 @@ internal sealed unsafe partial class PtxDriver
         lock (_gate)
         {
             if (Enter() is var bad && bad != 0) return bad;
-            if (!_functions.TryGetValue(function, out Function? f)) return CuResult.InvalidHandle;
-            if (attribute != FunctionAttribute.MaxDynamicSharedSizeBytes) return CuResult.Success;
-            if (value + f.Module.Ptx.SharedBytes > MaxShared) return CuResult.InvalidValue;
-            f.GrantedShared = value;
-            return CuResult.Success;
+            if (!_functions.TryGetValue(function, out Function? f)) return Refuse(CuResult.InvalidHandle, "a function of no module");
+            switch (attribute)
+            {
+                case FunctionAttribute.NonPortableClusterSizeAllowed when value is 0 or 1:
+                    f.TakesLargeClusters = value == 1;
+                    return CuResult.Success;
+                case FunctionAttribute.MaxDynamicSharedSizeBytes when value >= 0 && value + f.Module.Ptx.SharedBytes <= MaxShared:
+                    f.GrantedShared = value;
+                    return CuResult.Success;
+                default:
+                    return Refuse(CuResult.InvalidValue, $"cuFuncSetAttribute: {attribute} = {value} with {f.Module.Ptx.SharedBytes} bytes of static shared memory");
+            }
         }
     }
 
@@ -208,78 +248,5 @@ internal sealed unsafe partial class PtxDriver
     {
         blocks = 2048 / block;
         lock (_gate) return Enter() is var bad && bad != 0 ? bad : _functions.ContainsKey(function) ? CuResult.Success : CuResult.InvalidHandle;
-    }
-
-    public CuResult LaunchKernel(
-        nint function, uint gridX, uint gridY, uint gridZ, uint blockX, uint blockY, uint blockZ, uint sharedBytes, nint stream, void** parameters, void** extra)
-    {
-        if (IgnoresLaunches)
-        {
-            if (_functions.TryGetValue(function, out Function? f)) Launched.Add(f.Module.Ptx.Entry);
-            return CuResult.Success;
-        }
-        lock (_gate)
-        {
-            if (Enter() is var bad && bad != 0) return bad;
-            return Start(function, new Dim3((int)gridX, (int)gridY, (int)gridZ), new Dim3((int)blockX, (int)blockY, (int)blockZ), (int)sharedBytes, stream, parameters);
-        }
-    }
-
-    public CuResult LaunchKernelEx(LaunchConfig* config, nint function, void** parameters, void** extra)
-    {
-        lock (_gate)
-        {
-            if (Enter() is var bad && bad != 0) return bad;
-            if (ComputeMajor < 9) return CuResult.NotSupported;
-            LastAttributes = [.. Enumerable.Range(0, (int)config->AttributeCount).Select(i => config->Attributes[i]).Select(a => (a.Id, a.X, a.Y, a.Z))];
-            return Start(function, new Dim3((int)config->GridX, (int)config->GridY, (int)config->GridZ),
-                new Dim3((int)config->BlockX, (int)config->BlockY, (int)config->BlockZ), (int)config->SharedBytes, config->Stream, parameters);
-        }
-    }
-
-    private CuResult Start(nint function, Dim3 grid, Dim3 group, int shared, nint stream, void** parameters)
-    {
-        if (!_functions.TryGetValue(function, out Function? f) || Get<Stream>(stream) is not { } s) return CuResult.InvalidHandle;
-        Launched.Add(f.Module.Ptx.Entry);
-        if (grid.Size <= 0 || group.Size is <= 0 or > 1024 || shared > f.GrantedShared) return CuResult.InvalidValue;
-        if (IgnoresLaunches) return CuResult.Success;
-        // The driver reads the values before it returns.
-        byte[]?[] maps = [.. f.Module.Ptx.Parameters.Select((parameter, i) => parameter.Type == "b8" ? new ReadOnlySpan<byte>(parameters[i], sizeof(TensorMapBits)).ToArray() : null)];
-        ulong[] arguments = [.. f.Module.Ptx.Parameters.Select((parameter, i) => maps[i] is null ? Read(parameters[i], parameter.Type) : 0)];
-        return Give(s, new Work("kernel", function, () => Run(f.Module.Ptx, grid, group, arguments, maps, shared)));
-    }
-
-    /// <summary>Tensor maps lie in parameter memory while the kernel runs; here that is memory of its own.</summary>
-    private void Run(PtxModule module, Dim3 grid, Dim3 group, ulong[] arguments, byte[]?[] maps, int shared)
-    {
-        ulong[] all = [.. arguments.Select((argument, i) => maps[i] is { } map ? Memory.Allocate(map) : argument)];
-        new PtxMachine(module, Memory).Launch(grid, group, all, shared);
-        for (int i = 0; i < maps.Length; i++)
-            if (maps[i] is not null) Memory.Free(all[i]);
-    }
-
-    private static ulong Read(void* at, string type) => type switch
-    {
-        "u8" => *(byte*)at,
-        "u16" => *(ushort*)at,
-        "u32" or "f32" => *(uint*)at,
-        "u64" or "f64" => *(ulong*)at,
-        _ => throw new PtxException($"a parameter of type {type}"),
-    };
-
-    public CuResult TensorMapEncodeTiled(
-        TensorMapBits* map, int dataType, uint rank, nint address, ulong* dimensions, ulong* strides, uint* box, uint* elementStrides,
-        int interleave, int swizzle, int promotion, int fill)
-    {
-        // The rules of the manual.
-        if (ComputeMajor < 9) return CuResult.NotSupported;
-        if (rank is < 1 or > 5 || address % 16 != 0 || (nint)map % 64 != 0) return CuResult.InvalidValue;
-        for (int i = 0; i < rank; i++)
-            if (dimensions[i] is 0 or > 1UL << 32 || box[i] is 0 or > 256 || elementStrides[i] is 0 or > 8 || (i + 1 < rank && strides[i] % 16 != 0)) return CuResult.InvalidValue;
-        int elementSize = dataType switch { 0 => 1, 1 or 6 or 9 => 2, 2 or 3 or 7 => 4, _ => 8 };
-        if (rank != 2 || box[0] * elementSize % 16 != 0) return CuResult.InvalidValue;
-        new PtxTensorMap((ulong)address, (long)dimensions[0], (long)dimensions[1], (long)strides[0], (int)box[0], (int)box[1], elementSize, swizzle)
-            .Encode().CopyTo(new Span<byte>(map, sizeof(TensorMapBits)));
-        return Enter();
     }
 }

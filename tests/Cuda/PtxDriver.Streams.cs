@@ -14,24 +14,24 @@ internal sealed unsafe partial class PtxDriver
         public Queue<Work> Pending { get; } = new();
         public List<Work>? Captured { get; set; }
         public bool CaptureSpoilt { get; set; }
+
+        /// <summary>0 refuses unsafe calls of every thread, 1 of the capturing one, 2 none.</summary>
+        public int CaptureMode { get; set; }
+
+        public int CaptureThread { get; set; }
     }
 
-    private sealed class Event
+    private sealed class Event(uint flags)
     {
+        public uint Flags { get; } = flags;
         public Stream? Stream { get; set; }
+
+        /// <summary>The capture that it was last recorded in.</summary>
+        public List<Work>? Capture { get; set; }
+
         public int Recorded { get; set; }
         public int Reached { get; set; }
         public long Time { get; set; }
-    }
-
-    private sealed class Graph(List<Work> work)
-    {
-        public List<Work> Work { get; } = work;
-    }
-
-    private sealed class GraphExec(List<Work> work)
-    {
-        public List<Work> Work { get; set; } = work;
     }
 
     private static CuResult Give(Stream stream, Work work)
@@ -50,12 +50,24 @@ internal sealed unsafe partial class PtxDriver
             {
                 work.Run();
             }
-            catch (PtxException error)
+            catch (Exception error) when (error is PtxException or ArgumentException or InvalidOperationException or IndexOutOfRangeException or KeyNotFoundException)
             {
                 KernelFailure = error.Message;
-                _sticky = error.Message.Contains("multiple of", StringComparison.Ordinal) ? CuResult.MisalignedAddress : CuResult.IllegalAddress;
+                _sticky = CodeOf(error);
+                Explain?.Invoke($"{NameOf(_sticky)}: {work.Kind}: {error.Message}");
             }
         }
+    }
+
+    /// <summary>What a chip would report for it.</summary>
+    private static CuResult CodeOf(Exception error)
+    {
+        bool Says(string words) => error.Message.Contains(words, StringComparison.Ordinal);
+        return error is not PtxException ? CuResult.LaunchFailed
+            : Says("multiple of") ? CuResult.MisalignedAddress
+            : Says("unknown instruction") ? CuResult.IllegalInstruction
+            : Says("does not end") || Says("never ends") ? CuResult.LaunchTimeout
+            : CuResult.IllegalAddress;
     }
 
     private void DrainAll()
@@ -69,6 +81,7 @@ internal sealed unsafe partial class PtxDriver
         lock (_gate)
         {
             if (Enter() is var bad && bad != 0) return bad;
+            if (flags > 1) return Refuse(CuResult.InvalidValue, $"cuStreamCreate: flags {flags}");
             stream = NewHandle(new Stream());
             return CuResult.Success;
         }
@@ -79,7 +92,8 @@ internal sealed unsafe partial class PtxDriver
         lock (_gate)
         {
             if (Enter() is var bad && bad != 0) return bad;
-            if (Get<Stream>(stream) is not { } s) return CuResult.InvalidHandle;
+            if (Get<Stream>(stream) is not { } s) return Refuse(CuResult.InvalidHandle, "cuStreamDestroy: no such stream");
+            Spoil(other => other == s);
             Drain(s);
             _live.Remove(stream);
             return CuResult.Success;
@@ -91,12 +105,8 @@ internal sealed unsafe partial class PtxDriver
         lock (_gate)
         {
             if (Enter() is var bad && bad != 0) return bad;
-            if (Get<Stream>(stream) is not { } s) return CuResult.InvalidHandle;
-            if (s.Captured is not null)
-            {
-                s.CaptureSpoilt = true;
-                return CuResult.StreamCaptureUnsupported;
-            }
+            if (Get<Stream>(stream) is not { } s) return Refuse(CuResult.InvalidHandle, "cuStreamSynchronize: no such stream");
+            if (Spoil(other => other == s)) return Refuse(CuResult.StreamCaptureUnsupported, "cuStreamSynchronize while the stream is captured");
             Drain(s);
             return _sticky;
         }
@@ -107,8 +117,15 @@ internal sealed unsafe partial class PtxDriver
         lock (_gate)
         {
             if (Enter() is var bad && bad != 0) return bad;
-            if (Get<Stream>(stream) is not { } s || Get<Event>(@event) is not { } e) return CuResult.InvalidHandle;
+            if (Get<Stream>(stream) is not { } s || Get<Event>(@event) is not { } e) return Refuse(CuResult.InvalidHandle, "cuStreamWaitEvent: no such stream or event");
+            // Within one capture it is an edge; between a capture and what is outside of it there can be none.
+            if (e.Recorded > 0 && e.Capture != s.Captured)
+            {
+                Spoil(other => other == s || (e.Capture is not null && other.Captured == e.Capture));
+                return Refuse(CuResult.StreamCaptureIsolation, "cuStreamWaitEvent: the event is of another capture than the stream");
+            }
             int number = e.Recorded;
+            if (IgnoresLaunches) return CuResult.Success;
             return Give(s, new Work("wait", null, () =>
             {
                 if (e.Reached < number && e.Stream is { } other) Drain(other);
@@ -122,30 +139,38 @@ internal sealed unsafe partial class PtxDriver
         lock (_gate)
         {
             if (Enter() is var bad && bad != 0) return bad;
-            @event = NewHandle(new Event());
+            if ((flags & ~7u) != 0) return Refuse(CuResult.InvalidValue, $"cuEventCreate: flags {flags}");
+            @event = NewHandle(new Event(flags));
             return CuResult.Success;
         }
     }
 
     public CuResult EventRecord(nint @event, nint stream)
     {
-        if (IgnoresLaunches) return Enter();
         lock (_gate)
         {
             if (Enter() is var bad && bad != 0) return bad;
-            if (Get<Event>(@event) is not { } e || Get<Stream>(stream) is not { } s) return CuResult.InvalidHandle;
-            e.Stream = s;
-            int number = ++e.Recorded;
-            return Give(s, new Work("event", null, () => (e.Reached, e.Time) = (number, Stopwatch.GetTimestamp())));
+            if (Get<Event>(@event) is not { } e || Get<Stream>(stream) is not { } s) return Refuse(CuResult.InvalidHandle, "cuEventRecord: no such event or stream");
+            (e.Stream, e.Capture) = (s, s.Captured);
+            if (IgnoresLaunches)
+            {
+                (e.Reached, e.Time) = (++e.Recorded, Stopwatch.GetTimestamp());
+                return CuResult.Success;
+            }
+            return Mark(s, e, ++e.Recorded);
         }
     }
+
+    // Apart, so that a record that is ignored makes no closure.
+    private static CuResult Mark(Stream stream, Event e, int number) => Give(stream, new Work("event", null, () => (e.Reached, e.Time) = (number, Stopwatch.GetTimestamp())));
 
     public CuResult EventSynchronize(nint @event)
     {
         lock (_gate)
         {
             if (Enter() is var bad && bad != 0) return bad;
-            if (Get<Event>(@event) is not { } e) return CuResult.InvalidHandle;
+            if (Get<Event>(@event) is not { } e) return Refuse(CuResult.InvalidHandle, "cuEventSynchronize: no such event");
+            if (e.Capture is not null) return Refuse(CuResult.CapturedEvent, "cuEventSynchronize of an event that was recorded in a capture");
             if (e.Reached < e.Recorded && e.Stream is { } stream) Drain(stream);
             return _sticky;
         }
@@ -153,11 +178,15 @@ internal sealed unsafe partial class PtxDriver
 
     public CuResult EventElapsedTime(out float milliseconds, nint start, nint end)
     {
+        const uint withoutTime = 2;
         milliseconds = 0;
         lock (_gate)
         {
             if (Enter() is var bad && bad != 0) return bad;
-            if (Get<Event>(start) is not { } from || Get<Event>(end) is not { } to) return CuResult.InvalidHandle;
+            if (Get<Event>(start) is not { } from || Get<Event>(end) is not { } to) return Refuse(CuResult.InvalidHandle, "cuEventElapsedTime: no such event");
+            if (((from.Flags | to.Flags) & withoutTime) != 0 || from.Recorded == 0 || to.Recorded == 0)
+                return Refuse(CuResult.InvalidHandle, "cuEventElapsedTime: an event that was not recorded or takes no time");
+            if (from.Capture is not null || to.Capture is not null) return Refuse(CuResult.CapturedEvent, "cuEventElapsedTime: an event that was recorded in a capture");
             if (from.Reached < from.Recorded || to.Reached < to.Recorded) return CuResult.NotReady;
             milliseconds = (float)Stopwatch.GetElapsedTime(from.Time, to.Time).TotalMilliseconds;
             return CuResult.Success;
@@ -170,97 +199,6 @@ internal sealed unsafe partial class PtxDriver
         {
             if (Enter() is var bad && bad != 0) return bad;
             return Get<Event>(@event) is not null && _live.Remove(@event) ? CuResult.Success : CuResult.InvalidHandle;
-        }
-    }
-
-    public CuResult StreamBeginCapture(nint stream, int mode)
-    {
-        lock (_gate)
-        {
-            if (Enter() is var bad && bad != 0) return bad;
-            if (Get<Stream>(stream) is not { Captured: null } s) return CuResult.InvalidValue;
-            (s.Captured, s.CaptureSpoilt) = ([], false);
-            return CuResult.Success;
-        }
-    }
-
-    public CuResult StreamEndCapture(nint stream, out nint graph)
-    {
-        graph = 0;
-        lock (_gate)
-        {
-            CuResult bad = Enter();
-            if (Get<Stream>(stream) is not { Captured: { } captured } s) return CuResult.InvalidValue;
-            s.Captured = null;
-            if (bad != 0) return bad;
-            if (s.CaptureSpoilt) return CuResult.StreamCaptureInvalidated;
-            graph = NewHandle(new Graph(captured));
-            return CuResult.Success;
-        }
-    }
-
-    public CuResult GraphGetNodes(nint graph, nint* nodes, nuint* count)
-    {
-        lock (_gate)
-        {
-            if (Enter(false) is var bad && bad != 0) return bad;
-            if (Get<Graph>(graph) is not { } g || nodes != null) return CuResult.InvalidValue;
-            *count = (nuint)g.Work.Count;
-            return CuResult.Success;
-        }
-    }
-
-    public CuResult GraphInstantiateWithFlags(out nint executable, nint graph, ulong flags)
-    {
-        executable = 0;
-        lock (_gate)
-        {
-            if (Enter() is var bad && bad != 0) return bad;
-            if (Get<Graph>(graph) is not { } g) return CuResult.InvalidHandle;
-            executable = NewHandle(new GraphExec([.. g.Work]));
-            return CuResult.Success;
-        }
-    }
-
-    public CuResult GraphExecUpdate(nint executable, nint graph, GraphUpdateInfo* info)
-    {
-        lock (_gate)
-        {
-            if (Enter() is var bad && bad != 0) return bad;
-            if (Get<GraphExec>(executable) is not { } e || Get<Graph>(graph) is not { } g) return CuResult.InvalidHandle;
-            if (!e.Work.Select(work => (work.Kind, work.Subject)).SequenceEqual(g.Work.Select(work => (work.Kind, work.Subject)))) return CuResult.GraphExecUpdateFailure;
-            e.Work = [.. g.Work];
-            return CuResult.Success;
-        }
-    }
-
-    public CuResult GraphLaunch(nint executable, nint stream)
-    {
-        lock (_gate)
-        {
-            if (Enter() is var bad && bad != 0) return bad;
-            if (Get<GraphExec>(executable) is not { } e || Get<Stream>(stream) is not { } s) return CuResult.InvalidHandle;
-            if (IgnoresLaunches) return CuResult.Success;
-            foreach (Work work in e.Work) Give(s, work);
-            return CuResult.Success;
-        }
-    }
-
-    public CuResult GraphExecDestroy(nint executable)
-    {
-        lock (_gate)
-        {
-            if (Enter(false) is var bad && bad != 0) return bad;
-            return Get<GraphExec>(executable) is not null && _live.Remove(executable) ? CuResult.Success : CuResult.InvalidHandle;
-        }
-    }
-
-    public CuResult GraphDestroy(nint graph)
-    {
-        lock (_gate)
-        {
-            if (Enter(false) is var bad && bad != 0) return bad;
-            return Get<Graph>(graph) is not null && _live.Remove(graph) ? CuResult.Success : CuResult.InvalidHandle;
         }
     }
 }

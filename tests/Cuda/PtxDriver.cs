@@ -24,6 +24,7 @@ internal sealed unsafe partial class PtxDriver : ICudaApi, IDisposable
     private readonly Dictionary<nint, object> _live = [];
     private nint _lastHandle = 0x1000;
     private int _retained;
+    private bool _initialized;
     private CuResult _sticky;
 
     public int ComputeMajor { get; init; } = 9;
@@ -33,7 +34,14 @@ internal sealed unsafe partial class PtxDriver : ICudaApi, IDisposable
     public long MemoryBytes { get; init; } = 1L << 30;
     public CuResult InitResult { get; init; }
     public bool CanLink { get; init; } = true;
+    public string Name { get; init; } = "PTX interpreter";
     public PtxMemory Memory { get; } = new();
+
+    /// <summary>Hears of each call that breaks a rule, and of kernels that fail.</summary>
+    public Action<string>? Explain { get; init; }
+
+    /// <summary>Hears that the last holder of the context has given it back.</summary>
+    public Action<PtxDriver>? Closed { get; init; }
 
     /// <summary>The message of the kernel failure that made the context unusable.</summary>
     public string? KernelFailure { get; private set; }
@@ -70,12 +78,18 @@ internal sealed unsafe partial class PtxDriver : ICudaApi, IDisposable
         }
     }
 
-    public CuResult Init(uint flags) => Enter(false) is var bad && bad != 0 ? bad : InitResult;
+    public CuResult Init(uint flags)
+    {
+        if (Enter(false) is var bad && bad != 0 && bad != CuResult.NotInitialized) return bad;
+        if (flags != 0) return Refuse(CuResult.InvalidValue, $"cuInit: flags {flags}");
+        if (InitResult == CuResult.Success) _initialized = true;
+        return InitResult;
+    }
 
     public CuResult DriverGetVersion(out int version)
     {
         version = Version;
-        return Enter(false);
+        return Enter(false) is var bad && bad == CuResult.NotInitialized ? CuResult.Success : bad;
     }
 
     public CuResult GetErrorName(CuResult error, out nint text)
@@ -107,7 +121,7 @@ internal sealed unsafe partial class PtxDriver : ICudaApi, IDisposable
 
     public CuResult DeviceGetName(byte* name, int length, int device)
     {
-        Encoding.ASCII.GetBytes("PTX interpreter\0").CopyTo(new Span<byte>(name, length));
+        Encoding.ASCII.GetBytes(Name + '\0').CopyTo(new Span<byte>(name, length));
         return Enter(false);
     }
 
@@ -130,14 +144,21 @@ internal sealed unsafe partial class PtxDriver : ICudaApi, IDisposable
             DeviceAttribute.WarpSize => 32,
             DeviceAttribute.MultiprocessorCount => 132,
             DeviceAttribute.MaxThreadsPerMultiprocessor => 2048,
+            DeviceAttribute.MaxRegistersPerBlock or DeviceAttribute.MaxRegistersPerMultiprocessor or DeviceAttribute.TotalConstantMemory => 65536,
+            DeviceAttribute.MaxSharedMemoryPerMultiprocessor => 228 * 1024,
+            DeviceAttribute.L2CacheSize => 60 << 20,
             DeviceAttribute.ClockRate => 1_980_000,
             DeviceAttribute.MemoryClockRate => 3_201_000,
             DeviceAttribute.GlobalMemoryBusWidth => 6144,
             DeviceAttribute.ComputeCapabilityMajor => ComputeMajor,
             DeviceAttribute.ComputeCapabilityMinor => ComputeMinor,
-            _ => 1,
+            DeviceAttribute.EccEnabled or DeviceAttribute.PciBusId => 1,
+            DeviceAttribute.PciDeviceId or DeviceAttribute.PciDomainId => 0,
+            _ => -1,
         };
-        return Enter(false);
+        if (Enter(false) is var bad && bad != 0) return bad;
+        if (value < 0) return Refuse(CuResult.InvalidValue, $"cuDeviceGetAttribute: {attribute} is not known");
+        return (uint)device < Count ? CuResult.Success : CuResult.InvalidDevice;
     }
 
     public CuResult DevicePrimaryCtxRetain(out nint context, int device)
@@ -156,7 +177,7 @@ internal sealed unsafe partial class PtxDriver : ICudaApi, IDisposable
         lock (_gate)
         {
             if (_retained == 0) return CuResult.InvalidContext;
-            _retained--;
+            if (--_retained == 0) Closed?.Invoke(this);
             return Enter(false);
         }
     }
@@ -177,6 +198,7 @@ internal sealed unsafe partial class PtxDriver : ICudaApi, IDisposable
         lock (_gate)
         {
             if (Enter() is var bad && bad != 0) return bad;
+            if (Spoil(_ => true)) return Refuse(CuResult.StreamCaptureUnsupported, "cuCtxSynchronize while a stream is captured");
             DrainAll();
             return _sticky;
         }
@@ -202,8 +224,16 @@ internal sealed unsafe partial class PtxDriver : ICudaApi, IDisposable
                 }
             }
             if (_sticky != 0) return _sticky;
-            return needsContext && (t_currentDriver != this || _retained == 0) ? CuResult.InvalidContext : CuResult.Success;
+            if (!_initialized) return CuResult.NotInitialized;
+            return needsContext && (t_currentDriver != this || _retained == 0) ? Refuse(CuResult.InvalidContext, $"cu{call}: no context on this thread") : CuResult.Success;
         }
+    }
+
+    /// <summary>A call that breaks a rule of the driver.</summary>
+    private CuResult Refuse(CuResult result, string rule)
+    {
+        Explain?.Invoke($"{NameOf(result)}: {rule}");
+        return result;
     }
 
     private nint NewHandle(object value)

@@ -24,6 +24,12 @@ internal sealed partial class PtxModule
     public List<(string Name, string Type)> Parameters { get; } = [];
     public Dictionary<string, long> Shared { get; } = [];
     public Dictionary<string, long> Local { get; } = [];
+    /// <summary>Bytes of the parameters, each on a multiple of its own size.</summary>
+    public int ParameterBytes { get; private set; }
+
+    /// <summary>Threads of a group at most, as .maxntid says.</summary>
+    public int MaxThreads { get; private set; } = 1024;
+
     public long SharedBytes { get; private set; }
     public long LocalBytes { get; private set; }
     public Dictionary<string, int> Labels { get; } = [];
@@ -50,12 +56,25 @@ internal sealed partial class PtxModule
     private void HeaderLine(string line)
     {
         if (line is ".version 7.4" or ".version 7.8" or ".version 8.0" or ".address_size 64" or ")") return;
-        if (line.StartsWith(".maxntid ", StringComparison.Ordinal) || line.StartsWith(".minnctapersm ", StringComparison.Ordinal)) return;
+        if (line.StartsWith(".minnctapersm ", StringComparison.Ordinal)) return;
+        if (line.StartsWith(".maxntid ", StringComparison.Ordinal))
+        {
+            MaxThreads = line[".maxntid ".Length..].Split(',').Aggregate(1, (product, part) => product * int.Parse(part, CultureInfo.InvariantCulture));
+            return;
+        }
         if (line.StartsWith(".target ", StringComparison.Ordinal)) Target = line[8..];
         else if (Extern().Match(line) is { Success: true } dynamic) Shared[dynamic.Groups[1].Value] = -1;
         else if (EntryLine().Match(line) is { Success: true } entry) Entry = entry.Groups[1].Value;
-        else if (ParamLine().Match(line) is { Success: true } param) Parameters.Add((param.Groups[2].Value, param.Groups[1].Value));
+        else if (ParamLine().Match(line) is { Success: true } param) AddParameter(param.Groups[2].Value, param.Groups[1].Value);
         else throw new PtxException($"unknown declaration: {line}");
+    }
+
+    private void AddParameter(string name, string type)
+    {
+        const int mapBytes = 128, mapAlignment = 64;
+        int bytes = type == "b8" ? mapBytes : int.Parse(type[1..], CultureInfo.InvariantCulture) / 8, alignment = Math.Min(bytes, mapAlignment);
+        ParameterBytes = (ParameterBytes + alignment - 1) / alignment * alignment + bytes;
+        Parameters.Add((name, type));
     }
 
     private void BodyLine(string line)

@@ -18,10 +18,13 @@ internal static class DemoCommand
         Option<ulong> seed = CommonOptions.Number("--seed", "Names the random numbers of the whole demo.", 1UL, 0UL, ulong.MaxValue);
         Option<int> steps = CommonOptions.Number("--steps", "Optimizer steps of each supervised run.", new DemoOptions().TrainSteps, 1, 1_000_000);
         Option<int> rlSteps = CommonOptions.Number("--rl-steps", "Updates of latent RL.", new DemoOptions().RlSteps, 1, 1_000_000);
-        foreach (Option option in (Option[])[model, output, device, threads, seed, steps, rlSteps]) command.Add(option);
+        var small = new Option<bool>("--small") { Description = "As little of everything as goes through all of it, in place of --steps and --rl-steps: whether it runs." };
+        foreach (Option option in (Option[])[model, output, device, threads, seed, steps, rlSteps, small]) command.Add(option);
         command.SetAction(parsed =>
         {
-            var options = new DemoOptions { Seed = parsed.GetValue(seed), TrainSteps = parsed.GetValue(steps), RlSteps = parsed.GetValue(rlSteps) };
+            DemoOptions options = parsed.GetValue(small)
+                ? DemoOptions.Small with { Seed = parsed.GetValue(seed) }
+                : new DemoOptions { Seed = parsed.GetValue(seed), TrainSteps = parsed.GetValue(steps), RlSteps = parsed.GetValue(rlSteps) };
             Run(ui, parsed.GetValue(model) ?? ShippedModel, parsed.GetValue(output)!, parsed.GetValue(device)!, parsed.GetValue(threads), options);
         });
         return command;

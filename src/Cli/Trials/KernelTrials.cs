@@ -9,8 +9,8 @@ internal static partial class KernelTrials
     private const int Group = 128, Hidden = 1536, Intermediate = 8960, Tokens = 4096;
     private const float Epsilon = 1e-6f;
 
-    /// <summary>All plans.</summary>
-    public static IReadOnlyList<KernelTrialPlan> All { get; } =
+    // Made at the first use: fields of the other parts, in whatever order the compiler takes the files, have their values by then.
+    private static readonly Lazy<IReadOnlyList<KernelTrialPlan>> Plans = new(() =>
     [
         new("Embedding", 0, new(Tokens, Hidden, 32768), Embedding),
         new("EmbeddingBackward", 1e-5, new(Tokens, Hidden, 32768), EmbeddingBackward),
@@ -36,10 +36,14 @@ internal static partial class KernelTrials
         .. LossPlans(),
         .. StepPlans(),
         .. RowPlans,
+        .. FewPlans,
         .. Decoding(),
         .. TokenPlans,
         .. AttentionPlans(),
-    ];
+    ]);
+
+    /// <summary>All plans.</summary>
+    public static IReadOnlyList<KernelTrialPlan> All => Plans.Value;
 
     private static double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));
 

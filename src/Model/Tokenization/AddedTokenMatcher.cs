@@ -39,7 +39,7 @@ internal sealed class AddedTokenMatcher
     /// <summary>Finds the next token at or after <paramref name="from"/>, where the previous match ended.</summary>
     /// <param name="text">What is searched.</param>
     /// <param name="from">Where the search begins.</param>
-    /// <param name="literal">Stretches, in their order, that no token may touch.</param>
+    /// <param name="literal">Stretches, in their order, that no special token may touch.</param>
     /// <param name="match">The token and its place.</param>
     public bool TryFind(ReadOnlySpan<char> text, int from, ReadOnlySpan<(int Start, int End)> literal, out Match match)
     {
@@ -52,7 +52,7 @@ internal sealed class AddedTokenMatcher
             {
                 if (!text[at..].StartsWith(content, StringComparison.Ordinal)) continue;
                 int start = at, end = at + content.Length;
-                if (Touches(literal, start, end)) continue;
+                if (token.Special && Touches(literal, start, end)) continue;
                 if (token.SingleWord && (EndsWithWord(text[..start]) || StartsWithWord(text[end..])))
                 {
                     at = end - 1;

@@ -6,7 +6,7 @@ namespace OllmNative.Model;
 
 /// <summary>
 /// How a conversation is written as one text for a model. Special tokens mean themselves where the format writes them; in what somebody
-/// said they are text, so nobody can end a turn or begin another one from within a message.
+/// said they are text, so nobody can end a turn from within a message. Added tokens that are not special, as &lt;think&gt;, are tokens everywhere.
 /// Formats: <c>chatml</c> (Qwen2, Qwen2.5), <c>chatml-qwen3</c>, <c>deepseek-r1</c>, <c>plain</c>.
 /// </summary>
 public abstract class ChatFormat

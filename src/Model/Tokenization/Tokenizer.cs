@@ -103,7 +103,7 @@ public sealed class Tokenizer
     }
 
     /// <summary>
-    /// The ids of a text in which added tokens mean themselves but in some stretches. What is said there is text; it still joins what
+    /// The ids of a text in which special tokens mean themselves but in some stretches. What is said there is text; it still joins what
     /// stands beside it, as the file's pattern has it.
     /// </summary>
     internal int[] Encode(string text, (int Start, int End)[] literal)

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using OllmNative.Runtime.Emulator;
 
 namespace OllmNative.Runtime.Language;
 
@@ -133,6 +134,7 @@ public static unsafe partial class ArrayViewExtensions
     {
         CheckFits(data.Length, view.Length);
         if (data.IsEmpty) return;
+        RefuseRecording(stream);
         IContiguousArrayView target = view;
         fixed (T* source = data)
         {
@@ -145,12 +147,19 @@ public static unsafe partial class ArrayViewExtensions
     {
         CheckFits(view.Length, data.Length);
         if (view.Length == 0) return;
+        RefuseRecording(stream);
         IContiguousArrayView source = view;
         fixed (T* target = data)
         {
             source.Buffer.CopyToHost(stream, (nint)target, source.IndexInBytes, view.LengthInBytes);
             stream.Synchronize();
         }
+    }
+
+    /// <summary>Before the copy is asked for: a driver gives up the whole recording for one of ordinary memory.</summary>
+    private static void RefuseRecording(AcceleratorStream stream)
+    {
+        if (stream.IsRecordingNow) throw new InvalidOperationException(EmulatorStream.CapturedWait);
     }
 
     private static void CheckFits(long length, long room)

@@ -27,11 +27,20 @@ public sealed record DemoOptions
     /// <summary>Updates of latent RL.</summary>
     public int RlSteps { get; init; } = 250;
 
+    /// <summary>Problems of an update of latent RL.</summary>
+    public int RlProblems { get; init; } = new LatentRlOptions().Problems;
+
     /// <summary>Problems whose options are shown token by token.</summary>
     public int ShownProblems { get; init; } = 2;
 
     /// <summary>Seed of everything.</summary>
     public ulong Seed { get; init; } = 1;
+
+    /// <summary>As little of everything as goes through the whole method; its figures mean nothing.</summary>
+    public static DemoOptions Small { get; } = new()
+    {
+        TrainingRows = 40, EvaluationProblems = 1, Samples = 2, TrainSteps = 1, RowsPerStep = 2, Options = 4, RlSteps = 1, RlProblems = 1, ShownProblems = 1,
+    };
 }
 
 /// <summary>What the demo measured.</summary>
@@ -118,7 +127,7 @@ public sealed class DemoRun(QwenBackbone backbone, Tokenizer tokenizer, DemoOpti
         Directory.CreateDirectory(output);
         JsonLines.CutTo(lines, 0);
         using var log = new JsonLines(lines);
-        using var rl = new LatentRl(backbone, model, tokenizer, lab.RlProblems, lab.StopTokens, lab.Rl(options.RlSteps) with { Credit = RlCredit.Token });
+        using var rl = new LatentRl(backbone, model, tokenizer, lab.RlProblems, lab.StopTokens, lab.Rl(options.RlSteps) with { Credit = RlCredit.Token, Problems = options.RlProblems });
         rl.Run(line =>
         {
             metrics.Add(line);

@@ -99,8 +99,20 @@ public enum CuResult
     /// <summary>A capture that an earlier error has spoilt.</summary>
     StreamCaptureInvalidated = 901,
 
+    /// <summary>An event of one capture in another, or outside of it.</summary>
+    StreamCaptureIsolation = 905,
+
+    /// <summary>A wait for an event that was recorded in a capture.</summary>
+    CapturedEvent = 907,
+
+    /// <summary>A capture that another thread has begun.</summary>
+    StreamCaptureWrongThread = 908,
+
     /// <summary>A graph that cannot take a change in place.</summary>
     GraphExecUpdateFailure = 910,
+
+    /// <summary>A cluster that does not fit the grid or the GPU.</summary>
+    InvalidClusterSize = 912,
 
     /// <summary>Something else.</summary>
     Unknown = 999,
