@@ -28,6 +28,8 @@ public sealed class AnswerCheckerTests
     [InlineData("2 1/2", "5/2")]
     [InlineData(@"1.5\times10^{3}", "1500")]
     [InlineData("1e-3", "0.001")]
+    [InlineData(@"It falls on \boxed{\text{June 20}}", "June 20")]
+    [InlineData("June 20", @"\boxed{\text{June 20}}")]
     [InlineData(@"\gcd(12, 18, -8)", "2")]
     [InlineData(@"\text{lcm}(4, 6)", @"\operatorname{lcm}(6, 4)")]
     [InlineData(@"\gcd(0, 7) + \max(2, 3)", "10")]
