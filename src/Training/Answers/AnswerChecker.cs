@@ -19,12 +19,16 @@ public static partial class AnswerChecker
     {
         if (string.IsNullOrWhiteSpace(prediction) || string.IsNullOrWhiteSpace(gold)) return false;
         if (prediction.AsSpan().Trim().SequenceEqual(gold.AsSpan().Trim())) return true;
-        if (prediction.Length <= MaxLength && AnswerText.Same(prediction, gold)) return true;
+        if (SameText(prediction, gold)) return true;
         string? left = AnswerExtractor.Extract(prediction);
         string? right = AnswerExtractor.Extract(gold);
         if (left == null || right == null) return false;
+        // "June 20" as a gold answer by itself is all of it, not the number that would be found in a sentence.
+        if (SameText(left, gold) || SameText(prediction, right)) return true;
         return SameAnswer(left, right) || SameChoice(left, right) || SameChoice(right, left);
     }
+
+    private static bool SameText(string a, string b) => a.Length <= MaxLength && b.Length <= MaxLength && AnswerText.Same(a, b);
 
     private static bool SameAnswer(string a, string b)
     {

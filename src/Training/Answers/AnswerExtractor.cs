@@ -174,7 +174,7 @@ public static partial class AnswerExtractor
     [GeneratedRegex(@"[A-Za-z]{2,}", RegexOptions.CultureInvariant)]
     private static partial Regex Word();
 
-    [GeneratedRegex(@"\b(is|are|so|thus|hence|therefore|then|but|which|we|not|answer|because|gives|get)\b", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"\b(is|are|so|thus|hence|therefore|then|but|which|we|not|answer|because|gives|get|no|wait|hmm|actually|sorry|correct|correction|instead|rather|should|let|recheck|check)\b", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex NewStatement();
 
     [GeneratedRegex(@"\\text\s*\{\s*\}|\\q?quad|\\[,;:! ()\[\]]|[\s$]", RegexOptions.CultureInvariant)]

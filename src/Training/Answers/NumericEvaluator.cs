@@ -12,6 +12,8 @@ internal sealed class NumericEvaluator(int point, WorkBudget budget)
     public const int PositivePoints = 3;
 
     private static readonly Complex NotANumber = new(double.NaN, double.NaN);
+
+    private const double MostExactInteger = 1L << 53;
     private bool _insideTrigonometry;
 
     public Complex Evaluate(MathNode node)
@@ -131,8 +133,17 @@ internal sealed class NumericEvaluator(int point, WorkBudget budget)
             values.Add(value.Real);
         }
 
-        return node.Function switch { "min" => values.Min(), "max" => values.Max(), _ => NotANumber };
+        return node.Function switch
+        {
+            "min" => values.Min(),
+            "max" => values.Max(),
+            _ when !values.TrueForAll(value => Math.Abs(value) < MostExactInteger && value == Math.Floor(value)) => NotANumber,
+            "gcd" => values.Aggregate(Gcd),
+            _ => values.Aggregate((a, b) => a == 0 || b == 0 ? 0 : Math.Abs(a / Gcd(a, b) * b)),
+        };
     }
+
+    private static double Gcd(double a, double b) => b == 0 ? Math.Abs(a) : Gcd(b, a % b);
 
     private static Complex Trigonometric(string function, Complex x) => function switch
     {
