@@ -9,7 +9,7 @@ namespace OllmNative.Tests.Cuda;
 public sealed class AdversaryOperationTests
 {
     // Every day a few; OLLM_RACES asks for all (tests/nightly/races.sh).
-    private const int EveryDay = 15;
+    private const int EveryDay = 45;
 
     [Theory]
     [InlineData(true)]
