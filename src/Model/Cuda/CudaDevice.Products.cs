@@ -18,7 +18,6 @@ public sealed partial class CudaDevice
     private CudaBuffer<float>? _trialOutput;
     private CudaBuffer<ushort>? _normed, _half;
     private ProductTuner? _tuner;
-    private bool _roundedAlone;
 
     /// <summary>The operands of a product; those that it has not are empty.</summary>
     private readonly record struct Operands(Words A, Words B0, Words B1, Words B2);
@@ -172,35 +171,13 @@ public sealed partial class CudaDevice
         return LargeProduct(ProductForm.Forward, new Operands(a, WordsOf(first.W), WordsOf(second.W), WordsOf(third.W)), task);
     }
 
-    /// <inheritdoc/>
-    /// <remarks>Where the last product reads the bf16 copy that gate and up leave behind, their f32 result is not written: 4 of its 6 bytes an element.</remarks>
-    public override void NormMlp(
-        DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, DeviceMatrix gate, DeviceMatrix up, DeviceMatrix down,
-        DeviceView<float> hidden, DeviceView<float> upOutput)
-    {
-        var m = (CudaMatrix)down;
-        _roundedAlone = x.Length > ProductTable.MostTensorRows * gain.Length && m.Columns % 8 == 0 && _options.TensorCores
-            && (m.IsBytes || (m.IsFloat ? _options.Bf16Parameters : m.DType == DType.BF16));
-        try
-        {
-            base.NormMlp(x, gain, eps, normed, gate, up, down, hidden, upOutput);
-        }
-        finally
-        {
-            _roundedAlone = false;
-        }
-    }
-
     /// <summary>Norm, gate, up and SwiGLU in two launches; what comes out is there in bf16 too, for the product that follows.</summary>
     private bool LargeGateUp(DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, DeviceMatrix gate, DeviceMatrix up, DeviceView<float> output)
     {
         if (!Roundable(x, gain) || !ForLarge((CudaMatrix)gate, gain) || !ForLarge((CudaMatrix)up, gain)) return false;
         ProductTask task = default;
         (task.M, task.N0, task.K) = (checked((int)(x.Length / gain.Length)), gate.Rows, checked((int)gain.Length));
-        // Written or not, what the memory held is over, and older copies of it with it.
-        Floats result = Out(output);
-        if (!_roundedAlone) task.Output0 = result;
-        task.Ahead = 1;
+        (task.Output0, task.Ahead) = (Out(output), 1);
         if (!Paired(task)) return false;
         Words a = NormRounded(x, gain, eps, normed);
         Bf16Copy copy = _copies[^1];
