@@ -64,16 +64,17 @@ part() {
     [ "$code" = done ] || { tail -n 3 "$out/$name.err" | cut -c 1-400; } >&2
 }
 
-# An error inside a kernel ends the process's use of the GPU. The kernels after it are tested by another process, without that one, three times at most.
-selftest() {
-    local name=selftest again skips=() bad
-    for again in 1 2 3 4; do
-        part "$name" 60 "$ollm" selftest --device "$device" ${rounds[@]+"${rounds[@]}"} --json ${skips[@]+"${skips[@]}"}
+# skipping NAME LIMIT ARGUMENTS...: an error inside a kernel ends the process's use of the GPU. The program runs again without that one, three times at most.
+skipping() {
+    local first=$1 name=$1 limit=$2 again skips=() bad
+    shift 2
+    for again in 2 3 4 5; do
+        part "$name" "$limit" "$ollm" "$@" --device "$device" --json ${skips[@]+"${skips[@]}"}
         grep -q '"lost":true' "$out/$name.json" 2>/dev/null || return 0
-        bad=$(sed -n 's/.*"wrong":\[\([^]]*\)\].*/\1/p' "$out/$name.json" | tr -d '"' | sed 's/.*,//')
+        bad=$(sed -n 's/.*"lost_at":"\([^"]*\)".*/\1/p' "$out/$name.json")
         [ -n "$bad" ] || return 0
         skips+=(--skip "$bad")
-        name=selftest-$((again + 1))
+        name=$first-$again
     done
 }
 
@@ -98,9 +99,11 @@ command -v nvidia-smi >/dev/null && part nvidia-smi 10 nvidia-smi
 part devices 20 "$ollm" devices --json
 # One kernel first: a driver that cannot be used shows in seconds, and with its own words.
 part smoke 30 "$ollm" selftest --device "$device" --only ResidualAdd --rounds 1 --json
-selftest
+# Which fast versions are right here: tried once, with everything compiled that they need, for all parts that follow.
+skipping versions 120 selftest --only "version "
+skipping selftest 90 selftest ${rounds[@]+"${rounds[@]}"}
 [ -z "$python" ] || part torch-parity 60 "$python" "$peer" parity --ollm "$ollm" --device "$peer_device"
-part kernels 60 "$ollm" bench kernels --device "$device" ${tiny[@]+"${tiny[@]}"} --json
+skipping kernels 60 bench kernels ${tiny[@]+"${tiny[@]}"}
 if [ -n "$small" ]; then
     cat > "$work/shape.json" <<'JSON'
 {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -122,3 +125,5 @@ part cached 45 "$ollm" bench train --cached --model "$model" --device "$device" 
 part profile 45 "$ollm" profile --trace "$out/trace.json" --json -- bench decode --model "$model" --device "$device" --tokens "$((generate / 2))" --repeats 1
 [ -z "$python" ] || part torch-gemm 40 "$python" "$peer" gemm --model "$model" --device "$peer_device"
 part demo 110 "$ollm" demo --device "$device" ${demo[@]+"${demo[@]}"} --out "$work/demo" --json
+# What was used and what was left out, to be read beside the figures.
+part devices-after 10 "$ollm" devices --json

@@ -3,6 +3,8 @@ import json
 import sys
 from pathlib import Path
 
+import gpu_figures
+
 out = Path(sys.argv[1])
 parts = {}
 for line in (out / "parts.tsv").read_text().splitlines():
@@ -34,15 +36,34 @@ for gpu in result("devices").get("cuda", {}).get("gpus", []):
     lines += [f"{gpu['name']}, compute capability {gpu['compute_capability']}, driver for CUDA {result('devices')['cuda'].get('driver_version')}; "
               f"PyTorch {result('torch-prefill').get('torch', '-')}", ""]
 
-tests = [name for name in parts if name.startswith(("smoke", "selftest"))]
-wrong = [row for name in tests for row in result(name).get("kernels", []) + result(name).get("operations", []) if not row["passed"]]
-right = sum(row["passed"] for name in tests if name != "smoke" for row in result(name).get("kernels", []) + result(name).get("operations", []))
+for gpu in (result("devices-after") or result("devices")).get("cuda", {}).get("gpus", []):
+    states = {state: [row for row in gpu.get("versions", []) if row["state"] == state] for state in ("in use", "left out", "not tried")}
+    if any(states.values()):
+        left = "; ".join(f"{row['name']} ({row['why']}; in its place {row['in_place']})" for row in states["left out"]) or "none"
+        lines += [f"Versions in use: {', '.join(row['name'] for row in states['in use']) or 'none'}. Left out: {left}."
+                  + (f" Not tried: {', '.join(row['name'] for row in states['not tried'])}." if states["not tried"] else ""), ""]
+
+tests = [name for name in parts if name.startswith(("smoke", "selftest", "versions"))]
+def rows(name):
+    return result(name).get("kernels", []) + result(name).get("operations", []) + (result(name).get("versions", []) if name.startswith("versions") else [])
+
+
+wrong = [row for name in tests for row in rows(name) if not row["passed"]]
+right = sum(row["passed"] for name in tests if name != "smoke" for row in rows(name))
 lines += [f"Self-test: {right} right, {len(wrong)} wrong{' or lost' if any(result(name).get('lost') for name in tests) else ''}.", ""]
 if wrong:
     lines += ["| wrong | shape | error | tolerance | |", "|---|---|---|---|---|"]
     lines += [f"| {row['name']} | {row['shape']} | {row['max_error']} | {row['tolerance']} | {(row['failure'] or '').splitlines()[0][:300].replace('|', '/') if row['failure'] else ''} |" for row in wrong]
     lines += [""]
 
+def seconds(name):
+    return parts[name]["seconds"] if parts.get(name, {}).get("status") == "done" else None
+
+
+try:
+    lines += gpu_figures.table(result, seconds)
+except (KeyError, TypeError, ValueError, AttributeError) as problem:  # A part that says something unforeseen must not cost the rest of the table.
+    lines += [f"The figures to reach could not be worked out: {type(problem).__name__}: {problem}.", ""]
 lines += ["| tokens/s | ollm (range) | PyTorch (range) | ratio | of the limit | GPU memory, MB: ollm, PyTorch |", "|---|---|---|---|---|---|"]
 for name in ("prefill", "decode", "train", "cached"):
     ours = result(name)
@@ -58,10 +79,22 @@ for name in ("prefill", "decode", "train", "cached"):
                  f"{megabytes(ours)}, {megabytes(peer)} |")
 
 lines += ["", "| kernel | shape | ms | GB/s | TFLOP/s | roofline |", "|---|---|---|---|---|---|"]
-for row in result("kernels").get("kernels", []):
+# Of several runs, each without what the one before was lost at, the last has come furthest.
+runs = [result(name) for name in parts if name.startswith("kernels") and result(name)]
+for row in runs[-1].get("kernels", []) if runs else []:
     share = row.get("roofline_fraction")
     lines.append(f"| {row['kernel']} | {row['shape']} | {number(row['milliseconds'], 3)} | {number(row['gigabytes_per_second'])} | "
                  f"{number(row['teraflops_per_second'], 2)} | {number(100 * share, 0) + ' %' if share else '-'} |")
+
+failed = {row["kernel"]: row["why"] for run in runs for row in run.get("failed", [])}
+if failed:
+    lines += ["", "| kernel that could not be measured | |", "|---|---|"]
+    lines += [f"| {kernel} | {why.splitlines()[0][:300].replace('|', '/')} |" for kernel, why in failed.items()]
+
+graph = result("torch-decode").get("cuda_graph", {})
+if graph:
+    text = graph.get("error") or f"{number(graph.get('tokens_per_second'))} ({number(graph.get('min'))} - {number(graph.get('max'))}) tokens/s"
+    lines += ["", f"PyTorch's decoding step as a CUDA graph, without `generate`: {text}."]
 
 if result("torch-gemm").get("gemm"):
     lines += ["", "| cuBLAS bf16 | M x N x K | us | TFLOP/s | GB/s |", "|---|---|---|---|---|"]

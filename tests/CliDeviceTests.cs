@@ -1,11 +1,13 @@
 using System.Text.Json;
+using OllmNative.Cli.Commands;
 using OllmNative.Cli.Trials;
 using OllmNative.Model;
+using OllmNative.Model.Cuda;
 using OllmNative.Runtime.Cuda;
 
 namespace OllmNative.Tests;
 
-/// <summary>devices, selftest, bench kernels and profile.</summary>
+/// <summary>devices, selftest and bench kernels.</summary>
 public sealed class CliDeviceTests
 {
     private static bool HasGpu => CudaDriver.Probe().Gpus.Any(gpu => gpu.Refusal is null);
@@ -20,6 +22,23 @@ public sealed class CliDeviceTests
         JsonElement json = CliRun.Of("devices", "--json").Json;
         Assert.Equal(HasGpu, json.GetProperty("cuda").GetProperty("gpus").EnumerateArray().Any(gpu => gpu.GetProperty("usable").GetBoolean()));
         Assert.Equal(Environment.ProcessorCount, json.GetProperty("emulator").GetProperty("threads").GetInt32());
+    }
+
+    [Fact]
+    public void Devices_VersionsOfAGpu_AreToldByWhatIsKnownOfThem()
+    {
+        static VersionReport Of(string name, string state, string? why = null) => new(name, "a title", state, why, "something plainer");
+        Assert.Equal(
+            ["in use: tensor, graphs", "not tried yet (the first command on it does): steps", "left out: wgmma (a title): it was off; in its place: something plainer"],
+            DevicesCommand.Told([Of("tensor", "in use"), Of("wgmma", "left out", "it was off"), Of("split", "not here"), Of("steps", "not tried"), Of("graphs", "in use")]));
+        Assert.Empty(DevicesCommand.Told([]));
+    }
+
+    [SkippableFact]
+    public void Selftest_ForgetWithoutGpu_IsRefusedWithTheReason()
+    {
+        Skip.If(HasGpu, "this machine has a GPU");
+        CliRun.Of("selftest", "--forget").AssertRefused("--forget", CudaDriver.Probe().Message);
     }
 
     [SkippableTheory]
@@ -42,6 +61,12 @@ public sealed class CliDeviceTests
         Assert.Equal(DeviceSelftest.Cases.Count, json.GetProperty("operations").GetArrayLength());
     }
 
+    [Theory]
+    [InlineData("selftest", "--device", "emulator", "--only", "NoSuchKernel")]
+    [InlineData("selftest", "--device", "cpu", "--only", "NoSuchKernel")]
+    [InlineData("bench", "kernels", "--device", "emulator", "--only", "NoSuchKernel")]
+    public void Only_NameOfNoKernel_IsRefused(params string[] args) => CliRun.Of(args).AssertRefused("NoSuchKernel");
+
     [Fact]
     public void BenchKernels_Emulator_TimesEachAndSaysWhatItIs()
     {
@@ -56,31 +81,6 @@ public sealed class CliDeviceTests
             kernels.Select(kernel => kernel.GetProperty("kernel").GetString()));
         Assert.Contains(kernels, kernel => kernel.GetProperty("kernel").GetString() == "MatMulTensor4");
         Assert.All(kernels, kernel => Assert.True(kernel.GetProperty("milliseconds").GetDouble() > 0));
-    }
-
-    [Fact]
-    public void Profile_Forward_TellsOperationsAndWritesATrace()
-    {
-        string model = CliRun.NewModel(), folder = TestData.NewFolder(), trace = Path.Combine(folder, "trace.json"), result = Path.Combine(folder, "out.safetensors");
-        CliRun run = CliRun.Of("profile", "--json", "--trace", trace, "--", "forward", "--model", model, "--tokens", "1,2,3", "--out", result, "--device", "cpu");
-        Assert.True(run.Code == 0, run.Error);
-        Assert.True(File.Exists(result));
-        JsonElement[] operations = [.. run.Json.GetProperty("operations").EnumerateArray()];
-        Assert.Equal(2, operations.Single(operation => operation.GetProperty("name").GetString() == "Attention").GetProperty("count").GetInt32());
-        Assert.Equal(1, operations.Sum(operation => operation.GetProperty("fraction").GetDouble()), 6);
-        JsonElement[] events = [.. JsonDocument.Parse(File.ReadAllText(trace)).RootElement.GetProperty("traceEvents").EnumerateArray()];
-        JsonElement[] complete = [.. events.Where(e => e.GetProperty("ph").GetString() == "X")];
-        Assert.Equal(operations.Sum(operation => operation.GetProperty("count").GetInt32()), complete.Count(e => e.GetProperty("tid").GetInt32() == 1));
-        Assert.All(complete, e => Assert.True(e.GetProperty("dur").GetDouble() >= 0 && e.GetProperty("ts").GetDouble() >= 0));
-    }
-
-    [Fact]
-    public void Profile_CommandThatFails_KeepsItsExitCode()
-    {
-        CliRun run = CliRun.Of("profile", "--", "inspect", "no-such-folder");
-        Assert.Equal(2, run.Code);
-        Assert.Contains("no-such-folder", run.Error, StringComparison.Ordinal);
-        CliRun.Of("profile", "--", "profile", "--", "devices").AssertRefused("'profile'");
     }
 
     [Fact]

@@ -30,6 +30,13 @@ public class CliErrorTests
     [InlineData("forward", "--model", "x", "--tokens-file", "/no/such/folder", "--out", "x")]
     public void MissingPath_AnyCommand_NamesIt(params string[] args) => CliRun.Of(args).AssertRefused("/no/such/folder");
 
+    [SkippableFact]
+    public void Device_AsTokensFile_IsRefused()
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "there is no /dev/zero here");
+        CliRun.Of("forward", "--model", "x", "--tokens-file", "/dev/zero", "--out", "x").AssertRefused("/dev/zero", "is a device");
+    }
+
     [Fact]
     public void TruncatedWeights_InspectAndForward_AreRefused()
     {

@@ -26,7 +26,7 @@ public class CliEvalTests
         foreach ((DataRow row, JsonElement result) in RowReader.Read(data).Zip(results))
         {
             // Token accuracy: one forward pass over the row, position by position.
-            TokenRow tokens = encoder.Encode(row, data);
+            TokenRow tokens = encoder.Encode(row);
             (_, float[] logits) = Reference.Forward(backbone, tokens.Tokens);
             int[] predicted = [.. logits.Chunk(backbone.Config.VocabSize).Select(one => Array.IndexOf(one, one.Max()))];
             int hits = Enumerable.Range(tokens.FirstTarget, tokens.Targets).Count(t => predicted[t - 1] == tokens.Tokens[t]);
@@ -34,7 +34,7 @@ public class CliEvalTests
             (targets, right) = (targets + tokens.Targets, right + hits);
 
             // The greedy answer: the whole sequence again for every token.
-            List<int> sequence = [.. encoder.EncodePrompt(row, data)];
+            List<int> sequence = [.. encoder.EncodePrompt(row)];
             var answer = new List<int>();
             for (int step = 0; step < 5; step++)
             {

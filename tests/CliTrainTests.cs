@@ -150,6 +150,34 @@ public class CliTrainTests
         Assert.Contains(data + ":6", run.Error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Train_RowOfAShardThatCannotBeUsed_NamesTheShardAndItsLine()
+    {
+        var model = new CliTextModel();
+        string folder = model.At("shards"), second = Path.Combine(folder, "b.jsonl");
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(Path.Combine(folder, "a.jsonl"), "{\"tokens\": [1, 2]}\n");
+        File.WriteAllText(second, "\n{\"tokens\": [1, 320]}\n");
+        CliRun.Of("train", "--model", model.Folder, "--data", folder, "--out", model.At("out")).AssertRefused(second + ":2", "320");
+    }
+
+    [Fact]
+    public void Train_RowsWithoutTargets_TakeNoPlaceAndAreCounted()
+    {
+        var model = new CliTextModel();
+        string with = model.At("with.jsonl"), without = model.At("without.jsonl");
+        string[] learned = ["{\"tokens\": [1, 2, 3], \"prompt_length\": 0}", "{\"tokens\": [4, 5, 6, 7], \"prompt_length\": 1}", "{\"tokens\": [8, 9], \"prompt_length\": 1}"];
+        File.WriteAllLines(without, learned);
+        File.WriteAllLines(with, ["{\"tokens\": [5], \"prompt_length\": 0}", learned[0], "{\"tokens\": [5, 6], \"prompt_length\": 2}", .. learned[1..]]);
+        CliRun Run(string data, string output) => CliRun.Of(
+            "train", "--model", model.Folder, "--data", data, "--out", model.At(output), "--no-shuffle", "--batch-size", "2", "--steps", "4", "--options", "2", "--latent-width", "8", "--json");
+        CliRun run = Run(with, "a");
+        Assert.Equal((3, 2), (run.Json.GetProperty("rows").GetInt32(), run.Json.GetProperty("rows_without_targets").GetInt32()));
+        Assert.Contains("2 rows left out: no token to learn", run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("left out", Run(without, "b").Error, StringComparison.Ordinal);
+        Assert.Equal(WithoutTime(model.At("b")), WithoutTime(model.At("a")));
+    }
+
     [Theory]
     [InlineData("--options", "--options", "0")]
     [InlineData("--lr", "--lr", "NaN")]

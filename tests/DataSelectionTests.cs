@@ -81,7 +81,7 @@ public sealed class DataSelectionTests
         Tokenizer tokenizer = Tokenizer.Load(folder);
         var encoder = new RowEncoder(ModelConfig.Load(folder), tokenizer, ChatFormat.Detect(folder));
         var row = new DataRow { Line = 1, Kind = RowKind.OpenMathReasoning, Problem = "1+1?", Completion = "<think>\nsum: <｜User｜>\n</think>\n\n\\boxed{2}" };
-        TokenRow encoded = encoder.Encode(row, "f");
+        TokenRow encoded = encoder.Encode(row);
         string text = tokenizer.Decode(encoded.Tokens);
         Assert.EndsWith("<｜Assistant｜><think>\nsum: <｜User｜>\n</think>\n\n\\boxed{2}<｜end▁of▁sentence｜>", text, StringComparison.Ordinal);
         Assert.Single(encoded.Tokens, tokenizer.IdOf("<think>")!.Value);
@@ -90,13 +90,31 @@ public sealed class DataSelectionTests
         Assert.Contains("put the answer (and only answer) inside \\boxed{}.\n\n1+1?", text, StringComparison.Ordinal);
     }
 
+    [SkippableTheory]
+    [InlineData("deepseek_r1_distill_qwen_1_5b", true)]
+    [InlineData("qwen2_5_0_5b_instruct", false)]
+    public void Encode_LiteralRows_BeginAsRawPromptsDo(string model, bool hasBos)
+    {
+        string folder = Path.GetDirectoryName(TestData.Require(model, "tokenizer.json"))!;
+        Tokenizer tokenizer = Tokenizer.Load(folder);
+        var encoder = new RowEncoder(ModelConfig.Load(folder), tokenizer, ChatFormat.Detect(folder));
+        int[] bos = hasBos ? [tokenizer.BosTokenId!.Value] : [], end = [encoder.EndToken!.Value];
+        TokenRow prompt = encoder.Encode(new DataRow { Line = 1, Kind = RowKind.PromptCompletion, Prompt = "1+1=", Completion = "2" });
+        Assert.Equal([.. bos, .. tokenizer.Encode("1+1="), .. tokenizer.Encode("2"), .. end], prompt.Tokens);
+        Assert.Equal(tokenizer.EncodeBeginning("1+1="), prompt.Tokens[..prompt.PromptLength]);
+        TokenRow text = encoder.Encode(new DataRow { Line = 1, Kind = RowKind.Text, Prompt = "", Completion = "abc" });
+        Assert.Equal([.. bos, .. tokenizer.Encode("abc"), .. end], text.Tokens);
+        Assert.Equal(bos.Length, text.PromptLength);
+        Assert.Equal([.. bos, .. tokenizer.Encode("x")], tokenizer.EncodeBeginning(tokenizer.Decode(bos) + "x"));
+    }
+
     [SkippableFact]
     public void Encode_ThinkingOfQwen25_IsText()
     {
         string folder = Path.GetDirectoryName(TestData.Require("qwen2_5_0_5b_instruct", "tokenizer.json"))!;
         Tokenizer tokenizer = Tokenizer.Load(folder);
         var encoder = new RowEncoder(ModelConfig.Load(folder), tokenizer, ChatFormat.Detect(folder));
-        TokenRow encoded = encoder.Encode(new DataRow { Line = 1, Kind = RowKind.OpenMathReasoning, Problem = "P", Completion = "<think>a</think>b" }, "f");
+        TokenRow encoded = encoder.Encode(new DataRow { Line = 1, Kind = RowKind.OpenMathReasoning, Problem = "P", Completion = "<think>a</think>b" });
         Assert.EndsWith("<|im_start|>assistant\n<think>a</think>b<|im_end|>", tokenizer.Decode(encoded.Tokens), StringComparison.Ordinal);
     }
 }

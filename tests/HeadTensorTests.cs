@@ -61,22 +61,6 @@ public sealed class HeadTensorTests
         for (int n = 0; n < Shape.Rows; n++)
             for (int v = Shape.Count; v < Shape.Pitch; v++) weights[n * Shape.Pitch + v] = default;
         HeadShape shape = Shape with { Accumulate = 1 };
-        using var gpu = new PtxGpu();
-        using var left = gpu.Accelerator.Allocate1D(weights);
-        using var right = gpu.Accelerator.Allocate1D(w);
-        using var flags = gpu.Accelerator.Allocate1D(alive);
-        using var result = gpu.Accelerator.Allocate1D(before);
-        if (wgmma)
-        {
-            var task = new ProductTask { M = shape.Rows, N0 = shape.Depth, K = shape.Pitch, Output0 = result.View, Accumulate = 1 };
-            gpu.Accelerator.LoadStreamKernel<TensorMap, TensorMap, ArrayView<int>, ProductTask>(HeadWgmma.Gradient)(
-                HeadWgmma.GradientConfig(task), HeadWgmma.Weights(Words(left), shape), HeadWgmma.Columns(Words(right), shape), flags.View, task);
-        }
-        else
-        {
-            gpu.Accelerator.LoadStreamKernel<ArrayView<Bf16>, ArrayView<Bf16>, ArrayView<int>, ArrayView<float>, HeadShape>(HeadTensor.Gradient)(
-                HeadTensor.GradientConfig(shape), left.View, right.View, flags.View, result.View, shape);
-        }
         double[] expected = [.. before.Select(b => (double)b)];
         for (int n = 0; n < Shape.Rows; n++)
         {
@@ -86,8 +70,39 @@ public sealed class HeadTensorTests
                     for (int d = 0; d < Shape.Depth; d++) expected[n * Shape.Depth + d] += (double)(float)weights[n * Shape.Pitch + v] * (float)w[v * Shape.Depth + d];
             }
         }
-        AssertClose(expected, result.GetAsArray1D(), 1e-4);
+        AssertClose(expected, Gradient(weights, w, alive, before, shape, wgmma), 1e-4);
     }
+
+    /// <summary>More strips than a warp asks for at once, and than all warps do.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Gradient_HundredsOfStrips_GoesThroughThoseThatCount(bool wgmma)
+    {
+        HeadShape shape = new() { Rows = 20, Depth = 8, Count = 26_000, Pitch = 26_048, Accumulate = 0 };
+        int strips = shape.Pitch / 64;
+        int[] counting = [0, 31, 32, 70, 255, 256, 383, 384, 406], alive = new int[2 * strips];
+        foreach (int strip in counting) alive[strip % 2 * strips + strip] = 1;
+        Bf16[] weights = Rounded(1, shape.Rows * shape.Pitch), w = Rounded(2, shape.Count * shape.Depth);
+        for (int n = 0; n < shape.Rows; n++)
+            for (int v = shape.Count; v < shape.Pitch; v++) weights[n * shape.Pitch + v] = default;
+        var expected = new double[shape.Rows * shape.Depth];
+        for (int i = 0; i < expected.Length; i++)
+        {
+            (int n, int d) = (i / shape.Depth, i % shape.Depth);
+            expected[i] = counting.Sum(strip => Enumerable.Range(64 * strip, Math.Min(64, shape.Count - 64 * strip)).Sum(
+                v => (double)(float)weights[n * shape.Pitch + v] * (float)w[v * shape.Depth + d]));
+        }
+        AssertClose(expected, Gradient(weights, w, alive, new float[expected.Length], shape, wgmma), 1e-4);
+    }
+
+    [Theory]
+    [InlineData(128, 16, 99)] // 2,048 rows: 33 columns of tiles are four rounds of 132
+    [InlineData(32, 16, 32)] // not even one whole round
+    [InlineData(128, 11, 120)]
+    [InlineData(128, 13, 128)] // 132 columns would be one
+    public void WholeRounds_OfAnH200_LeaveNoMultiprocessorWaiting(int most, int rowTiles, int columns) =>
+        Assert.Equal(columns, OllmNative.Model.Cuda.TileChoice.WholeRounds(most, rowTiles, 132));
 
     [Theory]
     [InlineData(false)]
@@ -117,6 +132,27 @@ public sealed class HeadTensorTests
         Assert.Equal(1, alive[1]);
         Assert.Equal(1, alive[strips]);
         Assert.Contains(0, alive);
+    }
+
+    private static float[] Gradient(Bf16[] weights, Bf16[] w, int[] alive, float[] before, HeadShape shape, bool wgmma)
+    {
+        using var gpu = new PtxGpu();
+        using var left = gpu.Accelerator.Allocate1D(weights);
+        using var right = gpu.Accelerator.Allocate1D(w);
+        using var flags = gpu.Accelerator.Allocate1D(alive);
+        using var result = gpu.Accelerator.Allocate1D(before);
+        if (wgmma)
+        {
+            var task = new ProductTask { M = shape.Rows, N0 = shape.Depth, K = shape.Pitch, Output0 = result.View, Accumulate = shape.Accumulate };
+            gpu.Accelerator.LoadStreamKernel<TensorMap, TensorMap, ArrayView<int>, ProductTask>(HeadWgmma.Gradient)(
+                HeadWgmma.GradientConfig(task), HeadWgmma.Weights(Words(left), shape), HeadWgmma.Columns(Words(right), shape), flags.View, task);
+        }
+        else
+        {
+            gpu.Accelerator.LoadStreamKernel<ArrayView<Bf16>, ArrayView<Bf16>, ArrayView<int>, ArrayView<float>, HeadShape>(HeadTensor.Gradient)(
+                HeadTensor.GradientConfig(shape), left.View, right.View, flags.View, result.View, shape);
+        }
+        return result.GetAsArray1D();
     }
 
     private static (Bf16[] Weights, float[] Sums, float[] Tops, int[] Bests, int[] Alive) Logits(Bf16[] x, Bf16[] w, float[] target, int[] targets, HeadShape shape, bool wgmma)

@@ -4,6 +4,9 @@ namespace OllmNative.Tests;
 internal static class TestData
 {
     private static readonly string? Root = Environment.GetEnvironmentVariable("OLLM_TEST_DATA");
+    private static readonly string Folders = Directory.CreateTempSubdirectory("ollm-test-").FullName;
+    private static int _folders;
+
 
     /// <summary>Path of a file or folder of the public data; skips the calling test when it is not there.</summary>
     public static string Require(params string[] parts)
@@ -14,6 +17,19 @@ internal static class TestData
         return path;
     }
 
-    /// <summary>A fresh empty folder, removed with the temporary files of the machine.</summary>
-    public static string NewFolder() => Directory.CreateTempSubdirectory("ollm-test-").FullName;
+    /// <summary>A fresh empty folder, removed when all tests have ended.</summary>
+    public static string NewFolder() => Directory.CreateDirectory(Path.Combine(Folders, $"{Interlocked.Increment(ref _folders)}")).FullName;
+
+    /// <summary>Removes the folders.</summary>
+    public static void RemoveFolders()
+    {
+        try
+        {
+            Directory.Delete(Folders, recursive: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // A file is in use, or a test has made a folder read-only: what is left goes with the machine's temporary files.
+        }
+    }
 }

@@ -3,10 +3,17 @@
     python3 torch_cuda.py PART --model DIR [--ollm PROGRAM] [--tokens N] [--device cuda]
 
 Parts: prefill, decode, train, gemm (cuBLAS on the model's shapes), parity (logits of small random Qwen2 and Qwen3 models written by
-save_pretrained, against `ollm forward`). The last line of stdout is JSON. A part that cannot run ends with an error and code 1.
+save_pretrained, against `ollm forward`). The last line of stdout is JSON. A part that cannot run ends with an error and code 1; what a
+version of PyTorch or transformers may lack is tried by itself, and its error is a field of the result.
+
+What the peers are: bf16 weights under no_grad or inference_mode; attention by scaled_dot_product_attention; `generate` as it comes, and beside it
+a decoding step captured into a CUDA graph (torch_graph.py); the OLLM modules with f32 masters and bf16 autocast, fused AdamW, and a head whose
+gradient is made with its loss, piece by piece, so that nothing is computed twice and no logits stay. No torch.compile: its minutes of compiling would not
+fit the run, and these parts are products of cuBLAS for the most part.
 """
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -20,7 +27,12 @@ os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 
 import torch
 import torch.nn.functional as F
-import torch.utils.checkpoint
+
+
+def report(args, result):
+    """A line of JSON. The last one counts, also where a part is ended in the middle: so what is there is said before more is begun."""
+    name = torch.cuda.get_device_name() if args.device == "cuda" else "cpu"
+    print(json.dumps({"part": args.part, "torch": torch.__version__, "device": name, "tokens": args.tokens} | result), flush=True)
 
 
 def synchronize(device):
@@ -64,10 +76,11 @@ def forget_memory(device):
 def load(args):
     from transformers import AutoModelForCausalLM
 
+    how = {"local_files_only": True, "attn_implementation": "sdpa"}
     try:
-        model = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.bfloat16, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.bfloat16, **how)
     except TypeError:  # Before transformers 4.56 it had another name.
-        model = AutoModelForCausalLM.from_pretrained(args.model, torch_dtype=torch.bfloat16, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(args.model, torch_dtype=torch.bfloat16, **how)
     return model.to(args.device).eval().requires_grad_(False)
 
 
@@ -95,7 +108,46 @@ def decode(args):
         model.generate(ids, attention_mask=torch.ones_like(ids), min_new_tokens=args.tokens, max_new_tokens=args.tokens, do_sample=False,
                        pad_token_id=0)
 
-    return rates(args.tokens, timed(work, args.repeats, args.device)) | memory(args.device)
+    result = rates(args.tokens, timed(work, args.repeats, args.device)) | memory(args.device)
+    if args.device == "cuda":
+        report(args, result)
+        try:
+            result["cuda_graph"] = graph_decode(model, args)
+        except Exception as error:  # The figure of `generate` is not to be lost with it.
+            result["cuda_graph"] = {"error": f"{type(error).__name__}: {error}"[:300]}
+    return result
+
+
+@torch.inference_mode()
+def graph_decode(model, args):
+    from torch_graph import GraphDecoder
+
+    decoder = GraphDecoder(model, args.tokens + 8)
+    decoder.capture()
+    return rates(args.tokens, timed(lambda: decoder.run(args.tokens), args.repeats, args.device))
+
+
+class HeadLoss(torch.autograd.Function):
+    """The sum of cross-entropies of x Wᵀ, and its gradient for x in the same pass: two products, of pieces of the rows."""
+
+    @staticmethod
+    def forward(ctx, x, head, targets):
+        total, gradient = torch.zeros((), device=x.device), torch.empty_like(x)
+        for piece, labels, out in zip(x.split(1024), targets.split(1024), gradient.split(1024)):
+            logits = F.linear(piece.to(head.dtype), head).float()
+            places = labels[:, None]
+            least = torch.logsumexp(logits, -1, keepdim=True)
+            total += (least - logits.gather(-1, places)).sum()
+            weights = logits.sub_(least).exp_()
+            weights.scatter_add_(-1, places, torch.full_like(least, -1.0))
+            out.copy_(weights.to(head.dtype) @ head)
+            del logits, weights  # Before the next piece's: two of them would be the peak.
+        ctx.save_for_backward(gradient)
+        return total
+
+    @staticmethod
+    def backward(ctx, d_total):
+        return ctx.saved_tensors[0] * d_total, None, None
 
 
 class Ollm(torch.nn.Module):
@@ -118,17 +170,13 @@ class Ollm(torch.nn.Module):
         return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * self.norms[name]
 
     def loss(self, hidden, embedded, targets, head):
-        q_logits = self.encoder_out(F.silu(self.encoder_in(torch.cat([self.norm("hidden", hidden), self.norm("target", embedded)], -1))))
+        q_logits = self.encoder_out(F.silu(self.encoder_in(torch.cat([self.norm("hidden", hidden), self.norm("target", embedded)], -1)))).float()
         q = F.softmax(q_logits, -1)
         z = F.gumbel_softmax(q_logits, hard=True)
         moved = hidden + self.decoder_out(F.silu(self.decoder_in(self.norm("decoder", hidden)) + z @ self.decoder_options))
-        policy = F.log_softmax(self.policy_out(F.silu(self.policy_in(self.norm("policy", hidden)))), -1)
-        cross_entropy = 0.0
-        # In pieces: all logits of a batch at once would be the largest tensor by far.
-        for piece, labels in zip(moved.split(1024), targets.split(1024)):
-            cross_entropy = cross_entropy + torch.utils.checkpoint.checkpoint(
-                lambda x, y: F.cross_entropy(F.linear(x.to(head.dtype), head).float(), y, reduction="sum"), piece, labels, use_reentrant=False)
-        kl = (q * (q.clamp_min(1e-30).log() + torch.log(torch.tensor(float(q.shape[-1]))))).sum(-1).mean()
+        policy = F.log_softmax(self.policy_out(F.silu(self.policy_in(self.norm("policy", hidden)))).float(), -1)
+        cross_entropy = HeadLoss.apply(moved.float(), head, targets)
+        kl = (q * (q.clamp_min(1e-30).log() + math.log(q.shape[-1]))).sum(-1).mean()
         return cross_entropy / len(targets) + kl - (q.detach() * policy).sum(-1).mean()
 
 
@@ -137,7 +185,7 @@ def train_step(args, hidden_of, embedding, head):
     width = head.shape[1]
     latent = max(64, round(7 * width / 3 / 64) * 64)
     ollm = Ollm(width, 10, latent).to(args.device)
-    optimizer = torch.optim.AdamW(ollm.parameters(), lr=1e-4, weight_decay=0.0, fused=args.device == "cuda")
+    optimizer = torch.optim.AdamW(ollm.parameters(), lr=1e-4, weight_decay=0.0, **({"fused": True} if args.device == "cuda" else {}))
     ids = torch.randint(0, head.shape[0], (args.tokens,), device=args.device)
 
     def work():
@@ -145,7 +193,8 @@ def train_step(args, hidden_of, embedding, head):
             hidden = hidden_of(ids)
         first = args.tokens // 2
         targets = ids[first:]
-        loss = ollm.loss(hidden[first - 1:-1].float(), embedding[targets].float(), targets, head)
+        with torch.autocast(args.device, torch.bfloat16, enabled=args.device == "cuda"):
+            loss = ollm.loss(hidden[first - 1:-1].float(), embedding[targets].float(), targets, head)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(ollm.parameters(), 1.0)
@@ -157,9 +206,8 @@ def train_step(args, hidden_of, embedding, head):
 
 def train(args):
     model = load(args)
-    # The modules' own products in TF32, as everyone trains them.
-    torch.set_float32_matmul_precision("high")
     result = train_step(args, lambda ids: model.model(input_ids=ids[None], use_cache=False).last_hidden_state[0], model.get_input_embeddings().weight, model.lm_head.weight)
+    report(args, result)
     with torch.no_grad():
         hidden = model.model(input_ids=random_ids(model, args.tokens, args.device), use_cache=False).last_hidden_state[0]
     result["cached_hidden_states"] = train_step(args, lambda ids: hidden, model.get_input_embeddings().weight, model.lm_head.weight)
@@ -259,8 +307,7 @@ def main():
     if args.device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("torch sees no GPU")
     result = globals()[args.part](args)
-    name = torch.cuda.get_device_name() if args.device == "cuda" else "cpu"
-    print(json.dumps({"part": args.part, "torch": torch.__version__, "device": name, "tokens": args.tokens} | result))
+    report(args, result)
     return 0 if result.get("passed", True) else 1
 
 

@@ -19,8 +19,8 @@ internal static class Answers
     {
         if (row.ExpectedAnswer is null) return null;
         _ = source.Tokenizer;
-        int[] prompt = source.Encoder.EncodePrompt(row, source.Path);
-        if (prompt.Length == 0) throw new OllmException($"{source.Path}:{row.Line}: the prompt is empty, expected at least one token");
+        int[] prompt = source.Encoder.EncodePrompt(row);
+        if (prompt.Length == 0) throw new OllmException($"{row.Place}: the prompt is empty, expected at least one token");
         return new AnswerProblem(prompt, row.ExpectedAnswer, row);
     }
 

@@ -110,7 +110,7 @@ internal sealed class DataSource(string path, RowEncoder encoder, Tokenizer? tok
     public TokenRowStore ReadTokenRows(ProcessGroup? group = null)
     {
         var form = new RowForm<TokenRow>(
-            row => Encoder.Encode(row, Path),
+            Encoder.Encode,
             (writer, row) =>
             {
                 writer.Write(row.PromptLength);
@@ -125,6 +125,7 @@ internal sealed class DataSource(string path, RowEncoder encoder, Tokenizer? tok
         try
         {
             ForEach(form, group ?? ProcessGroup.Single, store.Add);
+            if (store.WithoutTargets > 0) ui.Log($"{store.WithoutTargets} rows left out: no token to learn, since their prompt is all that they have or all that --max-length leaves");
             return store;
         }
         catch

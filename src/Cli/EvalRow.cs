@@ -35,7 +35,7 @@ internal sealed record EvalRow(int Line, string Key, int Targets, int PromptLeng
     /// <exception cref="OllmException">A row is bad, or there is no row at all.</exception>
     public static List<EvalRow> Read(DataSource source, ProcessGroup group) => source.Read(
         new RowForm<EvalRow?>(
-            row => Of(row, row.Completion is null && row.Tokens is null ? null : source.Encoder.Encode(row, source.Path), Answers.Problem(row, source)),
+            row => Of(row, row.Completion is null && row.Tokens is null ? null : source.Encoder.Encode(row), Answers.Problem(row, source)),
             (writer, row) =>
             {
                 writer.Write(row!.Key);

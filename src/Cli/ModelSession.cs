@@ -78,7 +78,7 @@ internal sealed class ModelSession : IDisposable
 
     /// <summary>The device of --device and --threads.</summary>
     /// <exception cref="OllmException">It is not there.</exception>
-    public static ComputeDevice OpenDevice(string device, int threads, int number = 0) => DeviceChoice.Open(device, threads, number);
+    public static ComputeDevice OpenDevice(string device, int threads, int number = 0) => DeviceChoice.Open(device, threads, number, line => Console.Error.WriteLine($"warning: {line}"));
 
     /// <inheritdoc/>
     public void Dispose()

@@ -10,18 +10,14 @@ internal static class Prompts
     /// A text as it stands; special tokens may be written out. The beginning-of-sentence token comes first where the
     /// tokenizer says so.
     /// </summary>
-    public static int[] Raw(Tokenizer tokenizer, string text)
-    {
-        int[] ids = tokenizer.Encode(text);
-        return tokenizer is { AddBosToken: true, BosTokenId: { } bos } && (ids.Length == 0 || ids[0] != bos) ? [bos, .. ids] : ids;
-    }
+    public static int[] Raw(Tokenizer tokenizer, string text) => tokenizer.EncodeBeginning(text);
 
-    /// <summary>A conversation that the model is to go on with.</summary>
+    /// <summary>A conversation that the model is to go on with. Special tokens in the messages are text.</summary>
     public static int[] Chat(Tokenizer tokenizer, ChatFormat format, IReadOnlyList<ChatMessage> messages)
     {
         // Without a format a line break ends each message, as in the rows that such models are trained on.
         if (format.Name == "plain") messages = [.. messages.Select(message => message with { Content = message.Content + TinyWorld.Separator })];
-        return tokenizer.Encode(format.Render(messages, addGenerationPrompt: true));
+        return format.Encode(tokenizer, messages, addGenerationPrompt: true);
     }
 
     /// <summary>The beginning of a conversation: the system message, when there is one, and what users said.</summary>

@@ -114,21 +114,34 @@ internal static class HeadStrip
         return inside && !(sum <= shape.Negligible);
     }
 
-    /// <summary>The strips with weights that count, in order, and their number behind them. Each group of the grid's row finds the same.</summary>
+    /// <summary>
+    /// The strips with weights that count, in order, and their number behind them. Each group of the grid's row finds the same; a warp asks for 32 strips at
+    /// once, and all warps at the same time, since nothing is multiplied before the list is there.
+    /// </summary>
     public static void ListAlive(ArrayView<int> list, ArrayView<int> alive, int firstBlock, int blocks, int strips)
     {
-        if (Group.IdxX < 32)
+        ArrayView<uint> votes = SharedMemory.Allocate<uint>(HeadTensor.MostStrips / 32);
+        for (int word = Group.IdxX / 32; 32 * word < strips; word += Group.DimX / 32)
+        {
+            int strip = 32 * word + Group.IdxX % 32, any = 0;
+            for (int block = 0; block < blocks && strip < strips; block++) any |= alive[(firstBlock + block) * strips + strip];
+            uint vote = WarpVote.Ballot(any != 0);
+            if (Group.IdxX % 32 == 0) votes[word] = vote;
+        }
+        Group.Barrier();
+        for (int strip = Group.IdxX; strip < strips; strip += Group.DimX)
+        {
+            uint vote = votes[strip >> 5];
+            if ((vote >> (strip & 31) & 1u) == 0u) continue;
+            int place = IntrinsicMath.PopCount(vote & ((1u << (strip & 31)) - 1u));
+            for (int word = 0; word < strip >> 5; word++) place += IntrinsicMath.PopCount(votes[word]);
+            list[place] = strip;
+        }
+        if (Group.IdxX == 0)
         {
             int found = 0;
-            for (int first = 0; first < strips; first += 32)
-            {
-                int strip = first + Group.IdxX, any = 0;
-                for (int block = 0; block < blocks && strip < strips; block++) any |= alive[(firstBlock + block) * strips + strip];
-                uint votes = WarpVote.Ballot(any != 0);
-                if (any != 0) list[found + IntrinsicMath.PopCount(votes & ((1u << Group.IdxX) - 1u))] = strip;
-                found += IntrinsicMath.PopCount(votes);
-            }
-            if (Group.IdxX == 0) list[HeadTensor.MostStrips] = found;
+            for (int word = 0; 32 * word < strips; word++) found += IntrinsicMath.PopCount(votes[word]);
+            list[HeadTensor.MostStrips] = found;
         }
         Group.Barrier();
     }

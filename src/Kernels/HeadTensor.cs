@@ -30,7 +30,7 @@ public static class HeadTensor
     public const int Strip = 64;
 
     /// <summary>Columns of a tile of logits and of the gradient; most strips of a chunk.</summary>
-    public const int LogitTile = 256, GradientTile = 192, MostStrips = 256;
+    public const int LogitTile = 256, GradientTile = 192, MostStrips = 512;
 
     /// <summary>Nats by which a weight's logit may lead its base: e^64 leaves f32 sums room for a million of its like.</summary>
     public const float MostAhead = 64f;
@@ -62,7 +62,7 @@ public static class HeadTensor
         gradient[n,d] = (Accumulate ? gradient[n,d] : 0) + sum_v weights[n,v] W[v,d]  over the strips of v that any of the tile's rows has alive
         weights [N,Pitch], W [C,D] bf16, alive i32 [ceil(N/16),Pitch/64], gradient [N,D] f32
         tiles of 128 x 192 x 32, four in flight: grid ceil(N/128) x ceil(D/192), group 256, 82 KB of dynamic shared memory; sm_80
-        requires D % 8 = 0, Pitch at most 256 strips, views on 16 bytes
+        requires D % 8 = 0, Pitch at most 512 strips, views on 16 bytes
         bytes of memory traffic 5NCD/192 + 8ND, flops 2NCD
         """;
 

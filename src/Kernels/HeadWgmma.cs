@@ -12,6 +12,9 @@ public static class HeadWgmma
     /// <summary>Columns of a tile of logits and of the gradient: of 2,048 rows x 1,536 columns there are 128 tiles.</summary>
     private const int LogitTile = 256, GradientTile = 192;
 
+    /// <summary>Rows of both tiles.</summary>
+    public const int RowTile = WgmmaStages.Height;
+
     private const string LogitsContract = """
         for l = x[n] . W[v], v in [First, First + C), in strips s of 64:  top = max l and its first v, base = max(target[n], top - 64),
         weights[n,v] = exp(l - base) (1 for the target itself), sums[s,n] = their sum, tops[s,n] = top, bests[s,n] = v
@@ -26,7 +29,7 @@ public static class HeadWgmma
         gradient[n,d] = (Accumulate ? gradient[n,d] : 0) + sum_v weights[n,v] W[v,d]  over the strips of v that any of the tile's rows has alive
         weights [N,Pitch], W [C,D] bf16 as tensor maps, alive i32 [ceil(N/16),Pitch/64], gradient [N,D] f32 is output 0 of the task: M = N, N0 = D, K = Pitch
         tiles of 128 x 192 x 64, four in flight: grid ceil(N/128) x ceil(D/192), group 384, 160 KB of dynamic shared memory; sm_90a
-        requires D % 8 = 0, Pitch at most 256 strips; maps from Weights() and Columns()
+        requires D % 8 = 0, Pitch at most 512 strips; maps from Weights() and Columns()
         bytes of memory traffic 5NCD/192 + 8ND, flops 2NCD
         """;
 

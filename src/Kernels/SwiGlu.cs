@@ -64,5 +64,5 @@ public static class SwiGlu
         inputGradient[i] = outputGradient[i] * s * (1f + x * (1f - s));
     }
 
-    private static float Sigmoid(float x) => 1f / (1f + XMath.Exp(-x));
+    internal static float Sigmoid(float x) => 1f / (1f + XMath.Exp(-x));
 }

@@ -101,7 +101,7 @@ public sealed class ProductTunerTests
     private static (string[] Kernels, int Timings) Run(string folder, PtxDriver? driver = null, string? note = null, bool measure = true)
     {
         using var gpu = new PtxGpu(driver, new KernelCache(folder));
-        if (note is not null) gpu.Accelerator.Remember(ProductTuner.Subject(new ProductSize(ProductForm.Forward, M, N, K).Class), note);
+        if (note is not null) gpu.Accelerator.Notes.Remember(ProductTuner.Subject(new ProductSize(ProductForm.Forward, M, N, K).Class), note);
         float[] x = EmulatorFixture.Random(1, M * K), w = EmulatorFixture.Random(2, N * K);
         using var device = new CudaDevice(gpu.Accelerator, new CudaDeviceOptions { TensorCores = true, Bf16Parameters = true, Hopper = true, MeasureProducts = measure });
         using DeviceBuffer<float> input = Uploaded(device, x), weights = Uploaded(device, w), output = device.Allocate<float>(M * N);

@@ -72,7 +72,10 @@ internal sealed unsafe partial class PtxDriver
         if (Get<Stream>(config.Stream) is not { } s) return Refuse(CuResult.InvalidHandle, $"{f.Module.Ptx.Entry}: a launch on no stream");
         Launched.Add(f.Module.Ptx.Entry);
         if (Broken(f, config, cluster, parameters, extra) is { } rule) return Refuse(CuResult.InvalidValue, $"{f.Module.Ptx.Entry}: {rule}");
-        return IgnoresLaunches ? CuResult.Success : Queue(s, f, function, config, parameters);
+        if (IgnoresLaunches) return CuResult.Success;
+        if (Has(Trouble.NotLaunched, f.Module.Ptx.Entry)) return CuResult.LaunchOutOfResources;
+        if (InRecording != 0 && s.Captured is not null) return InRecording;
+        return Queue(s, f, function, config, parameters);
     }
 
     /// <summary>The rule that a launch breaks; null for one that a driver takes.</summary>
@@ -106,11 +109,11 @@ internal sealed unsafe partial class PtxDriver
         }
         Dim3 grid = new((int)config.GridX, (int)config.GridY, (int)config.GridZ), group = new((int)config.BlockX, (int)config.BlockY, (int)config.BlockZ);
         int shared = (int)config.SharedBytes;
-        return Give(stream, new Work("kernel", function, () =>
+        return Give(stream, new Work("kernel", function, InTrouble(module.Entry, () =>
         {
             if (!_functions.ContainsKey(function)) throw new InvalidOperationException($"{module.Entry}: its module was unloaded");
             Run(module, grid, group, arguments, maps, shared);
-        }));
+        })));
     }
 
     /// <summary>Tensor maps lie in parameter memory while the kernel runs; here that is memory of its own.</summary>

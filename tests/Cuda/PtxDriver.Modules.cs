@@ -118,6 +118,11 @@ internal sealed unsafe partial class PtxDriver
             log = $"ptxas error: {error.Message}";
             return CuResult.InvalidPtx;
         }
+        if (Has(Trouble.Refused, module.Entry))
+        {
+            (module, log) = (null, "ptxas fatal: of no use here");
+            return CuResult.InvalidPtx;
+        }
         if (module.ParameterBytes > MaxParameterBytes)
         {
             log = $"ptxas error: {module.ParameterBytes} bytes of parameters; at most {MaxParameterBytes}";

@@ -5,15 +5,15 @@ using OllmNative.Runtime.Compiler.Ptx;
 
 namespace OllmNative.Tests.Ptx;
 
-/// <summary>Tests that measure time: they run when no other test does.</summary>
+/// <summary>Tests of what the whole process does or how long it takes: they run when no other test does.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
-public sealed class TimingTests
+public sealed class AloneTests
 {
-    public const string Name = "timing";
+    public const string Name = "alone";
 }
 
 /// <summary>How long the compiler takes for each kernel of the catalog, once it is warm.</summary>
-[Collection(TimingTests.Name)]
+[Collection(AloneTests.Name)]
 public sealed partial class CompileTimeTests
 {
     private const double Most = 50;

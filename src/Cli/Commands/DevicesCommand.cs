@@ -4,7 +4,9 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 using System.Text;
+using OllmNative.Model;
 using OllmNative.Model.Cpu;
+using OllmNative.Model.Cuda;
 using OllmNative.Runtime.Cuda;
 
 namespace OllmNative.Cli.Commands;
@@ -33,7 +35,11 @@ internal static class DevicesCommand
         ui.Line($"  SIMD       {string.Join(", ", simd)}");
         ui.Line($"  memory     {Format.Bytes(memory)}");
         ui.Line($"cuda: {cuda.Message}");
-        foreach (CudaGpu gpu in cuda.Gpus) ui.Line($"  {gpu.Index}  {Describe(gpu)}");
+        foreach (CudaGpu gpu in cuda.Gpus)
+        {
+            ui.Line($"  {gpu.Index}  {Describe(gpu)}");
+            foreach (string line in Told(Versions(gpu, cuda))) ui.Line($"     {line}");
+        }
         ui.Line($"emulator: runs kernels as C# on the processor, for tests and the debugger (groups side by side on {Environment.ProcessorCount} threads)");
 
         ui.Result(new
@@ -48,11 +54,30 @@ internal static class DevicesCommand
                 {
                     gpu.Index, gpu.Name, compute_capability = $"{gpu.ComputeMajor}.{gpu.ComputeMinor}", gpu.MemoryBytes, gpu.Multiprocessors,
                     gpu.ClockMegahertz, memory_bytes_per_second = gpu.MemoryBytesPerSecond, usable = gpu.Refusal is null, gpu.Refusal,
+                    versions = Versions(gpu, cuda),
                 }),
             },
             emulator = new { threads = Environment.ProcessorCount },
         });
     }
+
+    /// <summary>What is known of a GPU's versions, in lines for people.</summary>
+    internal static IEnumerable<string> Told(IReadOnlyList<VersionReport> versions)
+    {
+        foreach ((string state, string title) in ((string, string)[])[("in use", "in use"), ("not tried", "not tried yet (the first command on it does)")])
+        {
+            string[] names = [.. versions.Where(version => version.State == state).Select(version => version.Name)];
+            if (names.Length > 0) yield return $"{title}: {string.Join(", ", names)}";
+        }
+        foreach (VersionReport version in versions.Where(version => version.State == "left out"))
+            yield return $"left out: {version.Name} ({version.Title}): {version.Why}; in its place: {version.InPlace}";
+    }
+
+#if ILGPU
+    private static IReadOnlyList<VersionReport> Versions(CudaGpu gpu, CudaProbe probe) => [];
+#else
+    private static IReadOnlyList<VersionReport> Versions(CudaGpu gpu, CudaProbe probe) => gpu.Refusal is null ? DeviceTrust.Reports(gpu, probe.DriverNumber) : [];
+#endif
 
     private static string Describe(CudaGpu gpu) => gpu.Refusal is { } refusal
         ? $"{gpu.Name}: cannot be used: {refusal}"

@@ -37,7 +37,16 @@ internal static class ForwardCommand
     {
         if (list is null == file is null) throw new OllmException("expected either --tokens or --tokens-file");
         if (list is not null) return ("--tokens", TokenIds.Parse(list, "--tokens"));
-        return file == "-" ? ("stdin", TokenIds.Parse(ui.ReadInput(), "stdin")) : (file!, TokenIds.Parse(File.ReadAllText(file!), file!));
+        if (file == "-") return ("stdin", TokenIds.Parse(ui.ReadInput(), "stdin"));
+        try
+        {
+            SpecialFile.RefuseToReadAsInput(file!);
+            return (file!, TokenIds.Parse(File.ReadAllText(file!), file!));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            throw new OllmException($"--tokens-file {file}: cannot be read ({error.Message}); expected a text file with token ids", error);
+        }
     }
 
     private static List<TensorToWrite> Write(ModelSession session, int[] ids, string path, Output ui)

@@ -18,6 +18,9 @@ internal static class InitBackboneCommand
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
+    // Readers of PyTorch's world look for it.
+    private static readonly Dictionary<string, string> FileMetadata = new() { ["format"] = "pt" };
+
     public static Command Create(Output ui)
     {
         Option<string> output = CommonOptions.Path("--out", "The folder to write.", "DIR");
@@ -96,7 +99,7 @@ internal static class InitBackboneCommand
             else random.Write(stream, number, elements, ui.Cancellation);
             bar.Report(done += elements * dtype.Size());
         }))];
-        if (shards == 1) SafetensorsWriter.Write(Path.Combine(folder, "model.safetensors"), tensors);
+        if (shards == 1) SafetensorsWriter.Write(Path.Combine(folder, "model.safetensors"), tensors, FileMetadata);
         else WriteShards(tensors, Math.Min(shards, tensors.Length), total, folder);
         return total;
     }
@@ -118,7 +121,7 @@ internal static class InitBackboneCommand
                 written += tensors[next].ByteLength;
                 map[tensors[next++].Name] = name;
             }
-            SafetensorsWriter.Write(Path.Combine(folder, name), part);
+            SafetensorsWriter.Write(Path.Combine(folder, name), part, FileMetadata);
         }
         var index = new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = total }, ["weight_map"] = map };
         DurableFiles.WriteText(Path.Combine(folder, "model.safetensors.index.json"), index.ToJsonString(Indented) + "\n");

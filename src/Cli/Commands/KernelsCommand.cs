@@ -46,7 +46,7 @@ internal static class KernelsCommand
     }
 
     private static KernelDescription Find(string name) => KernelCatalog.Get(name)
-        ?? throw new OllmException($"there is no kernel '{name}'; there are {string.Join(", ", KernelCatalog.All.Select(kernel => kernel.Name))}");
+        ?? throw new OllmException($"there is no kernel '{name}'; `ollm kernels` lists the {KernelCatalog.All.Count} that there are");
 
     private static void List(Output ui)
     {

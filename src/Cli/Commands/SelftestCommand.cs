@@ -3,6 +3,7 @@ using System.Globalization;
 using OllmNative.Cli.Trials;
 using OllmNative.Model;
 using OllmNative.Model.Cpu;
+using OllmNative.Model.Cuda;
 using OllmNative.Runtime.Compiler;
 using OllmNative.Runtime.Cuda;
 using OllmNative.Runtime.Language;
@@ -25,12 +26,17 @@ internal static class SelftestCommand
         Option<ulong> seed = CommonOptions.Seed("Gives shapes and values.");
         Option<string?> only = CommonOptions.OptionalPath("--only", "Kernels and operations whose name contains this.", "TEXT");
         Option<string[]> skip = new("--skip") { Description = "Leaves out the kernel or operation of this name; may be given several times.", HelpName = "NAME" };
-        var command = new Command("selftest", "Run every kernel and operation on random shapes and compare with a plain computation.") { device, rounds, seed, only, skip };
+        Option<bool> forget = new("--forget") { Description = "Only forget which versions have been right or wrong on the GPUs here: the next start tries them anew." };
+        var command = new Command("selftest", "Run every kernel and operation on random shapes and compare with a plain computation.") { device, rounds, seed, only, skip, forget };
         command.SetAction(parsed =>
         {
+            if (parsed.GetValue(forget)) return Forget(ui);
             (string name, int count, ulong first) = (parsed.GetValue(device)!, parsed.GetValue(rounds), parsed.GetValue(seed));
             (string? part, string[] without) = (parsed.GetValue(only), parsed.GetValue(skip) ?? []);
             bool Wanted(string test) => (part is null || test.Contains(part, StringComparison.OrdinalIgnoreCase)) && !without.Contains(test, StringComparer.OrdinalIgnoreCase);
+            // A name that is misspelt must not pass for a test that has passed.
+            bool any = DeviceSelftest.Cases.Any(test => Wanted(test.Operation)) || (name != "cpu" && KernelTrials.All.Any(plan => Wanted(plan.Kernel)));
+            if (!any) throw new OllmException($"--only {part}: no kernel or operation that is tested has such a name");
             return name == "cpu" ? TestCpu(ui, count, first, Wanted) : TestKernels(ui, name, count, first, Wanted);
         });
         return command;
@@ -50,10 +56,45 @@ internal static class SelftestCommand
         using var reference = new CpuDevice();
         List<Line> operations = Operations(ui, tested, reference, seed, rounds, wanted, second.Accelerator);
         ui.Line($"tested through operations only: {string.Join(", ", ThroughOperations.All.Keys)}");
-        return Report(ui, second.Accelerator, machine.Accelerator.Name, kernels, operations);
+        if (!second.IsGpu || IsLost(second.Accelerator)) return Report(ui, second.Accelerator, machine.Accelerator.Name, kernels, operations);
+        using KernelMachine third = KernelMachine.Open(name);
+        return Report(ui, third.Accelerator, machine.Accelerator.Name, kernels, operations, Versions(ui, (CudaAccelerator)third.Accelerator, wanted));
     }
 
-    private static bool IsLost(Accelerator accelerator) => accelerator is CudaAccelerator { IsLost: true };
+    /// <summary>Every version of what the device does, whatever is known of it; the verdicts are noted for the commands that follow.</summary>
+    private static List<Line> Versions(Output ui, CudaAccelerator gpu, Func<string, bool> wanted)
+    {
+        const string kind = "version ";
+        ui.Line($"versions on {gpu.Name}: what it uses from now on");
+        (List<Line> lines, string at) = ([], "");
+        try
+        {
+            foreach ((VersionReport report, TimeSpan time) in DeviceTrust.TryAgain(gpu, name => wanted(kind + (at = name))))
+            {
+                ui.Cancellation.ThrowIfCancellationRequested();
+                lines.Add(new Line(kind + report.Name, string.Create(CultureInfo.InvariantCulture, $"{report.Title}, {time.TotalSeconds:F1} s"), report.Why is null ? 0 : double.PositiveInfinity, 0, report.Why));
+            }
+        }
+        catch (Exception error) when (IsTheDevices(error))
+        {
+            lines.Add(new Line(kind + at, "", double.PositiveInfinity, 0, error.Message));
+        }
+        Show(ui, lines);
+        return lines;
+    }
+
+    private static int Forget(Output ui)
+    {
+        CudaProbe probe = CudaDriver.Probe();
+        CudaGpu[] gpus = [.. probe.Gpus.Where(gpu => gpu.Refusal is null)];
+        if (gpus.Length == 0) throw new OllmException($"--forget: {probe.Message}; expected a GPU whose versions could be forgotten");
+        foreach (CudaGpu gpu in gpus) DeviceTrust.Forget(gpu, probe.DriverNumber);
+        ui.Line($"forgotten for {string.Join(", ", gpus.Select(gpu => gpu.Name).Distinct())}; the next start tries every version anew");
+        ui.Result(new { forgotten = gpus.Select(gpu => gpu.Name) });
+        return 0;
+    }
+
+    internal static bool IsLost(Accelerator accelerator) => accelerator is CudaAccelerator { IsLost: true };
 
     private static int TestCpu(Output ui, int rounds, ulong seed, Func<string, bool> wanted)
     {
@@ -88,7 +129,7 @@ internal static class SelftestCommand
     }
 
     /// <summary>What one test may run into while the next ones can still pass.</summary>
-    private static bool IsTheDevices(Exception error) => error is KernelException or CudaException or KernelCompileException or OllmException;
+    internal static bool IsTheDevices(Exception error) => error is KernelException or CudaException or KernelCompileException or OllmException;
 
     private static List<Line> Run(Output ui, string title, IEnumerable<Func<Line>> tests, Accelerator accelerator, bool show = true)
     {
@@ -138,13 +179,15 @@ internal static class SelftestCommand
             line.Passed ? "ok" : line.Failure is null ? "WRONG" : $"FAILED: {line.Failure}",
         ]), 2, 3);
 
-    private static int Report(Output ui, Accelerator accelerator, string device, List<Line> kernels, List<Line> operations)
+    private static int Report(Output ui, Accelerator accelerator, string device, List<Line> kernels, List<Line> operations, List<Line>? versions = null)
     {
+        versions ??= [];
         bool lost = IsLost(accelerator);
-        string[] wrong = [.. kernels.Concat(operations).Where(line => !line.Passed).Select(line => line.Name)];
-        ui.Line(wrong.Length == 0 ? $"all {kernels.Count + operations.Count} are right" : $"{wrong.Length} are wrong: {string.Join(", ", wrong)}");
-        if (lost) ui.Line($"the device was lost there, and the rest was not tested; --skip '{kernels.Concat(operations).Last().Name}' leaves that one out");
-        ui.Result(new { device, passed = wrong.Length == 0, lost, wrong, kernels = kernels.Select(Fields), operations = operations.Select(Fields) });
+        string[] wrong = [.. kernels.Concat(operations).Concat(versions).Where(line => !line.Passed).Select(line => line.Name)];
+        ui.Line(wrong.Length == 0 ? $"all {kernels.Count + operations.Count + versions.Count} are right" : $"{wrong.Length} are wrong: {string.Join(", ", wrong)}");
+        string? last = lost ? kernels.Concat(operations).Concat(versions).Last().Name : null;
+        if (lost) ui.Line($"the device was lost there, and the rest was not tested; --skip '{last}' leaves that one out");
+        ui.Result(new { device, passed = wrong.Length == 0, lost, lost_at = last, wrong, kernels = kernels.Select(Fields), operations = operations.Select(Fields), versions = versions.Select(Fields) });
         return wrong.Length == 0 ? 0 : 1;
     }
 

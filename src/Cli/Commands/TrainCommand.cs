@@ -10,6 +10,9 @@ internal static class TrainCommand
 {
     private const string Checkpoints = "checkpoints", Report = "report.html";
 
+    /// <summary>Rows that were learned, that were bad, and that had no token to learn.</summary>
+    private readonly record struct RowCounts(int Trained, int Skipped, int WithoutTargets);
+
     public static Command Create(Output ui)
     {
         var command = new Command("train", "Train an OLLM on a frozen backbone. Ctrl-C writes a checkpoint; --resume continues from it.");
@@ -37,7 +40,7 @@ internal static class TrainCommand
             using var trainer = new Trainer(session.Backbone, ollm, training, settings, validation, group, group.IsFirst ? ui.Log : null);
             using RunLock? held = Prepare(trainer, folder, checkpoint, ui);
             double seconds = Run(trainer, folder, ui);
-            if (group.IsFirst) Finish(parsed, folder, trainer, training.Count, source.Skipped, seconds, ui);
+            if (group.IsFirst) Finish(parsed, folder, trainer, new RowCounts(training.Count, source.Skipped, rows.WithoutTargets), seconds, ui);
         }));
         return command;
     }
@@ -129,7 +132,7 @@ internal static class TrainCommand
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
-    private static void Finish(ParseResult parsed, string folder, Trainer trainer, int rows, int skipped, double seconds, Output ui)
+    private static void Finish(ParseResult parsed, string folder, Trainer trainer, RowCounts rows, double seconds, Output ui)
     {
         MetricsLog metrics = MetricsLog.Read(folder);
         string report = Path.Combine(folder, Report);
@@ -149,7 +152,7 @@ internal static class TrainCommand
         page.Save(report);
 
         ui.Line(FormattableString.Invariant(
-            $"{trainer.TotalSteps} steps over {rows} rows: loss {metrics.Last("loss"):F4}, ce {metrics.Last("ce"):F4}, kl {metrics.Last("kl"):F4}, token accuracy {metrics.Last("token_accuracy"):F4}"));
+            $"{trainer.TotalSteps} steps over {rows.Trained} rows: loss {metrics.Last("loss"):F4}, ce {metrics.Last("ce"):F4}, kl {metrics.Last("kl"):F4}, token accuracy {metrics.Last("token_accuracy"):F4}"));
         ui.Line(FormattableString.Invariant($"{metrics.Mean("tokens_per_second"):F0} tokens/s, {seconds:F1} s; the OLLM is in {folder}, the report in {report}"));
         double? efficiency = Scaling(trainer, ui);
         ui.Result(new
@@ -158,8 +161,9 @@ internal static class TrainCommand
             ranks = trainer.Group.Size,
             scaling_efficiency = efficiency,
             steps = trainer.TotalSteps,
-            rows,
-            skipped_rows = skipped,
+            rows = rows.Trained,
+            skipped_rows = rows.Skipped,
+            rows_without_targets = rows.WithoutTargets,
             loss = metrics.Last("loss"),
             ce = metrics.Last("ce"),
             kl = metrics.Last("kl"),

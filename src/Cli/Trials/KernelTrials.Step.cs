@@ -18,7 +18,8 @@ internal static partial class KernelTrials
         yield return new("StepControl", 1e-6, new(1, 1, 0), StepControlRun);
         yield return new("ColumnSumsPartial", 1e-5, rows, ColumnSumsPartial);
         yield return new("ColumnSumsAdd", 1e-5, new(64, Intermediate, 0), ColumnSumsAdd);
-        yield return new("RmsNormGainPartial", 1e-5, new(Tokens, Hidden, 0), RmsNormGainPartial);
+        yield return new("NormGainPartial", 1e-5, new(3584, 2 * Hidden, 0), NormGainPartial);
+        yield return new("NormGainFinish", 1e-5, new(56, 2 * Hidden, 0), NormGainFinish);
         yield return new("Scale", 1e-6, rows, ScaleAll);
         yield return new("ScaleRows", 1e-6, rows, ScaleEachRow);
         yield return new("RoundRows", 0, rows, RoundToWords);
@@ -101,18 +102,29 @@ internal static partial class KernelTrials
         trial.Flops = (double)n * c;
     }
 
-    private static void RmsNormGainPartial(KernelTrial trial, TrialSize size)
+    private static void NormGainPartial(KernelTrial trial, TrialSize size)
     {
         const int chunk = 64;
-        (int n, int d, int chunks, int stride) = (size.Rows, size.Columns, (size.Rows + chunk - 1) / chunk, size.Columns + 3);
-        float[] x = trial.Random(n * d, 3), r = trial.Random(n), dy = trial.Random(n * stride);
-        ArrayView<float> input = trial.Input(x), inverse = trial.Input(r), gradient = trial.Input(dy), partial = trial.Output(chunks * d, () => Each(
-            chunks * d, i => Enumerable.Range(i / d * chunk, Math.Min(chunk, n - i / d * chunk)).Sum(t => (double)dy[t * stride + i % d] * x[t * d + i % d] * r[t])));
-        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, ArrayView<float>, ArrayView<float>, int, int, int, int>(OllmNative.Kernels.RmsNormRows.GainPartial);
+        (int m, int d, int chunks) = (size.Rows, size.Columns, (size.Rows + chunk - 1) / chunk);
+        float[] w = trial.Random(m * d, 3), dw = trial.Random(m * d);
+        ArrayView<float> weights = trial.Input(w), gradient = trial.Input(dw), partial = trial.Output(chunks * d, () => Each(
+            chunks * d, i => Enumerable.Range(i / d * chunk, Math.Min(chunk, m - i / d * chunk)).Sum(t => (double)w[t * d + i % d] * dw[t * d + i % d])));
+        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, ArrayView<float>, int, int, int>(NormGain.Partial);
         KernelConfig config = new(new Index3D((d + Group - 1) / Group, chunks, 1), new Index3D(Group, 1, 1));
-        trial.Launch = () => kernel(config, input, inverse, gradient, partial, n, d, stride, chunk);
-        trial.Bytes = 8.0 * n * d;
-        trial.Flops = 3.0 * n * d;
+        trial.Launch = () => kernel(config, weights, gradient, partial, m, d, chunk);
+        trial.Bytes = 8.0 * m * d;
+        trial.Flops = 2.0 * m * d;
+    }
+
+    private static void NormGainFinish(KernelTrial trial, TrialSize size)
+    {
+        (int chunks, int d) = (size.Rows, size.Columns);
+        float[] parts = trial.Random(chunks * d), g = Array.ConvertAll(trial.Random(d), value => value < 0 ? 0 : 1 + value);
+        ArrayView<float> partial = trial.Input(parts), gain = trial.Input(g);
+        ArrayView<float> result = trial.Output(d, () => Each(d, j => g[j] == 0 ? 0 : Enumerable.Range(0, chunks).Sum(c => (double)parts[c * d + j]) / g[j]));
+        var kernel = trial.Accelerator.LoadStreamKernel<ArrayView<float>, ArrayView<float>, ArrayView<float>, int, int>(NormGain.Finish);
+        trial.Launch = () => kernel(((d + Group - 1) / Group, Group), partial, gain, result, chunks, d);
+        trial.Bytes = 4.0 * (chunks + 2) * d;
     }
 
     private static void ScaleAll(KernelTrial trial, TrialSize size)

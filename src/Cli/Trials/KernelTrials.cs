@@ -36,6 +36,7 @@ internal static partial class KernelTrials
         .. LossPlans(),
         .. StepPlans(),
         .. RowPlans,
+        .. FewPlans,
         .. Decoding(),
         .. TokenPlans,
         .. AttentionPlans(),

@@ -27,7 +27,6 @@ internal static class ThroughOperations
         ["NormProducts2"] = ("NormMatMulEach, 2-4 rows", false),
         ["NormProducts3"] = ("NormMatMulEach, 5-8 rows", false),
         ["QuantizeFloatRows"] = ("MatMul int8 of F32, 1-1 rows", true),
-        ["RmsNormInverse"] = ("RmsNormBackwardGain", true),
         ["RopeHeads"] = ("Rope", true),
         ["RopeToCache"] = ("RopeToCache", true),
         ["ScatterRows"] = ("ScatterRows", true),

@@ -20,25 +20,19 @@ public sealed unsafe partial class CpuDevice
     }
 
     /// <inheritdoc/>
-    public override void RmsNormBackwardGain(DeviceView<float> x, DeviceView<float> dOutput, DeviceView<float> dGain, float eps, int dOutputStride = 0)
+    public override void NormGainGradient(DeviceView<float> gain, DeviceView<float> w, DeviceView<float> dW, DeviceView<float> dGain)
     {
-        int columns = checked((int)dGain.Length);
-        long rows = x.Length / columns;
-        int stride = dOutputStride == 0 ? columns : dOutputStride;
-        Expect(x.Length == rows * columns && dOutput.Length >= (rows - 1) * stride + columns, "RmsNormBackwardGain: x [N, D], dOutput [N, stride], dGain [D]");
-        // Each row's 1 / rms first, then sums down the columns: column blocks are independent, and the order is fixed.
-        using Lock.Scope alone = _scratchUse.EnterScope();
-        float* inverse = Work(rows);
-        int perItem = RowsPerItem(columns);
-        _pool.For(Items(rows, perItem), new InverseRmsBody { X = P(x), Inverse = inverse, Rows = rows, Columns = columns, Eps = eps, PerItem = perItem });
+        int columns = checked((int)gain.Length);
+        Expect(dGain.Length == columns && w.Length % columns == 0 && dW.Length == w.Length, "NormGainGradient: gain, dGain [D], w, dW [M, D]");
+        // Column blocks are independent, and the order of the rows is fixed.
         const int Width = 64;
-        _pool.For(Items(columns, Width), new RmsNormGainBody
+        _pool.For(Items(columns, Width), new NormGainBody
         {
-            X = P(x), D = P(dOutput), DGain = P(dGain), Inverse = inverse, Rows = rows, Columns = columns, Stride = stride, Width = Width,
+            Gain = P(gain), W = P(w), D = P(dW), DGain = P(dGain), Rows = w.Length / columns, Columns = columns, Width = Width,
         });
     }
 
-[MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float InverseRms(float* x, int columns, float eps)
     {
         Vector256<float> sum = default;
@@ -75,25 +69,11 @@ public sealed unsafe partial class CpuDevice
         }
     }
 
-    private struct InverseRmsBody : IParallelBody
+    private struct NormGainBody : IParallelBody
     {
-        public float* X, Inverse;
+        public float* Gain, W, D, DGain;
         public long Rows;
-        public int Columns, PerItem;
-        public float Eps;
-
-        public readonly void Run(int index, int thread)
-        {
-            long end = Math.Min(Rows, (index + 1L) * PerItem);
-            for (long row = (long)index * PerItem; row < end; row++) Inverse[row] = InverseRms(X + row * Columns, Columns, Eps);
-        }
-    }
-
-    private struct RmsNormGainBody : IParallelBody
-    {
-        public float* X, D, DGain, Inverse;
-        public long Rows;
-        public int Columns, Stride, Width;
+        public int Columns, Width;
 
         public readonly void Run(int index, int thread)
         {
@@ -102,11 +82,12 @@ public sealed unsafe partial class CpuDevice
             new Span<float>(total, Width).Clear();
             for (long row = 0; row < Rows; row++)
             {
-                float* x = X + row * Columns + first, d = D + row * Stride + first;
-                float scale = Inverse[row];
-                for (int j = 0; j < count; j++) total[j] += d[j] * (x[j] * scale);
+                float* w = W + row * Columns + first, d = D + row * Columns + first;
+                int j = 0;
+                for (; j + 8 <= count; j += 8) (Vector256.Load(total + j) + Vector256.Load(w + j) * Vector256.Load(d + j)).Store(total + j);
+                for (; j < count; j++) total[j] += w[j] * d[j];
             }
-            for (int j = 0; j < count; j++) DGain[first + j] += total[j];
+            for (int j = 0; j < count; j++) DGain[first + j] = Gain[first + j] == 0 ? 0 : total[j] / Gain[first + j];
         }
     }
 }

@@ -21,7 +21,7 @@ public sealed partial class CudaDevice
     private CudaBuffer<int>? _tickets;
 
     /// <inheritdoc/>
-    public override DType CacheType(int headSize) => _options.TensorCores && CacheView.IsBf16Head(headSize) ? DType.BF16 : DType.F32;
+    public override DType CacheType(int headSize) => _options.TensorCores && _options.Has(KernelVersions.Attention) && CacheView.IsBf16Head(headSize) ? DType.BF16 : DType.F32;
 
     /// <inheritdoc/>
     public override void CopyCache(CacheView source, CacheView destination)
@@ -48,7 +48,7 @@ public sealed partial class CudaDevice
         Expect(CacheView.IsBf16Head(shape.HeadSize) && OnWords(q, output) && OnWords(keys, values), "Attention: heads of 64 or 128, operands on 16 bytes");
         long queries = q.Length / ((long)shape.Heads * shape.HeadSize);
         if (queries <= PromptQueries * (long)sequences.Length) Decode(q, keys, values, sequences, output, shape);
-        else if (_options.Hopper) PrefillHopper(q, keys, values, sequences, output, shape);
+        else if (_options.Hopper && _options.Has(KernelVersions.WgmmaAttention)) PrefillHopper(q, keys, values, sequences, output, shape);
         else Prefill(q, keys, values, sequences, output, shape);
     }
 
@@ -70,15 +70,14 @@ public sealed partial class CudaDevice
     {
         Ints items = Items(sequences, AttentionWgmma.Queries);
         int width = shape.KvHeads * shape.HeadSize;
-        Bf16Copy copy = NextCopy();
+        Floats result = Out(output);
+        Words rounded = NewCopy(output);
         var launch = shape.HeadSize == 64
             ? _attentionWgmma64 ??= _accelerator.LoadKernel<Floats, TensorMap, TensorMap, Floats, Words, Ints, AttentionShape>(AttentionWgmma.Head64)
             : _attentionWgmma128 ??= _accelerator.LoadKernel<Floats, TensorMap, TensorMap, Floats, Words, Ints, AttentionShape>(AttentionWgmma.Head128);
         launch(
             _queue, AttentionWgmma.Config(_blockCount, shape.Heads, shape.HeadSize), In(q), AttentionWgmma.Map(In(keys.Words).Cast<Bf16>(), width),
-            AttentionWgmma.Map(In(values.Words).Cast<Bf16>(), width), Out(output),
-            Scratch(ref copy.Memory, output.Length).Write(0, output.Length), items, shape);
-        CopyIs(copy, output);
+            AttentionWgmma.Map(In(values.Words).Cast<Bf16>(), width), result, rounded, items, shape);
     }
 
     /// <summary>The query heads of one key/value head together, and the cache in as many parts as the multiprocessors can use.</summary>

@@ -75,6 +75,11 @@ public sealed partial class CudaDevice
     {
         var m = (CudaMatrix)w;
         int rows = checked((int)(pre.Length / m.Columns));
+        if (HasFewOutputs(m, rows) && table.IsEmpty && residual.IsEmpty)
+        {
+            FewOutputsProduct(pre, m, bias, output, rows, silu: true);
+            return true;
+        }
         if (rows > MostFewRows || m.IsBytes || !ForDecoding(m, pre.Offset)) return false;
         int version = Version(rows, m);
         (_decodeAdapter[version] ??= _accelerator.LoadKernel<Floats, DecodeMatrix, Floats, Ints, Floats, DecodeShape>(version == 0 ? DecodeProducts.AdapterEight : DecodeProducts.AdapterSixteen))(
@@ -83,7 +88,7 @@ public sealed partial class CudaDevice
     }
 
     /// <summary>bf16 or bytes, in rows of whole 16 bytes.</summary>
-    private bool ForDecoding(CudaMatrix m, long offset) => _options.TensorCores && offset % 4 == 0
+    private bool ForDecoding(CudaMatrix m, long offset) => _options.TensorCores && _options.Has(KernelVersions.Decode) && offset % 4 == 0
         && (m.IsBytes ? m.Columns % 16 == 0 : m.Columns % 8 == 0 && (m.IsFloat ? _options.Bf16Parameters : m.DType == DType.BF16));
 
     private static int Version(int rows, CudaMatrix m) => (rows <= 8 ? 0 : 1) + (m.IsBytes ? 2 : 0);

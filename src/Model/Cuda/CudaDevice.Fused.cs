@@ -1,5 +1,6 @@
 #if !ILGPU
 using OllmNative.Kernels;
+using OllmNative.Runtime.Cuda;
 using OllmNative.Runtime.Extensions;
 using OllmNative.Runtime.Language;
 
@@ -10,7 +11,7 @@ public sealed partial class CudaDevice
 {
     private const int MostRecordings = 64;
 
-    private bool _repeating;
+    private bool _repeating, _recordsNothing;
 
     private readonly Dictionary<(RepeatKey Key, int Keys), KernelGraph?> _recordings = [];
     private Action<Queue, Launch, Floats, Floats, Words, Words, Words, Floats, Floats, Floats, Floats, Floats, Floats, NormProductsShape>? _normOne, _normFour, _normEight;
@@ -66,7 +67,7 @@ public sealed partial class CudaDevice
     {
         ArgumentNullException.ThrowIfNull(work);
         // What is repeated within repeated work is a part of it.
-        if (_repeating || !_options.Graphs || sequences.Length > MostFewRows || LaunchProfiler.Active is not null)
+        if (_repeating || !_options.Graphs || _recordsNothing || sequences.Length > MostFewRows || LaunchProfiler.Active is not null)
         {
             work();
             return;
@@ -95,10 +96,31 @@ public sealed partial class CudaDevice
             return;
         }
         Items(sequences, 1);
-        if (recording is null) _recordings[place] = recording = _queue.CaptureGraph(work);
-        recording.Launch();
-        // What the recording writes does not count as written, so copies of it in another form are not to be trusted.
+        bool started = Starts(place, recording, work);
+        // What a recording writes does not count as written, and what one that failed would have written is not there: no copy is to be trusted.
         foreach (Bf16Copy copy in _copies) copy.Source = null;
+        if (!started) work();
+    }
+
+    /// <summary>
+    /// Starts the recording, which is made where there is none. False where the driver refuses either, which leaves nothing done: then there are
+    /// no recordings any more, and the work is given to the queue as it is.
+    /// </summary>
+    private bool Starts((RepeatKey, int) place, KernelGraph? recording, Action work)
+    {
+        try
+        {
+            if (recording is null) _recordings[place] = recording = _queue.CaptureGraph(work);
+            recording.Launch();
+            return true;
+        }
+        catch (CudaException error) when (_accelerator is not CudaAccelerator { IsLost: true })
+        {
+            _recordsNothing = true;
+            ForgetRecordings();
+            _options.Warn?.Invoke($"{_accelerator.Name} takes no recording of repeated work: {error.Message}; each kernel is launched by itself from here on");
+            return false;
+        }
     }
 
     private void ForgetRecordings()

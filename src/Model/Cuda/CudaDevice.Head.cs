@@ -30,7 +30,7 @@ public sealed partial class CudaDevice
         Expect(gradient.IsEmpty || gradient.Length == x.Length, "HeadCrossEntropy: gradient [N, D]");
         if (n == 0) return;
         Weights weights = WeightsOf(m);
-        if (ForTensorCores(weights))
+        if (ForTensorCores(weights) && _options.Has(KernelVersions.Head))
         {
             HeadOnTensorCores(x, weights, targets, loss, prediction, gradient);
             return;

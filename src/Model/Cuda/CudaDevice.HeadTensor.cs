@@ -55,7 +55,7 @@ public sealed partial class CudaDevice
 
     private void HeadLogits(Words x, Words w, Floats target, Ints targets, Words weights, Floats sums, Floats tops, Ints bests, Ints alive, HeadShape shape)
     {
-        if (_options.Hopper)
+        if (HeadOnWarpGroups)
         {
             HeadLogitsWgmma(x, w, target, targets, weights, sums, tops, bests, alive, shape);
             return;
@@ -66,7 +66,7 @@ public sealed partial class CudaDevice
 
     private void HeadGradient(Words weights, Words w, Ints alive, Floats gradient, HeadShape shape)
     {
-        if (_options.Hopper && OnPairs(gradient))
+        if (HeadOnWarpGroups && OnPairs(gradient))
         {
             HeadGradientWgmma(weights, w, alive, gradient, shape);
             return;
@@ -75,17 +75,21 @@ public sealed partial class CudaDevice
             _queue, HeadTensor.GradientConfig(shape), weights.Cast<Bf16>(), w.Cast<Bf16>(), alive, gradient, shape);
     }
 
+    private bool HeadOnWarpGroups => _options.Hopper && _options.Has(KernelVersions.WgmmaHead);
+
     private static int Strips(int entries) => (entries + HeadTensor.Strip - 1) / HeadTensor.Strip;
 
     /// <summary>
     /// Entries of a chunk: as many as the workspace holds, in whole tiles. Warp groups are through with one so soon that its end, where
-    /// multiprocessors wait for the last, costs more than weights which leave the L2 cache: chunks are four times as long for them.
+    /// multiprocessors wait for the last, costs more than weights which leave the L2 cache: chunks are eight times as long for them, and of as many tiles
+    /// as make whole rounds over the multiprocessors.
     /// </summary>
     private int HeadChunk(int rows, int entries)
     {
-        long workspace = _options.Hopper ? 4 * _options.HeadWorkspace : _options.HeadWorkspace;
-        long most = Math.Clamp(workspace / rows / HeadTensor.LogitTile * HeadTensor.LogitTile, HeadTensor.LogitTile, HeadTensor.Strip * HeadTensor.MostStrips);
-        return (int)Math.Min(entries, most);
+        long workspace = HeadOnWarpGroups ? 8 * _options.HeadWorkspace : _options.HeadWorkspace;
+        int tiles = (int)Math.Clamp(workspace / rows / HeadTensor.LogitTile, 1, HeadTensor.Strip * HeadTensor.MostStrips / HeadTensor.LogitTile);
+        if (HeadOnWarpGroups) tiles = TileChoice.WholeRounds(tiles, (rows + HeadWgmma.RowTile - 1) / HeadWgmma.RowTile, Multiprocessors);
+        return Math.Min(entries, tiles * HeadTensor.LogitTile);
     }
 
     /// <summary>

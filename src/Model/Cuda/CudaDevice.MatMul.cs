@@ -21,7 +21,8 @@ public sealed partial class CudaDevice
         Expect(x.Length == (long)rows * m.Columns && output.Length == (long)rows * m.Rows, "MatMul: x [N, columns], output [N, rows]");
         Expect(bias.IsEmpty || bias.Length == m.Rows, "MatMul: bias [rows]");
         if (rows == 0 || m.Rows == 0 || TensorFewRows(x, m, In(bias), Out(output), rows, accumulate)) return;
-        ForwardProduct(x, WeightsOf(m), In(bias), Out(output), rows, accumulate);
+        if (!accumulate && HasFewOutputs(m, rows)) FewOutputsProduct(x, m, bias, output, rows, silu: false);
+        else ForwardProduct(x, WeightsOf(m), In(bias), Out(output), rows, accumulate);
     }
 
     /// <inheritdoc/>
@@ -43,7 +44,8 @@ public sealed partial class CudaDevice
         if (n == 0) return;
         bool tensor = _options.TensorCores && _options.Bf16Parameters && d.Rows % 8 == 0 && d.Columns % 8 == 0;
         ProductKernel kernel = ProductTable.Backward(d.Rows, d.Columns, _options, tensor);
-        if (tensor) TensorWeight(kernel, dy, x, d.WritableFloats, d.Rows, d.Columns, n);
+        if (HasFewOutputs(d, n)) FewOutputsWeight(dy, x, d, n);
+        else if (tensor) TensorWeight(kernel, dy, x, d.WritableFloats, d.Rows, d.Columns, n);
         else FloatProduct(kernel, In(dy), In(x), d.WritableFloats, MatMulShape.WeightGradient(n, d.Rows, d.Columns));
         if (!dBias.IsEmpty) AddColumnSums(In(dy), Out(dBias), n, d.Rows);
     }
@@ -78,7 +80,7 @@ public sealed partial class CudaDevice
         bool tensor = ForTensorCores(w);
         ProductKernel kernel = ProductTable.Forward(rows, w.Rows, _options, tensor);
         if (kernel == ProductKernel.FewRows && FewRows(x, w, bias, c, rows, accumulate)) return;
-        if (kernel == ProductKernel.FewRows) kernel = ProductKernel.Plain;
+        if (kernel == ProductKernel.FewRows) kernel = tensor ? ProductKernel.Tensor64 : ProductKernel.Plain;
         if (HalfProduct(x, w, bias, c, rows, accumulate)) return;
         if (kernel is ProductKernel.Tensor64 or ProductKernel.Tensor128)
         {

@@ -14,6 +14,12 @@ public sealed partial class CudaDevice
 
     private static bool HalfProduct(DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate) => false;
 
+    private static bool HasFewOutputs(CudaMatrix m, int rows) => false;
+
+    private static void FewOutputsProduct(DeviceView<float> x, CudaMatrix w, DeviceView<float> bias, DeviceView<float> output, int rows, bool silu) => throw NoTensorCores();
+
+    private static void FewOutputsWeight(DeviceView<float> dy, DeviceView<float> x, CudaMatrix dW, int rows) => throw NoTensorCores();
+
     private static Words InBf16(DeviceView<float> view) => throw NoTensorCores();
 
     private static bool FewRowsOfWords(DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate) => false;

@@ -28,7 +28,7 @@ public sealed partial class CudaDevice
     /// </summary>
     private bool LargeProduct(ProductForm form, in Operands operands, in ProductTask task)
     {
-        if (!Paired(task)) return false;
+        if (!Paired(task) || (!_options.Has(KernelVersions.Tiles) && !IsSingle(form, task))) return false;
         ProductTile tile = ChooseTile(Size(form, task), operands, task);
         if (tile is ProductTile.Small64 or ProductTile.Small128 && !IsSingle(form, task)) tile = ProductTile.Large128;
         if (tile is ProductTile.Small64 or ProductTile.Small128) return false;
@@ -78,11 +78,13 @@ public sealed partial class CudaDevice
             room[count++] = ProductTile.Small64;
             room[count++] = ProductTile.Small128;
         }
+        if (!_options.Has(KernelVersions.Tiles)) return room[..count];
         if (count == 0 || MatMulTensorLarge.SharedBytes(128) <= _accelerator.MaxSharedMemoryPerGroup) room[count++] = ProductTile.Large128;
         if (MatMulTensorLarge.SharedBytes(256) <= _accelerator.MaxSharedMemoryPerGroup) room[count++] = ProductTile.Large256;
-        if (_options.Hopper && form is not (ProductForm.Half or ProductForm.Gated)) room[count++] = ProductTile.WgmmaNarrow;
-        if (_options.Hopper && form != ProductForm.Half) room[count++] = ProductTile.Wgmma;
-        if (_options.Hopper && form == ProductForm.Forward && Splittable(task)) room[count++] = ProductTile.WgmmaSplit;
+        if (!_options.Hopper || !_options.Has(KernelVersions.Wgmma)) return room[..count];
+        if (form is not (ProductForm.Half or ProductForm.Gated)) room[count++] = ProductTile.WgmmaNarrow;
+        if (form != ProductForm.Half) room[count++] = ProductTile.Wgmma;
+        if (form == ProductForm.Forward && _options.Has(KernelVersions.Split) && Splittable(task)) room[count++] = ProductTile.WgmmaSplit;
         return room[..count];
     }
 
@@ -196,7 +198,7 @@ public sealed partial class CudaDevice
     private bool HalfProduct(DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate)
     {
         var task = new ProductTask { M = rows, N0 = w.Rows, K = w.Columns, Output0 = c, Bias0 = bias, Accumulate = accumulate ? 1 : 0 };
-        if (!_options.TensorCores || w.IsFloat || w.Type != Weights16.F16 || w.Columns % 8 != 0 || rows <= ProductTable.MostFewRows || !Paired(task)) return false;
+        if (!Roundable() || w.IsFloat || w.Type != Weights16.F16 || w.Columns % 8 != 0 || rows <= ProductTable.MostFewRows || !Paired(task)) return false;
         Words input = Scratch(ref _half, x.Length).Write(0, x.Length);
         (_toF16 ??= _accelerator.LoadKernel<Floats, ArrayView<Half>, int>(ToF16.Forward))(_queue, Each(x.Length), In(x), input.Cast<Half>(), checked((int)x.Length));
         return LargeProduct(ProductForm.Half, new Operands(input, w.Words, default, default), task);
@@ -204,7 +206,9 @@ public sealed partial class CudaDevice
 
     /// <summary>Many rows, on a device that takes bf16 activations.</summary>
     private bool Roundable(DeviceView<float> x, DeviceView<float> gain) =>
-        _options.TensorCores && gain.Length % 8 == 0 && x.Length > ProductTable.MostFewRows * gain.Length && x.Length % gain.Length == 0;
+        Roundable() && gain.Length % 8 == 0 && x.Length > ProductTable.MostFewRows * gain.Length && x.Length % gain.Length == 0;
+
+    private bool Roundable() => _options.TensorCores && _options.Has(KernelVersions.Tiles);
 
     private bool ForLarge(CudaMatrix m, DeviceView<float> gain) =>
         m.Columns == gain.Length && m.Rows % 2 == 0 && (m.IsFloat ? _options.Bf16Parameters : m.DType == DType.BF16);

@@ -21,8 +21,8 @@ public sealed partial class CudaDevice
     private Action<Queue, Launch, Floats, Floats, int>? _scaleRows;
     private Action<Queue, Launch, Floats, Floats, int, int>? _fillRows, _addSums;
     private Action<Queue, Launch, Floats, Floats, Floats, int, int, float>? _rmsNorm;
-    private Action<Queue, Launch, Floats, Floats, int, float>? _rmsInverse;
-    private Action<Queue, Launch, Floats, Floats, Floats, Floats, int, int, int, int>? _gainPartial;
+    private Action<Queue, Launch, Floats, Floats, Floats, int, int, int>? _gainPartial;
+    private Action<Queue, Launch, Floats, Floats, Floats, int, int>? _gainFinish;
     private Action<Queue, Launch, Floats, Floats, int, int, int>? _sumsPartial;
     private Action<Queue, Launch, Floats, Ints, Floats, int, int, int>? _rope;
     private Action<Queue, Launch, Floats, Floats, Floats, Ints, Floats, Ints, Floats, Floats, Kernels.RopeToCacheShape>? _ropeToCache;
@@ -31,7 +31,7 @@ public sealed partial class CudaDevice
     private Action<Queue, Launch, Floats, Ints, Ints, int>? _argMaxCombine;
     private CudaBuffer<float>? _argMaxValues;
     private CudaBuffer<int>? _argMaxIndices;
-    private CudaBuffer<float>? _inverse, _sumParts;
+    private CudaBuffer<float>? _sumParts;
 
     /// <inheritdoc/>
     public override void Embedding(DeviceView<int> ids, DeviceMatrix table, DeviceView<float> output)
@@ -86,19 +86,16 @@ public sealed partial class CudaDevice
     }
 
     /// <inheritdoc/>
-    public override void RmsNormBackwardGain(DeviceView<float> x, DeviceView<float> dOutput, DeviceView<float> dGain, float eps, int dOutputStride = 0)
+    public override void NormGainGradient(DeviceView<float> gain, DeviceView<float> w, DeviceView<float> dW, DeviceView<float> dGain)
     {
-        int columns = checked((int)dGain.Length), rows = checked((int)(x.Length / columns));
-        int stride = dOutputStride == 0 ? columns : dOutputStride;
-        Expect(x.Length == (long)rows * columns && dOutput.Length >= (rows - 1L) * stride + columns, "RmsNormBackwardGain: x [N, D], dOutput [N, stride], dGain [D]");
+        int columns = checked((int)gain.Length), rows = checked((int)(w.Length / columns)), chunks = (rows + SumChunk - 1) / SumChunk;
+        Expect(dGain.Length == columns && w.Length == (long)rows * columns && dW.Length == w.Length, "NormGainGradient: gain, dGain [D], w, dW [M, D]");
         if (rows == 0) return;
-        Floats inverse = Scratch(ref _inverse, rows).Write(0, rows);
-        (_rmsInverse ??= _accelerator.LoadKernel<Floats, Floats, int, float>(Kernels.RmsNormRows.Inverse))(_queue, RowGroups(rows, columns), In(x), inverse, columns, eps);
-        int chunks = (rows + SumChunk - 1) / SumChunk;
         Floats partial = Scratch(ref _sumParts, (long)chunks * columns).Write(0, (long)chunks * columns);
-        (_gainPartial ??= _accelerator.LoadKernel<Floats, Floats, Floats, Floats, int, int, int, int>(Kernels.RmsNormRows.GainPartial))(
-            _queue, ColumnChunks(columns, chunks), In(x), inverse, In(dOutput), partial, rows, columns, stride, SumChunk);
-        AddColumns(partial, Out(dGain), chunks, columns);
+        (_gainPartial ??= _accelerator.LoadKernel<Floats, Floats, Floats, int, int, int>(Kernels.NormGain.Partial))(
+            _queue, ColumnChunks(columns, chunks), In(w), In(dW), partial, rows, columns, SumChunk);
+        (_gainFinish ??= _accelerator.LoadKernel<Floats, Floats, Floats, int, int>(Kernels.NormGain.Finish))(
+            _queue, Each(columns), partial, In(gain), Out(dGain), chunks, columns);
     }
 
     /// <inheritdoc/>

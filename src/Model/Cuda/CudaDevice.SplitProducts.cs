@@ -11,7 +11,7 @@ public sealed partial class CudaDevice
     private Action<Queue, Launch, Floats, ProductTask>? _splitSums;
     private CudaBuffer<float>? _parts;
 
-    private int Multiprocessors => _accelerator is CudaAccelerator ? _accelerator.NumMultiprocessors : TileChoice.UsualMultiprocessors;
+    private int Multiprocessors => _options.Multiprocessors is { } few ? few : _accelerator is CudaAccelerator ? _accelerator.NumMultiprocessors : TileChoice.UsualMultiprocessors;
 
     /// <summary>Whether a product can be cut, and gains multiprocessors by it.</summary>
     private bool Splittable(in ProductTask task) =>

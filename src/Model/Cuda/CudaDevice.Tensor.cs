@@ -8,9 +8,11 @@ namespace OllmNative.Model.Cuda;
 /// <summary>What the tensor cores and 16-byte loads do. The ILGPU build has neither: CudaDevice.Portable.cs.</summary>
 public sealed partial class CudaDevice
 {
-    // The last one is the MLP's: its product leaves it behind.
-    private readonly Bf16Copy[] _copies = [new(), new(), new(), new(), new()];
+    // The last one is the MLP's: its product leaves it behind. Of the others, as many as a pass of the loss makes from the encoder's input, which is the
+    // first, to where that is wanted again.
+    private readonly Bf16Copy[] _copies = [new(), new(), new(), new(), new(), new(), new(), new()];
     private int _nextCopy;
+    private long _largestCopy;
     private CudaBuffer<int>? _fill;
     private Action<Queue, Launch, ArrayView<Bf16>, ArrayView<Bf16>, Floats, Floats, Floats, int, int, int, int>? _forward64, _forward128, _input64, _input128, _weight64, _weight128;
     private Action<Queue, Launch, Floats, Words, Floats, Floats, int, int, int, int>? _bf16One, _bf16Four, _bf16Eight, _f16Eight;
@@ -90,19 +92,22 @@ public sealed partial class CudaDevice
             if (known.Source == source && known.Offset == view.Offset && known.Length == view.Length && known.Version == source.Version)
                 return known.Memory!.Read(0, view.Length);
         }
-        Bf16Copy copy = NextCopy();
-        CopyIs(copy, view);
-        Words target = Scratch(ref copy.Memory, view.Length).Write(0, view.Length);
+        Words target = NewCopy(view);
         Round(In(view), view.Offset, target.Cast<Bf16>(), checked((int)view.Length));
         return target;
     }
 
-    /// <summary>The copy that was made longest ago.</summary>
-    private Bf16Copy NextCopy()
+    /// <summary>
+    /// Memory for the copy of a view as it is now, in the place of the one that was made longest ago. Any place comes to hold the largest of them, so each
+    /// is made as large at its next turn, and grows no more after the first steps.
+    /// </summary>
+    private Words NewCopy(DeviceView<float> view)
     {
         Bf16Copy copy = _copies[_nextCopy];
         _nextCopy = (_nextCopy + 1) % (_copies.Length - 1);
-        return copy;
+        _largestCopy = Math.Max(_largestCopy, view.Length);
+        CopyIs(copy, view);
+        return Scratch(ref copy.Memory, _largestCopy).Write(0, view.Length);
     }
 
     private void Round(Floats source, long offset, ArrayView<Bf16> target, int count)
@@ -136,7 +141,8 @@ public sealed partial class CudaDevice
             Round(m.Floats, m.Offset, m.Shadow.Write(0, count).Cast<Bf16>(), checked((int)count));
             // A kernel that starts ahead of its predecessor's end reads weights before it waits, but never passes a fill.
             Scratch(ref _fill, 1).Write(0, 1).MemSetToZero(_queue);
-            m.ShadowVersion = m.Version;
+            // A recording has made nothing yet, and may never be started.
+            if (!_queue.IsRecording()) m.ShadowVersion = m.Version;
         }
         return m.Shadow.Read(0, count);
     }

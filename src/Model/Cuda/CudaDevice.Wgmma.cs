@@ -17,7 +17,7 @@ public sealed partial class CudaDevice
     private void LaunchWgmma(ProductTile tile, ProductForm form, in Operands o, in ProductTask task)
     {
         int width = tile == ProductTile.Wgmma ? MatMulWgmma.Wide : MatMulWgmma.Narrow;
-        Launch config = MatMulWgmma.Config(task, _accelerator.NumMultiprocessors, width, form == ProductForm.Gated);
+        Launch config = MatMulWgmma.Config(task, Multiprocessors, width, form == ProductForm.Gated);
         if (form == ProductForm.Gated) GatedWgmma(config, o, task);
         else if (form == ProductForm.Forward) ForwardWgmma(config, width, o, task);
         else GradientWgmma(config, width, form, o, task);
@@ -58,7 +58,7 @@ public sealed partial class CudaDevice
     private void HeadLogitsWgmma(
         Words x, Words w, Floats target, Ints targets, Words weights, Floats sums, Floats tops, Ints bests, Ints alive, HeadShape shape) =>
         (_headLogitsWgmma ??= _accelerator.LoadKernel<TensorMap, TensorMap, Floats, Ints, ArrayView<uint>, Floats, Floats, Ints, Ints, HeadShape>(HeadWgmma.Logits))(
-            _queue, HeadWgmma.LogitsConfig(shape, _accelerator.NumMultiprocessors), HeadWgmma.Rows(x, shape), HeadWgmma.Entries(w, shape), target, targets,
+            _queue, HeadWgmma.LogitsConfig(shape, Multiprocessors), HeadWgmma.Rows(x, shape), HeadWgmma.Entries(w, shape), target, targets,
             weights.Length == 0 ? default : weights.Cast<uint>(), sums, tops, bests, alive, shape);
 
     /// <summary>The second: gradient (+)= weights W over the chunk.</summary>

@@ -21,6 +21,7 @@ public sealed partial class CudaDevice : ComputeDevice
     private readonly Queue _queue;
     private readonly IDisposable? _owner;
     private readonly CudaDeviceOptions _options;
+    private readonly bool _borrowed;
     private readonly List<IDisposable> _scratch = [];
 
     /// <summary>Runs on an open accelerator, which the device then disposes of.</summary>
@@ -32,8 +33,16 @@ public sealed partial class CudaDevice : ComputeDevice
         ArgumentNullException.ThrowIfNull(accelerator);
         (_accelerator, _owner, _options) = (accelerator, owner, options ?? CudaDeviceOptions.For(accelerator));
         _queue = accelerator.CreateStream();
+#if !ILGPU
+        if (accelerator is CudaAccelerator gpu) gpu.Overlaps = _options.Has(KernelVersions.Overlap);
+#endif
         OpenTransfers();
     }
+
+    /// <summary>Runs on an accelerator that stays open when the device is disposed of.</summary>
+    internal static CudaDevice Borrowing(Accelerator accelerator, CudaDeviceOptions options) => new(accelerator, options, borrowed: true);
+
+    private CudaDevice(Accelerator accelerator, CudaDeviceOptions options, bool borrowed) : this(accelerator, options) => _borrowed = borrowed;
 
     /// <inheritdoc/>
     public override string Description => _accelerator.AcceleratorType == AcceleratorType.CPU ? "emulator" : $"cuda ({_accelerator.Name})";
@@ -98,7 +107,7 @@ public sealed partial class CudaDevice : ComputeDevice
         foreach (IDisposable scratch in _scratch) scratch.Dispose();
         CloseTransfers();
         _queue.Dispose();
-        _accelerator.Dispose();
+        if (!_borrowed) _accelerator.Dispose();
         _owner?.Dispose();
     }
 

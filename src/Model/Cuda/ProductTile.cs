@@ -83,6 +83,14 @@ internal static class TileChoice
         return Math.Max(Math.Min(multiprocessors / tiles, steps / 4), 1);
     }
 
+    /// <summary>The most columns of tiles, up to <paramref name="most"/>, whose tiles keep every multiprocessor busy to the end; <paramref name="most"/> where none do.</summary>
+    public static int WholeRounds(int most, int rowTiles, int multiprocessors)
+    {
+        int step = 1;
+        while (step * rowTiles % multiprocessors != 0) step++;
+        return most < step ? most : most / step * step;
+    }
+
     /// <summary>The tile that is through first: rounds of tiles over the multiprocessors, times the time of one.</summary>
     public static ProductTile Default(in ProductSize size, ReadOnlySpan<ProductTile> candidates, int multiprocessors)
     {

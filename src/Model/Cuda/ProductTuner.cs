@@ -24,7 +24,7 @@ internal sealed class ProductTuner(Accelerator accelerator)
     {
         ProductSize key = size.Class;
         if (_known.TryGetValue(key, out ProductTile? known)) return known;
-        string? note = (accelerator as CudaAccelerator)?.Recall(Subject(key));
+        string? note = (accelerator as CudaAccelerator)?.Notes.Recall(Subject(key));
         return _known[key] = Enum.TryParse(note, out ProductTile tile) && Enum.IsDefined(tile) ? tile : null;
     }
 
@@ -55,7 +55,7 @@ internal sealed class ProductTuner(Accelerator accelerator)
             if (time < least) (best, least) = (candidate, time);
         }
         _known[size.Class] = best;
-        (accelerator as CudaAccelerator)?.Remember(Subject(size.Class), best.ToString());
+        (accelerator as CudaAccelerator)?.Notes.Remember(Subject(size.Class), best.ToString());
         return best;
     }
 

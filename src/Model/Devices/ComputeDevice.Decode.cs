@@ -18,7 +18,7 @@ public abstract partial class ComputeDevice
     public abstract void ChooseOptions(DeviceView<float> logits, DeviceView<int> rows, DeviceView<float> pi, DeviceView<float> hot, DeviceView<int> chosen, int columns);
 
     /// <summary>
-    /// The second half of a module for a few rows, where the device does it in one go; otherwise does nothing and returns false:
+    /// The second half of a module, for a few rows or a few outputs, where the device does it in one go; otherwise does nothing and returns false:
     /// output = W silu(pre + table[z]) + bias, and with a residual output = residual plus that, where the row has an option.
     /// </summary>
     /// <param name="pre">[N, M].</param>

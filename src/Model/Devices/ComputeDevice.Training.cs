@@ -52,6 +52,20 @@ public abstract partial class ComputeDevice
         AdamW(parameters, gradients, firstMoment, secondMoment, step with { GradientScale = (float)values[StepControl.ScaleAt] });
     }
 
+    /// <summary>
+    /// The gradients behind the second layer of a module, <c>output = W silu(pre) + bias</c>, where the device makes them in one go; otherwise does nothing and
+    /// returns false: those of W and its bias are added, dPre = silu'(pre) (dOutput W), and its column sums are added to the bias before SiLU.
+    /// </summary>
+    /// <param name="pre">[N, M].</param>
+    /// <param name="dOutput">[N, O].</param>
+    /// <param name="w">[O, M].</param>
+    /// <param name="dW">[O, M].</param>
+    /// <param name="dBias">[O].</param>
+    /// <param name="dPre">Result [N, M].</param>
+    /// <param name="dPreBias">[M].</param>
+    public virtual bool AdapterBackward(
+        DeviceView<float> pre, DeviceView<float> dOutput, DeviceMatrix w, DeviceMatrix dW, DeviceView<float> dBias, DeviceView<float> dPre, DeviceView<float> dPreBias) => false;
+
     /// <summary>x = bf16(x), and the bits of it to <paramref name="words"/>: round to nearest, ties to even.</summary>
     public abstract void RoundRows(DeviceView<float> x, DeviceView<ushort> words);
 

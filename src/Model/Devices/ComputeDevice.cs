@@ -50,8 +50,16 @@ public abstract partial class ComputeDevice : IDisposable
     /// </summary>
     public abstract void RmsNorm(DeviceView<float> x, DeviceView<float> gain, DeviceView<float> output, float eps, int outputStride = 0);
 
-    /// <summary>dGain += sum over rows of dOutput * x / rms(x). The inputs of every trained norm are frozen, so they get no gradient.</summary>
-    public abstract void RmsNormBackwardGain(DeviceView<float> x, DeviceView<float> dOutput, DeviceView<float> dGain, float eps, int dOutputStride = 0);
+    /// <summary>
+    /// dGain[j] = sum_i W[i,j] dW[i,j] / gain[j]: the gradient of the gain of a norm that stands before a linear layer, out of that layer's own,
+    /// since y = W (gain x / rms(x)). The inputs of every trained norm are frozen, so nothing else needs the gradient of the layer's input. Written, not
+    /// added: dW holds all that was added to it. A gain of zero, which hides its gradient, gets 0.
+    /// </summary>
+    /// <param name="gain">[D].</param>
+    /// <param name="w">[M, D].</param>
+    /// <param name="dW">[M, D], complete.</param>
+    /// <param name="dGain">Result [D].</param>
+    public abstract void NormGainGradient(DeviceView<float> gain, DeviceView<float> w, DeviceView<float> dW, DeviceView<float> dGain);
 
     /// <summary>output [N, rows(W)] = x [N, columns(W)] Wᵀ + bias; with <paramref name="accumulate"/> it is added to the output.</summary>
     public abstract void MatMul(DeviceView<float> x, DeviceMatrix w, DeviceView<float> bias, DeviceView<float> output, bool accumulate = false);

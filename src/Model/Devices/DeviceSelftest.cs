@@ -64,27 +64,39 @@ public static class DeviceSelftest
     public static SelftestResult Run(SelftestCase test, ComputeDevice tested, ComputeDevice reference, int seed)
     {
         ArgumentNullException.ThrowIfNull(test);
-        using var expected = new SelftestContext(reference, seed);
-        using var actual = new SelftestContext(tested, seed);
-        string shape = test.Run(expected);
+        SelftestOutcome expected = SelftestOutcome.Of(test, reference, seed);
         try
         {
-            test.Run(actual);
-            return new SelftestResult(test.Operation, shape, Error(expected.Results(), actual.Results()), test.Tolerance, null);
+            return new SelftestResult(test.Operation, expected.Shape, expected.Error(SelftestOutcome.Of(test, tested, seed)), test.Tolerance, null);
         }
         catch (InvalidOperationException error)
         {
-            return new SelftestResult(test.Operation, shape, double.PositiveInfinity, test.Tolerance, error.Message);
+            return new SelftestResult(test.Operation, expected.Shape, double.PositiveInfinity, test.Tolerance, error.Message);
         }
     }
+}
 
-    private static double Error((float[][] Floats, int[][] Indices) expected, (float[][] Floats, int[][] Indices) actual)
+/// <summary>What a case gave on one device.</summary>
+internal sealed record SelftestOutcome(string Shape, float[][] Floats, int[][] Indices)
+{
+    /// <summary>Runs the case.</summary>
+    /// <exception cref="InvalidOperationException">The device wrote outside of an operand.</exception>
+    public static SelftestOutcome Of(SelftestCase test, ComputeDevice device, int seed)
+    {
+        using var context = new SelftestContext(device, seed);
+        string shape = test.Run(context);
+        (float[][] floats, int[][] indices) = context.Results();
+        return new SelftestOutcome(shape, floats, indices);
+    }
+
+    /// <summary>The largest difference, relative to the largest value of a result and 1; infinite where only one is a number, or an index differs.</summary>
+    public double Error(SelftestOutcome actual)
     {
         double worst = 0;
-        for (int r = 0; r < expected.Floats.Length; r++) worst = Math.Max(worst, Error(expected.Floats[r], actual.Floats[r]));
-        for (int r = 0; r < expected.Indices.Length; r++)
+        for (int r = 0; r < Floats.Length; r++) worst = Math.Max(worst, Error(Floats[r], actual.Floats[r]));
+        for (int r = 0; r < Indices.Length; r++)
         {
-            if (!expected.Indices[r].AsSpan().SequenceEqual(actual.Indices[r])) return double.PositiveInfinity;
+            if (!Indices[r].AsSpan().SequenceEqual(actual.Indices[r])) return double.PositiveInfinity;
         }
         return worst;
     }

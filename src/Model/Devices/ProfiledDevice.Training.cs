@@ -41,6 +41,14 @@ public sealed partial class ProfiledDevice
     }
 
     /// <inheritdoc/>
+    public override bool AdapterBackward(
+        DeviceView<float> pre, DeviceView<float> dOutput, DeviceMatrix w, DeviceMatrix dW, DeviceView<float> dBias, DeviceView<float> dPre, DeviceView<float> dPreBias)
+    {
+        using var timer = new Timer(_profile, nameof(AdapterBackward));
+        return _device.AdapterBackward(pre, dOutput, w, dW, dBias, dPre, dPreBias);
+    }
+
+    /// <inheritdoc/>
     public override void RoundRows(DeviceView<float> x, DeviceView<ushort> words)
     {
         using var timer = new Timer(_profile, nameof(RoundRows));

@@ -108,11 +108,10 @@ public sealed partial class ProfiledDevice : ComputeDevice
     }
 
     /// <inheritdoc/>
-    public override void RmsNormBackwardGain(
-        DeviceView<float> x, DeviceView<float> dOutput, DeviceView<float> dGain, float eps, int dOutputStride = 0)
+    public override void NormGainGradient(DeviceView<float> gain, DeviceView<float> w, DeviceView<float> dW, DeviceView<float> dGain)
     {
-        using var timer = new Timer(_profile, nameof(RmsNormBackwardGain));
-        _device.RmsNormBackwardGain(x, dOutput, dGain, eps, dOutputStride);
+        using var timer = new Timer(_profile, nameof(NormGainGradient));
+        _device.NormGainGradient(gain, w, dW, dGain);
     }
 
     /// <inheritdoc/>

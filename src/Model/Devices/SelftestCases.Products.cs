@@ -30,6 +30,15 @@ internal static partial class SelftestCases
             });
         }
         yield return new("MatMul after AdamW", Bf16, ChangedParameters);
+        yield return new("MatMul, few outputs", Bf16, c =>
+        {
+            (int n, int outputs, int m) = (c.Between(17, 150), c.Between(1, 16), c.Between(1, 300));
+            c.Device.MatMul(c.Floats(n * m), c.Parameters(outputs, m, false).Matrix, n % 2 == 0 ? c.Floats(outputs) : default, c.Result(n * outputs));
+            c.Device.MatMulBackwardWeight(c.Floats(n * outputs), c.Floats(n * m), c.Parameters(outputs, m, true).Matrix, default);
+            return $"N {n}, outputs {outputs}, inputs {m}";
+        });
+        yield return new("AdapterOutput and AdapterBackward, few outputs", Bf16, c => FewOutputs(c, c.Between(17, 150), c.Between(1, 16), c.Between(1, 300)));
+        yield return new("AdapterOutput and AdapterBackward", Bf16, c => FewOutputs(c, c.Between(1, 70), c.Between(1, 40), 8 * c.Between(1, 20)));
         foreach ((int least, int most) in ((int, int)[])[(1, 1), (2, 4), (5, 8), (9, 16), (17, 20)])
         {
             yield return new($"NormMatMulEach, {least}-{most} rows", Bf16, c => NormMatMulEach(c, least, most));
@@ -122,6 +131,25 @@ internal static partial class SelftestCases
         return $"N {n}, D {d}, V {v}";
     }
 
+    /// <summary>The second half of a module and its gradients, in one go or step by step, and what is left in dPre as an operand of the next product.</summary>
+    private static string FewOutputs(SelftestContext c, int n, int outputs, int m)
+    {
+        DeviceView<float> pre = c.Floats((long)n * m, 3), bias = c.Floats(outputs), output = c.Result(n * outputs), dOutput = c.Floats(n * outputs);
+        DeviceView<float> act = c.Floats((long)n * m), dPre = c.Result((long)n * m), dBias = c.Result(outputs), dPreBias = c.Result(m);
+        DeviceMatrix w = c.Parameters(outputs, m, false).Matrix, dW = c.Parameters(outputs, m, true).Matrix, first = c.Parameters(m, 8, true).Matrix;
+        c.Device.Silu(pre, act);
+        if (!c.Device.AdapterOutput(pre, w, bias, default, default, default, output)) c.Device.MatMul(act, w, bias, output);
+        bool whole = c.Device.AdapterBackward(pre, dOutput, w, dW, dBias, dPre, dPreBias);
+        if (!whole)
+        {
+            c.Device.MatMulBackwardWeight(dOutput, act, dW, dBias);
+            c.Device.MatMulBackwardInput(dOutput, w, dPre);
+            c.Device.SiluBackward(pre, dPre, dPre);
+        }
+        c.Device.MatMulBackwardWeight(dPre, c.Floats(n * 8), first, whole ? default : dPreBias);
+        return $"N {n}, M {m}, outputs {outputs}";
+    }
+
     private static string MatMul(SelftestContext c, DType type, int least, int most, int multiple, bool accumulate)
     {
         (int n, int outputs, int inputs) = (c.Between(least, most), c.Between(1, 100), multiple * c.Between(1, 300 / (multiple + 1)));
@@ -170,7 +198,7 @@ internal static partial class SelftestCases
     }
 
     /// <summary>As a layer of the backbone does it: keys and values of earlier tokens, then new ones, in the device's own kind of cache.</summary>
-    private static string AttendFromCache(SelftestContext c, int size, int leastTokens, int mostTokens, int mostPast)
+    internal static string AttendFromCache(SelftestContext c, int size, int leastTokens, int mostTokens, int mostPast)
     {
         (int kvHeads, int group, int count) = (c.Between(1, 2), c.Between(1, 7), c.Between(1, 2));
         int width = kvHeads * size, heads = kvHeads * group, rows = 0, cacheRows = c.Between(0, 3), positions = mostPast + mostTokens;

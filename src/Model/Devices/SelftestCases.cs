@@ -37,11 +37,12 @@ internal static partial class SelftestCases
             c.Device.RmsNorm(c.Floats(n * d, 3), c.Floats(d), c.Result(n * (d + spare)), 1e-6f, d + spare);
             return $"N {n}, D {d}, stride {d + spare}";
         });
-        yield return new("RmsNormBackwardGain", Float, c =>
+        yield return new("NormGainGradient", Float, c =>
         {
-            (int n, int d, int spare) = (c.Between(1, 150), c.Between(1, 200), c.Between(0, 5));
-            c.Device.RmsNormBackwardGain(c.Floats(n * d, 3), c.Floats(n * (d + spare)), c.Result(d), 1e-6f, d + spare);
-            return $"N {n}, D {d}, stride {d + spare}";
+            (int m, int d) = (c.Between(1, 150), c.Between(1, 200));
+            DeviceView<float> gain = c.Upload<float>([.. Enumerable.Range(0, d).Select(j => j % 7 == 3 ? 0 : 1.5f + c.Number(1))]);
+            c.Device.NormGainGradient(gain, c.Floats((long)m * d), c.Floats((long)m * d), c.Result(d));
+            return $"M {m}, D {d}";
         });
         yield return new("Rope", Float, c =>
         {

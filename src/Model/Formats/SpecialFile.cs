@@ -23,6 +23,14 @@ public static partial class SpecialFile
         if (kind is Kind.Pipe or Kind.Device) throw new OllmException($"{path}: is a {(kind == Kind.Pipe ? "pipe" : "device")}, expected a file");
     }
 
+    /// <summary>The same of what a user names as input: the shell's own pipes, <c>&lt;(zcat ...)</c> and stdin, have a writer and an end.</summary>
+    /// <exception cref="OllmException">It is another pipe, a socket or a device.</exception>
+    public static void RefuseToReadAsInput(string path)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        if (!path.StartsWith("/dev/fd/", StringComparison.Ordinal) && path != "/dev/stdin") RefuseToRead(path);
+    }
+
     /// <summary>Requires a name that a run can write to without changing anything outside of its folder.</summary>
     /// <exception cref="OllmException">It is a link or a pipe.</exception>
     public static void RefuseToWrite(string path)

@@ -9,7 +9,7 @@ public sealed class Decoder : IDisposable
     private readonly ComputeDevice _device;
     private readonly OllmShape _shape;
     private readonly AdapterLayers _layers;
-    private readonly DeviceView<float> _norm, _dNorm, _table;
+    private readonly DeviceView<float> _norm, _table;
     private readonly DeviceMatrix _options;
     private readonly DeviceMatrix? _dOptions;
 
@@ -18,9 +18,9 @@ public sealed class Decoder : IDisposable
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(parameters);
-        (_device, _shape, _layers) = (device, parameters.Shape, new AdapterLayers(device, parameters, gradients, "decoder", maxRows));
+        (_device, _shape, _layers) = (device, parameters.Shape, new AdapterLayers(device, parameters, gradients, "decoder", "decoder.norm.weight", maxRows));
         (_norm, _options, _table) = (parameters["decoder.norm.weight"], parameters.Matrix("decoder.options.weight"), parameters["decoder.options.weight"]);
-        if (gradients is not null) (_dNorm, _dOptions) = (gradients["decoder.norm.weight"], gradients.Matrix("decoder.options.weight"));
+        if (gradients is not null) _dOptions = gradients.Matrix("decoder.options.weight");
     }
 
     /// <summary>bent [N, D] = h + b from hidden [N, D] and z [N, K].</summary>
@@ -49,17 +49,23 @@ public sealed class Decoder : IDisposable
     }
 
     /// <summary>
-    /// Adds the gradients of the parameters for dBent [N, D] and, when asked for, writes the gradient dZ [N, K] that the
+    /// Adds the gradients of the weights for dBent [N, D] and, when asked for, writes the gradient dZ [N, K] that the
     /// encoder receives; operands are those of the last <see cref="Forward(DeviceView{float}, DeviceView{float}, DeviceView{float})"/>.
     /// </summary>
-    public void Backward(DeviceView<float> hidden, DeviceView<float> z, DeviceView<float> dBent, DeviceView<float> dZ)
+    public void Backward(DeviceView<float> z, DeviceView<float> dBent, DeviceView<float> dZ)
     {
-        long n = hidden.Length / _shape.HiddenSize;
+        long n = dBent.Length / _shape.HiddenSize;
         DeviceView<float> dPre = _layers.BackwardOutput(n, dBent);
         _device.MatMulBackwardWeight(z, dPre, _dOptions!, default);          // dC = zᵀ dPre
         if (!dZ.IsEmpty) _device.MatMul(dPre, _options, default, dZ);        // dZ = dPre Cᵀ
-        _device.RmsNormBackwardGain(hidden, _layers.BackwardHidden(n), _dNorm, _shape.Epsilon);
+        _layers.BackwardHidden(n);
     }
+
+    /// <summary>
+    /// Writes the gradients of the norm's gain, which follow from those of the weights: once after the last <see cref="Backward"/> of a step, or of any
+    /// part of it.
+    /// </summary>
+    public void FinishGradients() => _layers.FinishGradients();
 
     /// <inheritdoc/>
     public void Dispose() => _layers.Dispose();

@@ -9,16 +9,15 @@ public sealed class Encoder : IDisposable
     private readonly ComputeDevice _device;
     private readonly OllmShape _shape;
     private readonly AdapterLayers _layers;
-    private readonly DeviceView<float> _normHidden, _normTarget, _dNormHidden, _dNormTarget;
+    private readonly DeviceView<float> _normHidden, _normTarget;
 
     /// <summary>Binds the module to its parameters and allocates activations for up to <paramref name="maxRows"/> rows.</summary>
     public Encoder(ComputeDevice device, OllmTensors parameters, OllmTensors? gradients, int maxRows)
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(parameters);
-        (_device, _shape, _layers) = (device, parameters.Shape, new AdapterLayers(device, parameters, gradients, "encoder", maxRows));
+        (_device, _shape, _layers) = (device, parameters.Shape, new AdapterLayers(device, parameters, gradients, "encoder", "encoder.norm_hidden.weight", maxRows));
         (_normHidden, _normTarget) = (parameters["encoder.norm_hidden.weight"], parameters["encoder.norm_target.weight"]);
-        if (gradients is not null) (_dNormHidden, _dNormTarget) = (gradients["encoder.norm_hidden.weight"], gradients["encoder.norm_target.weight"]);
     }
 
     /// <summary>logits [N, K] from hidden [N, D] and target embeddings [N, D].</summary>
@@ -33,16 +32,19 @@ public sealed class Encoder : IDisposable
         _layers.Output(n, logits);
     }
 
-    /// <summary>Adds the gradients of the parameters for dLogits [N, K]; operands are those of the last <see cref="Forward"/>.</summary>
-    public void Backward(DeviceView<float> hidden, DeviceView<float> target, DeviceView<float> dLogits)
+    /// <summary>Adds the gradients of the weights for dLogits [N, K]; operands are those of the last <see cref="Forward"/>.</summary>
+    public void Backward(DeviceView<float> dLogits)
     {
-        int d = _shape.HiddenSize;
-        long n = hidden.Length / d;
+        long n = dLogits.Length / _shape.Options;
         _layers.BackwardOutput(n, dLogits);
-        DeviceView<float> dInput = _layers.BackwardHidden(n);
-        _device.RmsNormBackwardGain(hidden, dInput, _dNormHidden, _shape.Epsilon, dOutputStride: 2 * d);
-        _device.RmsNormBackwardGain(target, dInput.Slice(d, dInput.Length - d), _dNormTarget, _shape.Epsilon, dOutputStride: 2 * d);
+        _layers.BackwardHidden(n);
     }
+
+    /// <summary>
+    /// Writes the gradients of the norms' gains, which follow from those of the weights: once after the last <see cref="Backward"/> of a step, or of any
+    /// part of it.
+    /// </summary>
+    public void FinishGradients() => _layers.FinishGradients();
 
     /// <inheritdoc/>
     public void Dispose() => _layers.Dispose();

@@ -6,15 +6,15 @@ public sealed class Policy : IDisposable
     private readonly ComputeDevice _device;
     private readonly OllmShape _shape;
     private readonly AdapterLayers _layers;
-    private readonly DeviceView<float> _norm, _dNorm;
+    private readonly DeviceView<float> _norm;
 
     /// <summary>Binds the module to its parameters and allocates activations for up to <paramref name="maxRows"/> rows.</summary>
     public Policy(ComputeDevice device, OllmTensors parameters, OllmTensors? gradients, int maxRows)
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(parameters);
-        (_device, _shape, _layers) = (device, parameters.Shape, new AdapterLayers(device, parameters, gradients, "policy", maxRows));
-        (_norm, _dNorm) = (parameters["policy.norm.weight"], gradients is null ? default : gradients["policy.norm.weight"]);
+        (_device, _shape, _layers) = (device, parameters.Shape, new AdapterLayers(device, parameters, gradients, "policy", "policy.norm.weight", maxRows));
+        _norm = parameters["policy.norm.weight"];
     }
 
     /// <summary>logits [N, K] from hidden [N, D].</summary>
@@ -34,13 +34,19 @@ public sealed class Policy : IDisposable
         if (!_layers.TryOutput(n, default, default, default, logits)) _layers.Output(n, logits);
     }
 
-    /// <summary>Adds the gradients of the parameters for dLogits [N, K]; operands are those of the last <see cref="Forward"/>.</summary>
-    public void Backward(DeviceView<float> hidden, DeviceView<float> dLogits)
+    /// <summary>Adds the gradients of the weights for dLogits [N, K]; operands are those of the last <see cref="Forward"/>.</summary>
+    public void Backward(DeviceView<float> dLogits)
     {
-        long n = hidden.Length / _shape.HiddenSize;
+        long n = dLogits.Length / _shape.Options;
         _layers.BackwardOutput(n, dLogits);
-        _device.RmsNormBackwardGain(hidden, _layers.BackwardHidden(n), _dNorm, _shape.Epsilon);
+        _layers.BackwardHidden(n);
     }
+
+    /// <summary>
+    /// Writes the gradients of the norm's gain, which follow from those of the weights: once after the last <see cref="Backward"/> of a step, or of any
+    /// part of it.
+    /// </summary>
+    public void FinishGradients() => _layers.FinishGradients();
 
     /// <inheritdoc/>
     public void Dispose() => _layers.Dispose();

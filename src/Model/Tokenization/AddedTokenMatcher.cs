@@ -37,7 +37,11 @@ internal sealed class AddedTokenMatcher
     public bool IsEmpty => byFirstChar.Count == 0;
 
     /// <summary>Finds the next token at or after <paramref name="from"/>, where the previous match ended.</summary>
-    public bool TryFind(ReadOnlySpan<char> text, int from, out Match match)
+    /// <param name="text">What is searched.</param>
+    /// <param name="from">Where the search begins.</param>
+    /// <param name="literal">Stretches, in their order, that no special token may touch.</param>
+    /// <param name="match">The token and its place.</param>
+    public bool TryFind(ReadOnlySpan<char> text, int from, ReadOnlySpan<(int Start, int End)> literal, out Match match)
     {
         for (int at = from; at < text.Length; at++)
         {
@@ -48,6 +52,7 @@ internal sealed class AddedTokenMatcher
             {
                 if (!text[at..].StartsWith(content, StringComparison.Ordinal)) continue;
                 int start = at, end = at + content.Length;
+                if (token.Special && Touches(literal, start, end)) continue;
                 if (token.SingleWord && (EndsWithWord(text[..start]) || StartsWithWord(text[end..])))
                 {
                     at = end - 1;
@@ -61,6 +66,19 @@ internal sealed class AddedTokenMatcher
         }
         match = default;
         return false;
+    }
+
+    private static bool Touches(ReadOnlySpan<(int Start, int End)> stretches, int start, int end)
+    {
+        // The first stretch that ends behind the start: no other can be nearer.
+        int low = 0, high = stretches.Length;
+        while (low < high)
+        {
+            int middle = (low + high) / 2;
+            if (stretches[middle].End > start) high = middle;
+            else low = middle + 1;
+        }
+        return low < stretches.Length && stretches[low].Start < end;
     }
 
     private static bool EndsWithWord(ReadOnlySpan<char> text) =>

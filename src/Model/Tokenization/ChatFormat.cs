@@ -5,7 +5,8 @@ using System.Text.RegularExpressions;
 namespace OllmNative.Model;
 
 /// <summary>
-/// How a conversation is written as one text for a model. The text contains special tokens, so it is encoded with them allowed.
+/// How a conversation is written as one text for a model. Special tokens mean themselves where the format writes them; in what somebody
+/// said they are text, so nobody can end a turn from within a message. Added tokens that are not special, as &lt;think&gt;, are tokens everywhere.
 /// Formats: <c>chatml</c> (Qwen2, Qwen2.5), <c>chatml-qwen3</c>, <c>deepseek-r1</c>, <c>plain</c>.
 /// </summary>
 public abstract class ChatFormat
@@ -23,7 +24,20 @@ public abstract class ChatFormat
     /// <param name="messages">The turns, oldest first.</param>
     /// <param name="addGenerationPrompt">Whether the text ends where the assistant is to go on.</param>
     /// <exception cref="OllmException">A role is not system, user or assistant, or there is no message and the format needs one.</exception>
-    public string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt)
+    public string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt) => Compose(messages, addGenerationPrompt).ToString();
+
+    /// <summary>The ids of a conversation, as the model was trained to read it.</summary>
+    /// <param name="tokenizer">The model's own.</param>
+    /// <param name="messages">The turns, oldest first. Special tokens in their contents are text.</param>
+    /// <param name="addGenerationPrompt">Whether the ids end where the assistant is to go on.</param>
+    /// <exception cref="OllmException">A role is not system, user or assistant, or there is no message and the format needs one.</exception>
+    public int[] Encode(Tokenizer tokenizer, IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        return Compose(messages, addGenerationPrompt).Encode(tokenizer);
+    }
+
+    private ChatText Compose(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt)
     {
         ArgumentNullException.ThrowIfNull(messages);
         for (int i = 0; i < messages.Count; i++)
@@ -31,9 +45,9 @@ public abstract class ChatFormat
             if (messages[i].Role is not ("system" or "user" or "assistant"))
                 throw new OllmException($"message {i + 1} has the role \"{messages[i].Role}\"; expected system, user or assistant");
         }
-        var text = new StringBuilder();
+        var text = new ChatText();
         Write(text, messages, addGenerationPrompt);
-        return text.ToString();
+        return text;
     }
 
     /// <summary>The format of a name.</summary>
@@ -67,7 +81,7 @@ public abstract class ChatFormat
     }
 
     /// <summary>Appends the conversation; roles have been checked.</summary>
-    private protected abstract void Write(StringBuilder text, IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt);
+    private protected abstract void Write(ChatText text, IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt);
 
     private static string ReadTemplate(string folder)
     {

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace OllmNative.Model;
 
 /// <summary>The format of Qwen2 and Qwen2.5: each turn between &lt;|im_start|&gt;role and &lt;|im_end|&gt;.</summary>
@@ -9,25 +7,30 @@ internal class ChatMl(string? defaultSystem) : ChatFormat
     /// <summary>What Qwen2.5 says when it is told nothing else.</summary>
     public const string Qwen25System = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.";
 
+    private const string Close = "<|im_end|>\n";
+
     /// <inheritdoc/>
     public override string Name => "chatml";
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> StopTokens { get; } = ["<|im_end|>", "<|endoftext|>"];
 
-    private protected override void Write(StringBuilder text, IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt)
+    private protected override void Write(ChatText text, IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt)
     {
         if (messages.Count == 0) throw new OllmException("a conversation needs at least one message");
-        if (defaultSystem is not null && messages[0].Role != "system") WriteTurn(text, "system", defaultSystem);
-        for (int i = 0; i < messages.Count; i++) WriteTurn(text, messages[i].Role, ContentOf(messages, i));
-        if (addGenerationPrompt) text.Append("<|im_start|>assistant\n");
+        if (defaultSystem is not null && messages[0].Role != "system") Open(text, "system").Mark(defaultSystem).Mark(Close);
+        for (int i = 0; i < messages.Count; i++)
+        {
+            WriteContent(Open(text, messages[i].Role), messages, i);
+            text.Mark(Close);
+        }
+        if (addGenerationPrompt) Open(text, "assistant");
     }
 
-    /// <summary>What is written for a message.</summary>
-    private protected virtual string ContentOf(IReadOnlyList<ChatMessage> messages, int index) => messages[index].Content;
+    /// <summary>Writes what stands between the marks of a message.</summary>
+    private protected virtual void WriteContent(ChatText text, IReadOnlyList<ChatMessage> messages, int index) => text.Say(messages[index].Content);
 
-    private static void WriteTurn(StringBuilder text, string role, string content) =>
-        text.Append("<|im_start|>").Append(role).Append('\n').Append(content).Append("<|im_end|>\n");
+    private static ChatText Open(ChatText text, string role) => text.Mark("<|im_start|>").Mark(role).Mark("\n");
 }
 
 /// <summary>
@@ -35,26 +38,25 @@ internal class ChatMl(string? defaultSystem) : ChatFormat
 /// </summary>
 internal sealed class ChatMlQwen3() : ChatMl(null)
 {
-    private const string Open = "<think>", Close = "</think>";
+    private const string OpenThinking = "<think>", CloseThinking = "</think>";
 
     /// <inheritdoc/>
     public override string Name => "chatml-qwen3";
 
-    private protected override string ContentOf(IReadOnlyList<ChatMessage> messages, int index)
+    private protected override void WriteContent(ChatText text, IReadOnlyList<ChatMessage> messages, int index)
     {
         ChatMessage message = messages[index];
-        if (message.Role != "assistant") return message.Content;
-
         string content = message.Content, thinking = "";
-        if (content.Contains(Close, StringComparison.Ordinal))
+        if (message.Role == "assistant" && content.Contains(CloseThinking, StringComparison.Ordinal))
         {
-            string[] parts = content.Split(Close);
+            string[] parts = content.Split(CloseThinking);
             content = parts[^1].TrimStart('\n');
-            thinking = parts[0].TrimEnd('\n').Split(Open)[^1].TrimStart('\n');
+            thinking = parts[0].TrimEnd('\n').Split(OpenThinking)[^1].TrimStart('\n');
         }
-        bool afterLastQuestion = index > LastQuestion(messages);
+        bool afterLastQuestion = message.Role == "assistant" && index > LastQuestion(messages);
         bool showsThinking = afterLastQuestion && (index == messages.Count - 1 || thinking.Length > 0);
-        return showsThinking ? $"{Open}\n{thinking.Trim('\n')}\n{Close}\n\n{content.TrimStart('\n')}" : content;
+        if (!showsThinking) text.Say(content);
+        else text.Mark(OpenThinking).Mark("\n").Say(thinking.Trim('\n')).Mark("\n").Mark(CloseThinking).Mark("\n\n").Say(content.TrimStart('\n'));
     }
 
     /// <summary>Index of the last user turn that is no tool's answer; the last message when there is none.</summary>

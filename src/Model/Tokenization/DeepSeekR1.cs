@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace OllmNative.Model;
 
 /// <summary>
@@ -17,14 +15,14 @@ internal sealed class DeepSeekR1(bool opensThinking) : ChatFormat
     /// <inheritdoc/>
     public override IReadOnlyList<string> StopTokens { get; } = [End];
 
-    private protected override void Write(StringBuilder text, IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt)
+    private protected override void Write(ChatText text, IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt)
     {
-        text.Append(Begin).Append(messages.LastOrDefault(message => message.Role == "system")?.Content);
+        text.Mark(Begin).Say(messages.LastOrDefault(message => message.Role == "system")?.Content);
         foreach (ChatMessage message in messages)
         {
-            if (message.Role == "user") text.Append("<｜User｜>").Append(message.Content);
-            if (message.Role == "assistant") text.Append(Assistant).Append(message.Content.Split("</think>")[^1]).Append(End);
+            if (message.Role == "user") text.Mark("<｜User｜>").Say(message.Content);
+            if (message.Role == "assistant") text.Mark(Assistant).Say(message.Content.Split("</think>")[^1]).Mark(End);
         }
-        if (addGenerationPrompt) text.Append(Assistant).Append(opensThinking ? "<think>\n" : "");
+        if (addGenerationPrompt) text.Mark(Assistant).Mark(opensThinking ? "<think>\n" : "");
     }
 }

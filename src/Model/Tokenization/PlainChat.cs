@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace OllmNative.Model;
 
 /// <summary>No format: the contents one after the other, for models that were not trained on conversations.</summary>
@@ -11,8 +9,8 @@ internal sealed class PlainChat : ChatFormat
     /// <inheritdoc/>
     public override IReadOnlyList<string> StopTokens { get; } = [];
 
-    private protected override void Write(StringBuilder text, IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt)
+    private protected override void Write(ChatText text, IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt)
     {
-        foreach (ChatMessage message in messages) text.Append(message.Content);
+        foreach (ChatMessage message in messages) text.Say(message.Content);
     }
 }

@@ -19,6 +19,7 @@ public sealed class Tokenizer
     private readonly Vocabulary vocabulary;
     private readonly AddedTokenMatcher rawTokens;
     private readonly AddedTokenMatcher normalizedTokens;
+    private readonly AddedTokenMatcher templateTokens;
     private readonly bool[] special;
     private readonly ConcurrentBag<TextEncoder> encoders = [];
 
@@ -28,6 +29,7 @@ public sealed class Tokenizer
         vocabulary = file.Model.Vocabulary;
         rawTokens = new AddedTokenMatcher(file.AddedTokens.Where(t => !t.Normalized), content => content);
         normalizedTokens = new AddedTokenMatcher(file.AddedTokens.Where(t => t.Normalized), content => Normalize(content).ToString());
+        templateTokens = new AddedTokenMatcher(file.AddedTokens, content => content);
         special = new bool[vocabulary.Size];
         foreach (AddedToken token in file.AddedTokens) special[token.Id] = token.Special;
 
@@ -58,7 +60,7 @@ public sealed class Tokenizer
     /// <summary>The end-of-sentence token that tokenizer_config.json names, if any.</summary>
     public int? EosTokenId { get; }
 
-    /// <summary>What tokenizer_config.json says under add_bos_token; <see cref="Encode(string, bool)"/> never adds it.</summary>
+    /// <summary>What tokenizer_config.json says under add_bos_token; <see cref="EncodeBeginning"/> heeds it, <see cref="Encode(string, bool)"/> never adds it.</summary>
     public bool AddBosToken { get; }
 
     /// <summary>The ids of a text.</summary>
@@ -73,22 +75,54 @@ public sealed class Tokenizer
         return [.. output];
     }
 
+    /// <summary>The ids of a text that begins a sequence: behind the beginning-of-sentence token where tokenizer_config.json asks for it (add_bos_token) and the text does not have it.</summary>
+    /// <param name="text">Any string.</param>
+    /// <param name="allowSpecial">As for <see cref="Encode(string, bool)"/>.</param>
+    /// <exception cref="OllmException">The vocabulary lacks a byte of the text.</exception>
+    public int[] EncodeBeginning(string text, bool allowSpecial = true)
+    {
+        int[] ids = Encode(text, allowSpecial);
+        return AddBosToken && BosTokenId is int bos && (ids.Length == 0 || ids[0] != bos) ? [bos, .. ids] : ids;
+    }
+
     /// <summary>Appends the ids of a text to <paramref name="output"/>, as <see cref="Encode(string, bool)"/> gives them.</summary>
     public void Encode(ReadOnlySpan<char> text, List<int> output, bool allowSpecial = true)
     {
         ArgumentNullException.ThrowIfNull(output);
-        if (!encoders.TryTake(out TextEncoder? encoder)) encoder = new TextEncoder(file.Model, file.Stages);
+        TextEncoder encoder = TakeEncoder();
         try
         {
             text = WellFormed(text);
             if (!allowSpecial) encoder.Encode(Normalize(text), output);
-            else EncodeAround(rawTokens, text, output, between => EncodeNormalized(between, encoder, output));
+            else EncodeAround(rawTokens, text, [], output, between => EncodeNormalized(between, encoder, output));
         }
         finally
         {
             encoders.Add(encoder);
         }
     }
+
+    /// <summary>
+    /// The ids of a text in which special tokens mean themselves but in some stretches. What is said there is text; it still joins what
+    /// stands beside it, as the file's pattern has it.
+    /// </summary>
+    internal int[] Encode(string text, (int Start, int End)[] literal)
+    {
+        var output = new List<int>(text.Length / 3 + 8);
+        TextEncoder encoder = TakeEncoder();
+        try
+        {
+            // U+FFFD takes one unit, as the unpaired surrogate in whose place it stands: the stretches stay where they are.
+            EncodeAround(templateTokens, WellFormed(text), literal, output, between => encoder.Encode(Normalize(between), output));
+        }
+        finally
+        {
+            encoders.Add(encoder);
+        }
+        return [.. output];
+    }
+
+    private TextEncoder TakeEncoder() => encoders.TryTake(out TextEncoder? encoder) ? encoder : new TextEncoder(file.Model, file.Stages);
 
     /// <summary>The text of some ids. Bytes that are no UTF-8 become U+FFFD.</summary>
     /// <param name="ids">Ids of this tokenizer.</param>
@@ -168,10 +202,11 @@ public sealed class Tokenizer
     private delegate void SpanAction(ReadOnlySpan<char> text);
 
     /// <summary>Adds the ids of the tokens that the matcher finds, and hands on the text between them.</summary>
-    private static void EncodeAround(AddedTokenMatcher matcher, ReadOnlySpan<char> text, List<int> output, SpanAction encodeBetween)
+    private static void EncodeAround(
+        AddedTokenMatcher matcher, ReadOnlySpan<char> text, ReadOnlySpan<(int Start, int End)> literal, List<int> output, SpanAction encodeBetween)
     {
         int from = 0;
-        while (!matcher.IsEmpty && matcher.TryFind(text, from, out AddedTokenMatcher.Match match))
+        while (!matcher.IsEmpty && matcher.TryFind(text, from, literal, out AddedTokenMatcher.Match match))
         {
             encodeBetween(text[from..match.Start]);
             output.Add(match.Token.Id);
@@ -183,7 +218,7 @@ public sealed class Tokenizer
     private void EncodeNormalized(ReadOnlySpan<char> text, TextEncoder encoder, List<int> output)
     {
         if (text.IsEmpty) return;
-        EncodeAround(normalizedTokens, Normalize(text), output, between => encoder.Encode(between, output));
+        EncodeAround(normalizedTokens, Normalize(text), [], output, between => encoder.Encode(between, output));
     }
 
     private ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text) => file.Nfc ? NfcNormalizer.Normalize(text) : text;

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Text;
 using OllmNative.Runtime.Extensions;
 using OllmNative.Runtime.Language;
 
@@ -22,20 +21,20 @@ public sealed class CudaAccelerator : Accelerator
 
     private readonly long _number = Interlocked.Increment(ref s_lastNumber);
     private readonly nint _context;
-    private readonly KernelCache _cache;
     private readonly ConcurrentDictionary<IDisposable, byte> _children = new();
     private readonly string?[] _recent = new string?[4];
     private int _launches;
     private CudaException? _lost;
-    private bool _disposed;
+    private bool _disposed, _stuck;
 
     internal CudaAccelerator(Context context, CudaDevice device, KernelCache? cache = null) : base(context, device)
     {
         Api = device.Api;
         CuResult status = Api.DevicePrimaryCtxRetain(out _context, device.Handle);
         if (status != CuResult.Success) throw Failure("cuDevicePrimaryCtxRetain", status, $"{device.Name} cannot be opened");
-        _cache = cache ?? KernelCache.Default;
-        Kernels = new KernelLoader(this, _cache);
+        cache ??= KernelCache.Default;
+        Notes = new CudaNotes(cache, device.Name, device.Architecture!.Value, device.DriverNumber);
+        Kernels = new KernelLoader(this, cache);
     }
 
     /// <summary>The GPU.</summary>
@@ -56,6 +55,21 @@ public sealed class CudaAccelerator : Accelerator
     /// <summary>Set when an error has made the context unusable; every later call throws.</summary>
     public bool IsLost => _lost is not null;
 
+    /// <summary>What earlier runs have found out about this GPU under this driver.</summary>
+    public CudaNotes Notes { get; }
+
+    /// <summary>Whether a GPU of this compute capability can overlap launches, in graphs too: from 9.0 and drivers of CUDA 12.3 on.</summary>
+    public static bool HasOverlap(int computeMajor, int driver) => computeMajor >= 9 && driver >= 12030;
+
+    /// <summary>Whether kernels that can may start before their predecessors have ended.</summary>
+    public bool Overlaps { get; set; } = true;
+
+    /// <summary>Kernels started so far.</summary>
+    public int Launches => Volatile.Read(ref _launches);
+
+    /// <summary>Whether a kernel is being compiled and loaded at this moment.</summary>
+    public bool IsLoading => Kernels.IsLoading;
+
     internal ICudaApi Api { get; }
     internal KernelLoader Kernels { get; }
 
@@ -68,15 +82,18 @@ public sealed class CudaAccelerator : Accelerator
     }
 
     /// <summary>
-    /// What an earlier run has found out about this GPU under this driver, such as the fastest of several kernels; null when nothing has been
-    /// noted, or the cache of kernels is off.
+    /// Gives the GPU up while something runs there that does not end: the driver would wait for it in nearly every call, so there are no more.
     /// </summary>
-    public string? Recall(string subject) =>
-        _cache.Read(KernelKey.OfNote(subject, Name, Architecture, Device.DriverNumber), KernelCache.Note) is { } note ? Encoding.UTF8.GetString(note) : null;
-
-    /// <summary>Notes something about this GPU for later runs, beside the compiled kernels; each subject is a file of its own.</summary>
-    public void Remember(string subject, string note) =>
-        _cache.Write(KernelKey.OfNote(subject, Name, Architecture, Device.DriverNumber), KernelCache.Note, Encoding.UTF8.GetBytes(note));
+    /// <returns>What every later call throws too.</returns>
+    public CudaException Abandon(string why)
+    {
+        string kernels = string.Join(", ", RecentKernels());
+        var error = new CudaException($"{Name} is given up: {why}{(kernels.Length > 0 ? $"; the last kernels started were {kernels}" : "")}");
+        _stuck = true;
+        Interlocked.CompareExchange(ref _lost, error, null);
+        if (Api is CudaLibrary) QuickExit.Arm();
+        return error;
+    }
 
     public override void Synchronize()
     {
@@ -169,6 +186,7 @@ public sealed class CudaAccelerator : Accelerator
         foreach (IDisposable child in _children.Keys) child.Dispose();
         Debug.Assert(_children.IsEmpty || _lost is not null, "children remove themselves");
         _disposed = true;
+        if (_stuck) return;
         if (t_current == _number)
         {
             _ = Api.CtxSetCurrent(0);

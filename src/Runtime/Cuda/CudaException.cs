@@ -22,6 +22,9 @@ public sealed class CudaException : Exception
     /// <summary>What it returned.</summary>
     public CuResult Result { get; }
 
+    /// <summary>Whether a kernel has done it: read or written where nothing is, an instruction that the GPU does not have.</summary>
+    public bool IsOfAKernel => Result.IsSticky() && Result is not (CuResult.Deinitialized or CuResult.ContextIsDestroyed or CuResult.EccUncorrectable or CuResult.NvlinkUncorrectable);
+
     /// <summary><c>cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY (out of memory): detail</c>.</summary>
     internal static CudaException Of(ICudaApi api, string call, CuResult result, string detail) =>
         new(call, result, $"{call}: {Describe(api, result)}{(detail.Length > 0 ? $": {detail}" : "")}");

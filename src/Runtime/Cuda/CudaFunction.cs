@@ -6,9 +6,6 @@ namespace OllmNative.Runtime.Cuda;
 /// <summary>A loaded module with its one entry point.</summary>
 internal sealed unsafe class CudaFunction : IDisposable
 {
-    // A stream that is being recorded takes overlapping launches since then.
-    private const int OverlapsInGraphs = 12030;
-
     private readonly CudaAccelerator _gpu;
     private readonly string _name;
     private readonly GroupClusterAttribute? _cluster;
@@ -35,7 +32,7 @@ internal sealed unsafe class CudaFunction : IDisposable
             _maxThreads = Math.Min(Ask(FunctionAttribute.MaxThreadsPerBlock), entry.Specialization.MaxNumThreadsPerGroup ?? int.MaxValue);
             _grantedShared = Math.Max(0, _gpu.Device.DefaultSharedMemoryPerGroup - _staticShared);
             _cluster = (GroupClusterAttribute?)Attribute.GetCustomAttribute(entry.Method, typeof(GroupClusterAttribute));
-            _overlaps = Attribute.IsDefined(entry.Method, typeof(OverlapsPredecessorAttribute)) && IsHopper && _gpu.Device.DriverNumber >= OverlapsInGraphs;
+            _overlaps = Attribute.IsDefined(entry.Method, typeof(OverlapsPredecessorAttribute)) && CudaAccelerator.HasOverlap(_gpu.Architecture.Major, _gpu.Device.DriverNumber);
             if (_cluster is not null) PrepareCluster(_cluster);
         }
         catch
@@ -45,7 +42,7 @@ internal sealed unsafe class CudaFunction : IDisposable
         }
     }
 
-    // Clusters and overlapping launches came with compute capability 9.0.
+    // Clusters came with compute capability 9.0.
     private bool IsHopper => _gpu.Architecture.Major >= 9;
 
     /// <summary>Threads of a group that keep the GPU fullest.</summary>
@@ -78,17 +75,17 @@ internal sealed unsafe class CudaFunction : IDisposable
     {
         (Index3D grid, Index3D group) = (config.GridDim, config.GroupDim);
         _gpu.Started(_name);
-        bool plain = _cluster is null && !_overlaps;
+        bool overlaps = _overlaps && _gpu.Overlaps, plain = _cluster is null && !overlaps;
         CuResult status = plain
             ? _gpu.Api.LaunchKernel(
                 _function, (uint)grid.X, (uint)grid.Y, (uint)grid.Z, (uint)group.X, (uint)group.Y, (uint)group.Z, (uint)shared, stream.StreamPtr, pointers, null)
-            : StartWithAttributes(stream, config, shared, pointers);
+            : StartWithAttributes(stream, config, shared, overlaps, pointers);
         if (status == CuResult.Success) return;
         throw _gpu.Failure(plain ? "cuLaunchKernel" : "cuLaunchKernelEx", status,
             $"kernel {_name}, {grid} groups of {group} threads, {shared} bytes of dynamic shared memory{(_cluster is null ? "" : $", clusters of ({_cluster.X}, {_cluster.Y}, {_cluster.Z})")}");
     }
 
-    private CuResult StartWithAttributes(CudaStream stream, in KernelConfig config, int shared, void** pointers)
+    private CuResult StartWithAttributes(CudaStream stream, in KernelConfig config, int shared, bool overlaps, void** pointers)
     {
         (Index3D grid, Index3D group) = (config.GridDim, config.GroupDim);
         LaunchAttribute* attributes = stackalloc LaunchAttribute[2];
@@ -99,7 +96,7 @@ internal sealed unsafe class CudaFunction : IDisposable
                 throw new KernelException($"kernel {_name}: a grid of {grid} groups is no multiple of its clusters of ({cluster.X}, {cluster.Y}, {cluster.Z})");
             attributes[count++] = new LaunchAttribute { Id = LaunchAttribute.ClusterDimension, X = (uint)cluster.X, Y = (uint)cluster.Y, Z = (uint)cluster.Z };
         }
-        if (_overlaps) attributes[count++] = new LaunchAttribute { Id = LaunchAttribute.ProgrammaticStreamSerialization, X = 1 };
+        if (overlaps) attributes[count++] = new LaunchAttribute { Id = LaunchAttribute.ProgrammaticStreamSerialization, X = 1 };
         var launch = new LaunchConfig
         {
             GridX = (uint)grid.X, GridY = (uint)grid.Y, GridZ = (uint)grid.Z,

@@ -38,6 +38,9 @@ internal sealed class KernelCache
     /// <summary>Whether there is one.</summary>
     public bool IsEnabled => _folder is not null;
 
+    /// <summary>Where it is; null when it is off.</summary>
+    public string? Folder => _folder;
+
     /// <summary>The folder that the environment names: <c>OLLM_KERNEL_CACHE</c>, else the user's cache folder; null for off.</summary>
     public static string? DefaultFolder(Func<string, string?> environment)
     {

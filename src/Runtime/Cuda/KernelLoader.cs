@@ -22,9 +22,12 @@ internal sealed class KernelLoader(CudaAccelerator accelerator, KernelCache cach
     private readonly bool _hopper =
         CudaTarget.HasHopperExtensions(accelerator.Architecture.Major, accelerator.Architecture.Minor, accelerator.Device.DriverNumber);
     private readonly ModuleLoader _modules = new(accelerator, cache);
-    private int _compiled, _textsFound;
+    private int _compiled, _textsFound, _loading;
 
     public KernelLoadCounts Counts => new(_compiled, _textsFound, _modules.Assembled, _modules.ImagesFound);
+
+    /// <summary>Whether a kernel is being made ready.</summary>
+    public bool IsLoading => Volatile.Read(ref _loading) > 0;
 
     /// <summary>Makes a kernel ready.</summary>
     /// <param name="entry">The method, and how it is launched.</param>
@@ -35,10 +38,18 @@ internal sealed class KernelLoader(CudaAccelerator accelerator, KernelCache cach
     public CudaFunction Load(KernelEntry entry, IReadOnlyDictionary<int, object> constants, ParameterLayout parameters)
     {
         accelerator.Bind();
-        KernelText text = Text(entry, constants);
-        if (text.ParameterCount != parameters.Passed)
-            throw new KernelException($"kernel {entry.Name}: compiled with {text.ParameterCount} parameters, launched with {parameters.Passed}");
-        return new CudaFunction(accelerator, entry, text.EntryPoint, _modules.Load(entry.Name, text.Ptx));
+        Interlocked.Increment(ref _loading);
+        try
+        {
+            KernelText text = Text(entry, constants);
+            if (text.ParameterCount != parameters.Passed)
+                throw new KernelException($"kernel {entry.Name}: compiled with {text.ParameterCount} parameters, launched with {parameters.Passed}");
+            return new CudaFunction(accelerator, entry, text.EntryPoint, _modules.Load(entry.Name, text.Ptx));
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _loading);
+        }
     }
 
     private KernelText Text(KernelEntry entry, IReadOnlyDictionary<int, object> constants)

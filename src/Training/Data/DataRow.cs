@@ -33,8 +33,14 @@ public static class RowKind
 /// <summary>One row of a data set. Which members are set depends on <see cref="Kind"/>; see docs/data.md.</summary>
 public sealed record DataRow
 {
+    /// <summary>The file that it was read from, for messages; empty when it comes from elsewhere.</summary>
+    public string File { get; init; } = "";
+
     /// <summary>Line in its file, from 1.</summary>
     public required int Line { get; init; }
+
+    /// <summary>"FILE:LINE", for messages.</summary>
+    public string Place => $"{File}:{Line}";
 
     /// <summary>The schema, one of <see cref="RowKind"/>.</summary>
     public required string Kind { get; init; }

@@ -8,7 +8,6 @@ internal sealed class LineReader : IDisposable
     /// <summary>The longest line that is read: 64 MB.</summary>
     public const int MaxLineBytes = 64 << 20;
 
-    private readonly string _path;
     private readonly FileStream _file;
     private readonly GzipFile? _gzip;
     private readonly byte[] _chunk = new byte[64 << 10];
@@ -22,9 +21,8 @@ internal sealed class LineReader : IDisposable
     /// <exception cref="OllmException">The file cannot be opened.</exception>
     public LineReader(string path)
     {
-        _path = path;
-        // The shell's own pipes, `<(zcat ...)` and stdin, have a writer.
-        if (!path.StartsWith("/dev/fd/", StringComparison.Ordinal) && path != "/dev/stdin") SpecialFile.RefuseToRead(path);
+        Path = path;
+        SpecialFile.RefuseToReadAsInput(path);
         try
         {
             _file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1, FileOptions.SequentialScan);
@@ -35,6 +33,9 @@ internal sealed class LineReader : IDisposable
             throw new OllmException($"{path}: cannot be opened ({e.Message}); expected a readable file", e);
         }
     }
+
+    /// <summary>The file.</summary>
+    public string Path { get; }
 
     /// <summary>Number of the current line, from 1.</summary>
     public int Line { get; private set; }
@@ -48,7 +49,7 @@ internal sealed class LineReader : IDisposable
     public bool IsBlank => !IsTooLong && Text.Span.IndexOfAnyExcept(" \t\r\n"u8) < 0;
 
     /// <summary>"FILE:LINE: " for messages.</summary>
-    public string Place => $"{_path}:{Line}: ";
+    public string Place => $"{Path}:{Line}: ";
 
     /// <summary>Reads the next line; false at the end of the file.</summary>
     /// <exception cref="OllmException">The file cannot be read on or is not the gzip that its name says.</exception>
@@ -105,7 +106,7 @@ internal sealed class LineReader : IDisposable
         catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException)
         {
             _chunkLength = 0;
-            throw new OllmException($"{_path}: cannot be read after line {Line} ({e.Message}); expected a whole {(_gzip is null ? "file" : "gzip file")}", e);
+            throw new OllmException($"{Path}: cannot be read after line {Line} ({e.Message}); expected a whole {(_gzip is null ? "file" : "gzip file")}", e);
         }
     }
 

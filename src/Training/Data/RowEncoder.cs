@@ -57,7 +57,7 @@ public sealed class RowEncoder
 
     /// <summary>Encodes a row for training.</summary>
     /// <exception cref="OllmException">The row has nothing to learn from, an id outside the vocabulary, or is too long.</exception>
-    public TokenRow Encode(DataRow row, string file)
+    public TokenRow Encode(DataRow row)
     {
         ArgumentNullException.ThrowIfNull(row);
         int[] prompt, tokens;
@@ -65,36 +65,36 @@ public sealed class RowEncoder
         {
             foreach (int id in row.Tokens)
             {
-                if (id >= _config.VocabSize) throw new OllmException($"{file}:{row.Line}: token id {id} is outside the model's vocabulary of {_config.VocabSize}");
+                if (id >= _config.VocabSize) throw new OllmException($"{row.Place}: token id {id} is outside the model's vocabulary of {_config.VocabSize}");
             }
             (prompt, tokens) = (row.Tokens[..row.PromptLength], row.Tokens);
         }
         else
         {
-            if (row.Completion is null) throw new OllmException($"{file}:{row.Line}: the row has no solution or completion to learn from");
-            prompt = EncodePrompt(row, file);
-            int[] completion = EncodeCompletion(row.Completion, Text(file), prompt);
+            if (row.Completion is null) throw new OllmException($"{row.Place}: the row has no solution or completion to learn from");
+            prompt = EncodePrompt(row);
+            int[] completion = EncodeCompletion(row.Completion, TokenizerFor(row), prompt);
             tokens = [.. prompt, .. completion, .. EndToken is int end ? (int[])[end] : []];
         }
         if (_maxLength > 0 && tokens.Length > _maxLength) tokens = tokens[.._maxLength];
         if (tokens.Length > _config.MaxPositions)
         {
             throw new OllmException(
-                $"{file}:{row.Line}: the row has {tokens.Length} tokens, but the model's context is {_config.MaxPositions}; give --max-length to cut long rows");
+                $"{row.Place}: the row has {tokens.Length} tokens, but the model's context is {_config.MaxPositions}; give --max-length to cut long rows");
         }
         return new TokenRow(tokens, Math.Min(prompt.Length, tokens.Length), row.Line);
     }
 
     /// <summary>Token ids of what precedes the completion.</summary>
-    public int[] EncodePrompt(DataRow row, string file)
+    public int[] EncodePrompt(DataRow row)
     {
         ArgumentNullException.ThrowIfNull(row);
         if (row.Tokens is not null) return row.Tokens[..row.PromptLength];
-        if (row.Messages is not null) return Render([.. row.Messages.Select(m => new ChatMessage(m.Role, m.Content))], file);
-        if (row.Problem is null) return Text(file).Encode(row.Prompt ?? "", allowSpecial: false);
+        if (row.Messages is not null) return Render([.. row.Messages.Select(m => new ChatMessage(m.Role, m.Content))], row);
+        if (row.Problem is null) return TokenizerFor(row).EncodeBeginning(row.Prompt ?? "", allowSpecial: false);
         return _format.Name == "plain"
-            ? Text(file).Encode(row.Problem + TinyWorld.Separator, allowSpecial: false)
-            : Render([new ChatMessage("user", Instruction + row.Problem)], file);
+            ? TokenizerFor(row).Encode(row.Problem + TinyWorld.Separator, allowSpecial: false)
+            : Render([new ChatMessage("user", Instruction + row.Problem)], row);
     }
 
     /// <summary>
@@ -123,11 +123,11 @@ public sealed class RowEncoder
         return [.. tokens];
     }
 
-    private int[] Render(IReadOnlyList<ChatMessage> messages, string file) =>
-        Text(file).Encode(_format.Render(messages, addGenerationPrompt: true), allowSpecial: true);
+    private int[] Render(IReadOnlyList<ChatMessage> messages, DataRow row) =>
+        _format.Encode(TokenizerFor(row), messages, addGenerationPrompt: true);
 
-    private Tokenizer Text(string file) => _tokenizer
-        ?? throw new OllmException($"{file}: the rows are text, but the model folder has no tokenizer.json; expected one, or rows of tokens and prompt_length");
+    private Tokenizer TokenizerFor(DataRow row) => _tokenizer
+        ?? throw new OllmException($"{row.File}: the rows are text, but the model folder has no tokenizer.json; expected one, or rows of tokens and prompt_length");
 
     private int? FindEndToken()
     {

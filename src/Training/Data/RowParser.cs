@@ -14,12 +14,13 @@ internal sealed class RowParser
     ];
 
     private readonly JsonElement _row;
+    private readonly string _file;
     private readonly int _line;
 
-    private RowParser(JsonElement row, int line)
+    private RowParser(JsonElement row, LineReader line)
     {
         _row = row;
-        _line = line;
+        (_file, _line) = (line.Path, line.Line);
     }
 
     /// <summary>The row on the reader's current line, or what is wrong with it as "FILE:LINE: ... expected ...".</summary>
@@ -30,7 +31,7 @@ internal sealed class RowParser
         {
             using JsonDocument document = JsonDocument.Parse(line.Text);
             if (document.RootElement.ValueKind != JsonValueKind.Object) throw new BadRowException($"the line is {Describe(document.RootElement)}; expected one JSON object per line");
-            return (new RowParser(document.RootElement, line.Line).Read(), null);
+            return (new RowParser(document.RootElement, line).Read(), null);
         }
         catch (JsonException e)
         {
@@ -57,7 +58,7 @@ internal sealed class RowParser
             Has("question") ? ReadQuestion() :
             Has("text") ? new DataRow { Line = _line, Kind = RowKind.Text, Prompt = "", Completion = Text("text") } :
             throw new BadRowException($"unknown columns ({Columns()}); expected {Schemas}");
-        return row with { Extra = ReadExtra() };
+        return row with { File = _file, Extra = ReadExtra() };
     }
 
     private DataRow ReadProblem()

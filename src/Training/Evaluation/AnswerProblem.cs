@@ -23,7 +23,7 @@ public sealed record AnswerProblem(int[] Prompt, string ExpectedAnswer, DataRow 
         AnswerProblem[] problems =
         [
             .. RowReader.Read(path, skipBadRows, onSkipped).Where(row => row.ExpectedAnswer is not null)
-                .Take(limit).Select(row => new AnswerProblem(encoder.EncodePrompt(row, path), row.ExpectedAnswer!, row)),
+                .Take(limit).Select(row => new AnswerProblem(encoder.EncodePrompt(row), row.ExpectedAnswer!, row)),
         ];
         return problems.Length > 0 ? problems : throw new OllmException($"{path}: no row has an expected answer; expected expected_answer, answer or a GSM8K solution");
     }

@@ -31,6 +31,7 @@ public static class JudgeFile
         string template;
         try
         {
+            SpecialFile.RefuseToReadAsInput(path);
             template = File.ReadAllText(path);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)

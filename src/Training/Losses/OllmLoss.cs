@@ -118,6 +118,9 @@ public sealed class OllmLoss : IDisposable
             int rows = Math.Min(_maxRows, targets.Length - first);
             Pass(hidden.Slice((long)first * _d, (long)rows * _d), targets.Slice(first, rows), keys.Slice(first, rows), scale, state);
         }
+        _encoder.FinishGradients();
+        _decoder.FinishGradients();
+        _policy.FinishGradients();
     }
 
     /// <inheritdoc/>
@@ -145,12 +148,12 @@ public sealed class OllmLoss : IDisposable
         if (marginal) TokenLossMarginal(hidden, targets, q, dEncoder, scale);
         else TokenLoss(hidden, keys, encoderLogits, q, dEncoder, scale);
         _device.UniformKl(q, _kl.First(n), dEncoder, _k, scale, state.Slice(StepState.BetaAt, 1));
-        _encoder.Backward(hidden, e, dEncoder);
+        _encoder.Backward(dEncoder);
 
         DeviceView<float> policyLogits = _policyLogits.First((long)n * _k), dPolicy = _dPolicy.First((long)n * _k);
         _policy.Forward(hidden, policyLogits);                                               // lp [N, K]
         _device.PolicyCrossEntropy(policyLogits, q, _policyLoss.First(n), dPolicy, _k, scale);
-        _policy.Backward(hidden, dPolicy);
+        _policy.Backward(dPolicy);
         // In the marginal mode the row under the likeliest option counts.
         int wide = marginal ? n * _k : n;
         _device.AddLosses(
@@ -172,7 +175,7 @@ public sealed class OllmLoss : IDisposable
         _decoder.Forward(hidden, z, bent);                                                   // h' [N, D]
         _device.HeadCrossEntropy(bent, _backbone.Head, _targets.First(n), _loss.First(n), _prediction.First(n), dBent);
         _device.Scale(dBent, scale);
-        _decoder.Backward(hidden, z, dBent, dZ);
+        _decoder.Backward(z, dBent, dZ);
         _device.SoftmaxBackward(soft, dZ, dEncoder, _k, 1, accumulate: false);
     }
 
@@ -188,7 +191,7 @@ public sealed class OllmLoss : IDisposable
         _device.HeadCrossEntropy(bent, _backbone.Head, _targets.First(wide), _ce.First(wide), _prediction.First(wide), dBent);
         _device.MarginalLoss(q, _ce.First(wide), _loss.First(n), _dZ.First(wide), _share.First(wide), _k, scale);
         _device.ScaleRows(dBent, _share.First(wide), _d);
-        _decoder.Backward(expanded, z, dBent, default);
+        _decoder.Backward(z, dBent, default);
         _device.SoftmaxBackward(q, _dZ.First(wide), dEncoder, _k, 1, accumulate: false);
     }
 }

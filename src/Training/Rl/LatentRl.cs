@@ -82,7 +82,8 @@ public sealed class LatentRl : AnswerRl
         if (_groups is not null) return PassByToken(batch, n);
         Device.PolicyGradient(
             logits, batch.Choices, batch.Advantage, batch.OldLog, (float)Options.ClipRatio, batch.Entropy, _loss.First(n), _log.First(n), dLogits, _k, batch.Scale);
-        _policy.Backward(batch.Hidden, dLogits);
+        _policy.Backward(dLogits);
+        _policy.FinishGradients();
         _loss.First(n).Download(_hostLoss.AsSpan(0, n));
         double sum = 0;
         for (int i = 0; i < n; i++) sum += _hostLoss[i];
@@ -103,7 +104,8 @@ public sealed class LatentRl : AnswerRl
                 _hostGradient.AsSpan(i * _k, _k));
         }
         dLogits.Upload(_hostGradient.AsSpan(0, n * _k));
-        _policy.Backward(batch.Hidden, dLogits);
+        _policy.Backward(dLogits);
+        _policy.FinishGradients();
         return sum;
     }
 

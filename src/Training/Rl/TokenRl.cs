@@ -64,7 +64,8 @@ public sealed class TokenRl : AnswerRl
         Device.PolicyGradient(
             logits, batch.Choices, batch.Advantage, batch.OldLog, (float)Options.ClipRatio, batch.Entropy, _loss.First(n), _log.First(n), dLogits, _vocab, batch.Scale);
         Device.MatMulBackwardInput(dLogits, _head, dBent);                                   // dh' = dLogits W
-        _decoder.Backward(batch.Hidden, z, dBent, default);
+        _decoder.Backward(z, dBent, default);
+        _decoder.FinishGradients();
         _loss.First(n).Download(_hostLoss.AsSpan(0, n));
         double sum = 0;
         for (int i = 0; i < n; i++) sum += _hostLoss[i];

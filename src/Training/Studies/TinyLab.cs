@@ -78,5 +78,5 @@ public sealed class TinyLab
         return path;
     }
 
-    private static TokenRow[] Rows(string file, RowEncoder encoder) => [.. RowReader.Read(file).Select(row => encoder.Encode(row, file))];
+    private static TokenRow[] Rows(string file, RowEncoder encoder) => [.. RowReader.Read(file).Select(row => encoder.Encode(row))];
 }

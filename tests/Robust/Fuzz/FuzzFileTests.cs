@@ -103,8 +103,8 @@ public sealed class FuzzFileTests : IDisposable
             string path = Write("rows.jsonl", bytes);
             foreach (DataRow row in RowReader.Read(path))
             {
-                encoder.EncodePrompt(row, path);
-                if (row.Completion is not null) encoder.Encode(row, path);
+                encoder.EncodePrompt(row);
+                if (row.Completion is not null) encoder.Encode(row);
             }
         });
     }
