@@ -89,7 +89,7 @@ public sealed partial class CudaDevice
         var source = (CudaBuffer<float>)view.Buffer!;
         foreach (Bf16Copy known in _copies)
         {
-            if (known.Source == source && known.Offset == view.Offset && known.Length == view.Length && known.Version == source.Version)
+            if (known.Source == source && known.Offset == view.Offset && known.Length == view.Length && source.IsAsAt(known.Version, view.Offset, view.Length))
                 return known.Memory!.Read(0, view.Length);
         }
         Words target = NewCopy(view);

@@ -7,9 +7,11 @@ using OllmNative.Runtime.Language;
 
 namespace OllmNative.Model.Cuda;
 
-/// <summary>Device memory. Its version counts what was written, so that copies in another form know when they are old.</summary>
+/// <summary>Device memory. It counts and remembers what was written, so that copies in another form know when they are old.</summary>
 internal sealed class CudaBuffer<T> : DeviceBuffer<T> where T : unmanaged
 {
+    // The parts that were written last, the newest at Version - 1 modulo their number.
+    private readonly (long First, long End)[] _written = new (long, long)[16];
     private readonly MemoryBuffer1D<T, Stride1D.Dense> _memory;
     private readonly AcceleratorStream _queue;
 #if !ILGPU
@@ -36,8 +38,20 @@ internal sealed class CudaBuffer<T> : DeviceBuffer<T> where T : unmanaged
     /// <summary>A part to write.</summary>
     public ArrayView<T> Write(long offset, long length)
     {
-        Version++;
+        _written[Version++ % _written.Length] = (offset, offset + length);
         return Read(offset, length);
+    }
+
+    /// <summary>Whether a part is surely as it was at an earlier version. Activations lie side by side in one buffer, so others are written all the time.</summary>
+    public bool IsAsAt(long version, long offset, long length)
+    {
+        if (Version - version > _written.Length) return false;
+        for (long at = version; at < Version; at++)
+        {
+            (long first, long end) = _written[at % _written.Length];
+            if (first < offset + length && offset < end) return false;
+        }
+        return true;
     }
 
     public override void Upload(long offset, ReadOnlySpan<T> source)
