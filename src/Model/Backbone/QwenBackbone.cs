@@ -187,8 +187,7 @@ public sealed class QwenBackbone : IDisposable
             device.Attention(b.Q, cache.Keys(i), cache.Values(i), batch.Spans, b.Attended, c.Heads, c.KvHeads, c.HeadDim); // [N, H * Dh]
             device.MatMul(b.Attended, w.O, w.OBias, b.X, accumulate: true);                 // x += o   [N, D]
 
-            device.NormGateUp(b.X, w.PostNorm, c.RmsNormEps, b.Normed, w.Gate, w.Up, b.Gate, b.Up); // [N, F]
-            device.MatMul(b.Gate, w.Down, default, b.X, accumulate: true);                   // x += mlp [N, D]
+            device.NormMlp(b.X, w.PostNorm, c.RmsNormEps, b.Normed, w.Gate, w.Up, w.Down, b.Gate, b.Up); // x += mlp [N, D]
         }
         device.RmsNorm(b.X, _norm.View, hidden, c.RmsNormEps);                              // h    [N, D]
     }

@@ -48,7 +48,7 @@ public sealed partial class CudaDevice
         if (TensorGateUp(x, gain, eps, (CudaMatrix)gate, (CudaMatrix)up, output)) return;
         if (!Fusible(x, gain, [new Projection(gate, default, output), new Projection(up, default, upOutput)]))
         {
-            if (!LargeGateUp(x, gain, eps, normed, gate, up, output)) base.NormGateUp(x, gain, eps, normed, gate, up, output, upOutput);
+            if (LargeGateUp(x, gain, eps, normed, gate, up, output, inBf16Alone: false).Length == 0) base.NormGateUp(x, gain, eps, normed, gate, up, output, upOutput);
             return;
         }
         NormProductsShape shape = FusedShape(x, gain, eps);

@@ -84,7 +84,7 @@ public sealed partial class CudaDevice
         if (HalfProduct(x, w, bias, c, rows, accumulate)) return;
         if (kernel is ProductKernel.Tensor64 or ProductKernel.Tensor128)
         {
-            TensorForward(kernel, x, w, bias, c, rows, accumulate);
+            TensorForward(kernel, InBf16(x), w, bias, c, rows, accumulate);
             return;
         }
         if (bias.Length != 0) FillRows(bias, c, rows, w.Rows, accumulate);

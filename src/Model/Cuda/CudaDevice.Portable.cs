@@ -6,7 +6,7 @@ namespace OllmNative.Model.Cuda;
 /// <summary>The ILGPU build knows neither bf16 nor tensor cores, so every product takes the portable kernels.</summary>
 public sealed partial class CudaDevice
 {
-    private static void TensorForward(ProductKernel kernel, DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate) => throw NoTensorCores();
+    private static void TensorForward(ProductKernel kernel, Words input, in Weights w, Floats bias, Floats c, int rows, bool accumulate) => throw NoTensorCores();
 
     private static void TensorInput(ProductKernel kernel, Words dy, in Weights w, Floats scale, Floats c, int rows, bool accumulate) => throw NoTensorCores();
 

@@ -171,20 +171,39 @@ public sealed partial class CudaDevice
         return LargeProduct(ProductForm.Forward, new Operands(a, WordsOf(first.W), WordsOf(second.W), WordsOf(third.W)), task);
     }
 
-    /// <summary>Norm, gate, up and SwiGLU in two launches; what comes out is there in bf16 too, for the product that follows.</summary>
-    private bool LargeGateUp(DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, DeviceMatrix gate, DeviceMatrix up, DeviceView<float> output)
+    /// <inheritdoc/>
+    /// <remarks>For many rows what goes into the last product exists in bf16 alone: 4 of its 6 bytes an element are not written.</remarks>
+    public override void NormMlp(
+        DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, DeviceMatrix gate, DeviceMatrix up, DeviceMatrix down,
+        DeviceView<float> hidden, DeviceView<float> upOutput)
     {
-        if (!Roundable(x, gain) || !ForLarge((CudaMatrix)gate, gain) || !ForLarge((CudaMatrix)up, gain)) return false;
+        var m = (CudaMatrix)down;
+        int rows = checked((int)(x.Length / gain.Length));
+        if (rows > ProductTable.MostTensorRows && m.Columns % 8 == 0 && HasBf16(m)
+            && LargeGateUp(x, gain, eps, normed, gate, up, hidden, inBf16Alone: true) is { Length: > 0 } between)
+            TensorForward(ProductTable.Forward(rows, m.Rows, _options, tensor: true), between, WeightsOf(m), default, Out(x), rows, accumulate: true);
+        else
+            base.NormMlp(x, gain, eps, normed, gate, up, down, hidden, upOutput);
+    }
+
+    /// <summary>Norm, gate, up and SwiGLU in two launches. What comes out is there in bf16 too, which is returned; empty where they are not laid out for it.</summary>
+    private Words LargeGateUp(
+        DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, DeviceMatrix gate, DeviceMatrix up, DeviceView<float> output, bool inBf16Alone)
+    {
+        if (!Roundable(x, gain) || !ForLarge((CudaMatrix)gate, gain) || !ForLarge((CudaMatrix)up, gain)) return default;
         ProductTask task = default;
-        (task.M, task.N0, task.K) = (checked((int)(x.Length / gain.Length)), gate.Rows, checked((int)gain.Length));
-        (task.Output0, task.Ahead) = (Out(output), 1);
-        if (!Paired(task)) return false;
+        (task.M, task.N0, task.K, task.Ahead) = (checked((int)(x.Length / gain.Length)), gate.Rows, checked((int)gain.Length), 1);
+        // Written or not, what the memory held is over, and copies of it with it.
+        Floats result = Out(output);
+        if (!inBf16Alone) task.Output0 = result;
+        if (!Paired(task)) return default;
         Words a = NormRounded(x, gain, eps, normed);
         Bf16Copy copy = _copies[^1];
         task.Rounded = Scratch(ref copy.Memory, output.Length).Write(0, output.Length);
         LargeProduct(ProductForm.Gated, new Operands(a, WordsOf(gate), WordsOf(up), default), task);
-        CopyIs(copy, output);
-        return true;
+        if (inBf16Alone) copy.Source = null;
+        else CopyIs(copy, output);
+        return task.Rounded;
     }
 
     /// <summary>x Wᵀ with f16 weights, activations rounded to f16. False where they are not laid out for it.</summary>
@@ -203,8 +222,10 @@ public sealed partial class CudaDevice
 
     private bool Roundable() => _options.TensorCores && _options.Has(KernelVersions.Tiles);
 
-    private bool ForLarge(CudaMatrix m, DeviceView<float> gain) =>
-        m.Columns == gain.Length && m.Rows % 2 == 0 && (m.IsFloat ? _options.Bf16Parameters : m.DType == DType.BF16);
+    private bool ForLarge(CudaMatrix m, DeviceView<float> gain) => m.Columns == gain.Length && m.Rows % 2 == 0 && HasBf16(m);
+
+    /// <summary>Whether products read the matrix in bf16.</summary>
+    private bool HasBf16(CudaMatrix m) => m.IsFloat ? _options.Bf16Parameters : m.DType == DType.BF16;
 
     /// <summary>The norm in bf16; it stands for <paramref name="room"/>, whose own contents stay as they were.</summary>
     private Words NormRounded(DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> room)

@@ -28,9 +28,8 @@ public sealed partial class CudaDevice
         public long Offset, Length, Version;
     }
 
-    private void TensorForward(ProductKernel kernel, DeviceView<float> x, in Weights w, Floats bias, Floats c, int rows, bool accumulate)
+    private void TensorForward(ProductKernel kernel, Words input, in Weights w, Floats bias, Floats c, int rows, bool accumulate)
     {
-        Words input = InBf16(x);
         var task = new ProductTask { M = rows, N0 = w.Rows, K = w.Columns, Output0 = c, Bias0 = bias, Accumulate = accumulate ? 1 : 0, Ahead = w.Made ? 0 : 1 };
         if (LargeProduct(ProductForm.Forward, new Operands(input, w.Words, default, default), task)) return;
         var launch = kernel == ProductKernel.Tensor128

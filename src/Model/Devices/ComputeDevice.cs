@@ -210,6 +210,24 @@ public abstract partial class ComputeDevice : IDisposable
         SwiGlu(output, upOutput, output);
     }
 
+    /// <summary>The MLP behind its norm: x += (silu(normed Gateᵀ) * (normed Upᵀ)) Downᵀ, normed = rms(x; gain).</summary>
+    /// <param name="x">[N, D], in place.</param>
+    /// <param name="gain">[D].</param>
+    /// <param name="eps">Of the norm.</param>
+    /// <param name="normed">Room for the norm, [N, D]; its contents afterwards are not defined, nor are those of the other rooms.</param>
+    /// <param name="gate">[F, D].</param>
+    /// <param name="up">[F, D].</param>
+    /// <param name="down">[D, F].</param>
+    /// <param name="hidden">Room, [N, F].</param>
+    /// <param name="upOutput">Room, [N, F].</param>
+    public virtual void NormMlp(
+        DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, DeviceMatrix gate, DeviceMatrix up, DeviceMatrix down,
+        DeviceView<float> hidden, DeviceView<float> upOutput)
+    {
+        NormGateUp(x, gain, eps, normed, gate, up, hidden, upOutput);
+        MatMul(hidden, down, default, x, accumulate: true);
+    }
+
     /// <summary>Turns q and k by their positions (<see cref="Rope"/>) and writes k and v into the rows of the cache; k's own contents afterwards are not defined.</summary>
     /// <param name="q">[N, H * Dh], in place.</param>
     /// <param name="k">[N, Hkv * Dh].</param>

@@ -321,6 +321,15 @@ public sealed partial class ProfiledDevice : ComputeDevice
     }
 
     /// <inheritdoc/>
+    public override void NormMlp(
+        DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, DeviceMatrix gate, DeviceMatrix up, DeviceMatrix down,
+        DeviceView<float> hidden, DeviceView<float> upOutput)
+    {
+        using var timer = new Timer(_profile, nameof(NormMlp));
+        _device.NormMlp(x, gain, eps, normed, gate, up, down, hidden, upOutput);
+    }
+
+    /// <inheritdoc/>
     public override void NormGateUp(
         DeviceView<float> x, DeviceView<float> gain, float eps, DeviceView<float> normed, DeviceMatrix gate, DeviceMatrix up,
         DeviceView<float> output, DeviceView<float> upOutput)

@@ -30,6 +30,18 @@ internal static partial class SelftestCases
             });
         }
         yield return new("MatMul after AdamW", Bf16, ChangedParameters);
+        foreach (DType type in (DType[])[DType.BF16, DType.F16])
+        {
+            yield return new($"NormMlp, last matrix {type.Name()}", Bf16, c =>
+            {
+                (int n, int d, int f) = (c.Between(1, 40), 8 * c.Between(1, 12), c.Between(0, 1) == 1 ? 8 * c.Between(1, 20) : c.Between(1, 100));
+                DeviceMatrix gate = c.Weights(DType.BF16, f, d, 0.2), up = c.Weights(DType.BF16, f, d), down = c.Weights(type, d, f);
+                DeviceView<float> x = c.Result(n * d), gain = c.Floats(d), normed = c.Floats(n * d), hidden = c.Floats(n * f), room = c.Floats(n * f);
+                // Twice: the second finds the first one's copies.
+                for (int layer = 0; layer < 2; layer++) c.Device.NormMlp(x, gain, 1e-6f, normed, gate, up, down, hidden, room);
+                return $"N {n}, D {d}, F {f}";
+            });
+        }
         yield return new("MatMul, few outputs", Bf16, c =>
         {
             (int n, int outputs, int m) = (c.Between(17, 150), c.Between(1, 16), c.Between(1, 300));
