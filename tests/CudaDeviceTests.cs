@@ -49,6 +49,27 @@ public sealed class CudaDeviceTests(ITestOutputHelper output)
         });
     }
 
+    /// <summary>Activations lie side by side in one buffer: a product that writes there leaves the bf16 copies of others as they are, but not that of what it writes.</summary>
+    [Fact]
+    public void MatMul_ResultBesideTheInput_RoundsTheInputOnceAndWhatItWrote()
+    {
+        using var gpu = new PtxGpu();
+        using var device = new CudaDevice(gpu.Accelerator, new CudaDeviceOptions { TensorCores = true, Bf16Parameters = true });
+        const int n = 24, d = 16;
+        using DeviceBuffer<float> memory = device.Allocate<float>(2 * n * d), weights = device.Allocate<float>(d * d);
+        memory.Upload(0, [.. Enumerable.Range(0, 2 * n * d).Select(i => (float)(i % 7))]);
+        weights.Upload(0, [.. Enumerable.Range(0, d * d).Select(i => i % (d + 1) == 0 ? 2f : 0f)]);
+        DeviceMatrix twice = device.Matrix(weights.View, d, d);
+        DeviceView<float> x = memory.View.Slice(0, n * d), y = memory.View.Slice(n * d, n * d);
+        device.MatMul(x, twice, default, y);
+        gpu.Driver.Launched.Clear();
+        device.MatMul(x, twice, default, y);
+        Assert.DoesNotContain(gpu.Driver.Launched, entry => entry.StartsWith("ToBf16", StringComparison.Ordinal));
+        device.MatMul(y, twice, default, x);
+        device.MatMul(x, twice, default, y);
+        Assert.Equal(Enumerable.Range(0, n * d).Select(i => 8f * (i % 7)), y.ToArray());
+    }
+
     private void Check(CudaDevice device, CpuDevice cpu, bool tensor, string kind)
     {
         var watch = Stopwatch.StartNew();

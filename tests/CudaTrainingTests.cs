@@ -154,13 +154,31 @@ public sealed class CudaTrainingTests : IDisposable
     {
         using var gpu = new PtxGpu();
         using var device = new CudaDevice(gpu.Accelerator);
-        int[] values = [.. Enumerable.Range(0, 1_500_000)], expected = [.. values];
+        int[] values = [.. Enumerable.Range(0, 6_000_000)], expected = [.. values];
         using DeviceBuffer<int> first = device.Allocate<int>(values.Length), second = device.Allocate<int>(values.Length);
         first.Upload(0, values);
         for (int i = 0; i < values.Length; i++) values[i] = -i;
         second.Upload(0, values);
         Assert.Equal(expected, first.View.ToArray());
         Assert.Equal(values, second.View.ToArray());
+    }
+
+    /// <summary>New memory is cleared on the queue, and the first copies come on another stream: behind that.</summary>
+    [Fact]
+    public void Feed_FirstBuffers_ArriveBehindTheirClearing()
+    {
+        using var gpu = new PtxGpu();
+        using var device = new CudaDevice(gpu.Accelerator);
+        using DeviceBuffer<float> sum = device.Allocate<float>(1000);
+        using Feed<float> feed = device.NewFeed<float>(1000);
+        for (int turn = 0; turn < 3; turn++)
+        {
+            feed.Host(1000).Fill(1 << turn);
+            feed.Send();
+            device.Add(sum.View, feed.Take(), sum.View);
+            feed.Release();
+        }
+        Assert.All(sum.View.ToArray(), value => Assert.Equal(7, value));
     }
 
     private TrainMetrics[] Lines(QwenBackbone backbone, TrainOptions options)

@@ -138,14 +138,20 @@ internal sealed unsafe class PageLockedPlaces<T> : HostPlaces<T> where T : unman
 }
 
 /// <summary>Uploads from page-locked memory on a stream of their own; the queue waits for a copy only when it takes it.</summary>
-internal sealed unsafe class CudaFeed<T>(CudaDevice device, Accelerator accelerator, AcceleratorStream queue, AcceleratorStream copies, long capacity)
-    : Feed<T>(device, capacity) where T : unmanaged
+internal sealed unsafe class CudaFeed<T> : Feed<T> where T : unmanaged
 {
-    private readonly PageLockedArray1D<byte>[] _memory = [.. Enumerable.Range(0, Slots).Select(_ => accelerator.AllocatePageLocked1D<byte>(capacity * sizeof(T)))];
-    private readonly ProfilingMarker[] _arrived = [.. Enumerable.Range(0, Slots).Select(_ => copies.AddProfilingMarker())];
+    private readonly AcceleratorStream _queue, _copies;
+    private readonly PageLockedArray1D<byte>[] _memory;
+    private readonly ProfilingMarker[] _arrived, _released;
 
-    // The first time it is the buffers' zeros that have to be there.
-    private readonly ProfilingMarker[] _released = [.. Enumerable.Range(0, Slots).Select(_ => queue.AddProfilingMarker())];
+    public CudaFeed(CudaDevice device, Accelerator accelerator, AcceleratorStream queue, AcceleratorStream copies, long capacity) : base(device, capacity)
+    {
+        (_queue, _copies) = (queue, copies);
+        _memory = [.. Enumerable.Range(0, Slots).Select(_ => accelerator.AllocatePageLocked1D<byte>(capacity * sizeof(T)))];
+        _arrived = [.. Enumerable.Range(0, Slots).Select(_ => copies.AddProfilingMarker())];
+        // The first time it is the buffers' zeros that have to be there: the base class has just asked for them.
+        _released = [.. Enumerable.Range(0, Slots).Select(_ => queue.AddProfilingMarker())];
+    }
 
     protected override Span<T> Memory(int slot)
     {
@@ -155,18 +161,18 @@ internal sealed unsafe class CudaFeed<T>(CudaDevice device, Accelerator accelera
 
     protected override void Copy(int slot, DeviceView<T> target)
     {
-        copies.WaitFor(_released[slot]);
-        ((CudaBuffer<T>)target.Buffer!).Write(target.Offset, target.Length).CopyFromHost(copies, _memory[slot], 0);
-        copies.Move(_arrived[slot]);
+        _copies.WaitFor(_released[slot]);
+        ((CudaBuffer<T>)target.Buffer!).Write(target.Offset, target.Length).CopyFromHost(_copies, _memory[slot], 0);
+        _copies.Move(_arrived[slot]);
     }
 
-    protected override void Arrive(int slot) => queue.WaitFor(_arrived[slot]);
+    protected override void Arrive(int slot) => _queue.WaitFor(_arrived[slot]);
 
-    protected override void Leave(int slot) => queue.Move(_released[slot]);
+    protected override void Leave(int slot) => _queue.Move(_released[slot]);
 
     protected override void Dispose(bool disposing)
     {
-        copies.Drain();
+        _copies.Drain();
         foreach (ProfilingMarker marker in (ProfilingMarker[])[.. _arrived, .. _released]) marker.Dispose();
         foreach (PageLockedArray1D<byte> memory in _memory) memory.Dispose();
         base.Dispose(disposing);
