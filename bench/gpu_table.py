@@ -56,12 +56,8 @@ if wrong:
     lines += [f"| {row['name']} | {row['shape']} | {row['max_error']} | {row['tolerance']} | {(row['failure'] or '').splitlines()[0][:300].replace('|', '/') if row['failure'] else ''} |" for row in wrong]
     lines += [""]
 
-def seconds(name):
-    return parts[name]["seconds"] if parts.get(name, {}).get("status") == "done" else None
-
-
 try:
-    lines += gpu_figures.table(result, seconds)
+    lines += gpu_figures.table(result)
 except (KeyError, TypeError, ValueError, AttributeError) as problem:  # A part that says something unforeseen must not cost the rest of the table.
     lines += [f"The figures to reach could not be worked out: {type(problem).__name__}: {problem}.", ""]
 lines += ["| tokens/s | ollm (range) | PyTorch (range) | ratio | of the limit | GPU memory, MB: ollm, PyTorch |", "|---|---|---|---|---|---|"]
