@@ -13,14 +13,13 @@ internal static partial class KernelTrials
         for (int version = 1; version <= 4; version++)
         {
             (int v, int rows) = (version, version % 2 == 1 ? 1 : 12);
-            yield return new($"DecodeMatMul{v}", 1e-4, rows == 1 ? new(1, 151936, Hidden / 16) : new(rows, Intermediate, Hidden / 16), (trial, size) => DecodeMatMul(trial, Few(size, v), v));
-            yield return new($"DecodeNormRope{v}", 1e-4, new(rows, MostTrialHeads, Hidden / 16), (trial, size) => DecodeRopeTrial(trial, Few(size, v), v));
-            yield return new($"DecodeNormProducts{v}", 1e-4, new(rows, 2048, Hidden / 16), (trial, size) => DecodeNorm(trial, Few(size, v), v));
-            // An error of the gate counts as often as the other sum is large.
-            yield return new($"DecodeGateUp{v}", 1e-3, new(rows, Intermediate, Hidden / 16), (trial, size) => DecodeGateUp(trial, Few(size, v), v));
+            yield return new($"DecodeMatMul{v}", Tolerance, rows == 1 ? new(1, 151936, Hidden / 16) : new(rows, Intermediate, Hidden / 16), (trial, size) => DecodeMatMul(trial, Few(size, v), v));
+            yield return new($"DecodeNormRope{v}", Tolerance, new(rows, MostTrialHeads, Hidden / 16), (trial, size) => DecodeRopeTrial(trial, Few(size, v), v));
+            yield return new($"DecodeNormProducts{v}", Tolerance, new(rows, 2048, Hidden / 16), (trial, size) => DecodeNorm(trial, Few(size, v), v));
+            yield return new($"DecodeGateUp{v}", GatedTolerance, new(rows, Intermediate, Hidden / 16), (trial, size) => DecodeGateUp(trial, Few(size, v), v));
         }
-        yield return new("DecodeAdapter1", 1e-4, new(1, Hidden, 3584 / 16), (trial, size) => DecodeAdapter(trial, Few(size, 1), 1));
-        yield return new("DecodeAdapter2", 1e-4, new(12, Hidden, 3584 / 16), (trial, size) => DecodeAdapter(trial, Few(size, 2), 2));
+        yield return new("DecodeAdapter1", Tolerance, new(1, Hidden, 3584 / 16), (trial, size) => DecodeAdapter(trial, Few(size, 1), 1));
+        yield return new("DecodeAdapter2", Tolerance, new(12, Hidden, 3584 / 16), (trial, size) => DecodeAdapter(trial, Few(size, 2), 2));
     }
 
     /// <summary>The rows that a version takes, also more than eight where it can.</summary>

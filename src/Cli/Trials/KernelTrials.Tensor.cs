@@ -9,8 +9,9 @@ namespace OllmNative.Cli.Trials;
 /// <summary>The products of layers on the tensor cores: every version of every form, at the sizes of a prompt through a 1.5 B model's MLP.</summary>
 internal static partial class KernelTrials
 {
-    // Tensor cores cut what they add to 24 bits or so, term by term.
-    private const double Tolerance = 3e-5;
+    // Tensor cores cut what they add to the bits of the largest of it, term by term and always downwards: half a last place of a sum of 8, which may end near 0,
+    // for each of 400 terms is 1e-4. A term that is missing is 0.1. An error of the gate counts as often as the other sum is large.
+    private const double Tolerance = 3e-4, GatedTolerance = 3e-3;
 
     private enum Form { Forward, Half, Gated, Input, Weight }
 
@@ -26,7 +27,7 @@ internal static partial class KernelTrials
         foreach (int version in (int[])[1, 2])
         {
             yield return new($"MatMulTensorF16{version}", Tolerance, large, (trial, size) => Tensor(trial, size, Form.Half, version + 2)) { LargeTiles = true };
-            yield return new($"MatMulGated{version}", Tolerance, large, (trial, size) => Tensor(trial, size, Form.Gated, version + 2)) { LargeTiles = true };
+            yield return new($"MatMulGated{version}", GatedTolerance, large, (trial, size) => Tensor(trial, size, Form.Gated, version + 2)) { LargeTiles = true };
         }
         yield return new("MatMulWgmma", Tolerance, large, (trial, size) => Wgmma(trial, size, MatMulWgmma.Wide, false)) { NeedsHopper = true, LargeTiles = true };
         yield return new("MatMulWgmmaNarrow", Tolerance, large, (trial, size) => Wgmma(trial, size, MatMulWgmma.Narrow, false)) { NeedsHopper = true, LargeTiles = true };
@@ -36,8 +37,8 @@ internal static partial class KernelTrials
             yield return new($"MatMulWgmmaInput{kind}", Tolerance, large, (trial, size) => WgmmaGradient(trial, size, Form.Input, narrow)) { NeedsHopper = true, LargeTiles = true };
             yield return new($"MatMulWgmmaWeight{kind}", Tolerance, large, (trial, size) => WgmmaGradient(trial, size, Form.Weight, narrow)) { NeedsHopper = true, LargeTiles = true };
         }
-        yield return new("MatMulWgmmaGated", Tolerance, large, (trial, size) => Wgmma(trial, size, MatMulWgmma.Wide, true)) { NeedsHopper = true, LargeTiles = true };
-        yield return new("MatMulWgmmaGatedNarrow", Tolerance, large, (trial, size) => Wgmma(trial, size, MatMulWgmma.Narrow, true)) { NeedsHopper = true, LargeTiles = true };
+        yield return new("MatMulWgmmaGated", GatedTolerance, large, (trial, size) => Wgmma(trial, size, MatMulWgmma.Wide, true)) { NeedsHopper = true, LargeTiles = true };
+        yield return new("MatMulWgmmaGatedNarrow", GatedTolerance, large, (trial, size) => Wgmma(trial, size, MatMulWgmma.Narrow, true)) { NeedsHopper = true, LargeTiles = true };
         yield return new("SplitSums", Tolerance, new(64, Hidden, Intermediate), SplitProduct) { NeedsHopper = true, LargeTiles = true };
     }
 

@@ -27,9 +27,7 @@ internal sealed class MutantHunt : IDisposable
         // One group does 65,536 elements.
         if (plan.Kernel == "SquaredNorm") return [small, new(230, 300, 1)];
         if (plan.LargeTiles) return [small, new(130 + random.Next(20), 130 + random.Next(90), 330 + random.Next(90))];
-        // The tolerance of the adapters is for few inputs: 16 times the depth.
-        int depth = plan.Kernel.StartsWith("DecodeAdapter", StringComparison.Ordinal) ? 50 : 100 + random.Next(60);
-        return [small, new(2 + random.Next(6), 200 + random.Next(100), depth)];
+        return [small, new(2 + random.Next(6), 200 + random.Next(100), 100 + random.Next(60))];
     }
 
     /// <summary>The programs that have run, each with one of the instructions that have been reached left out or weakened.</summary>
