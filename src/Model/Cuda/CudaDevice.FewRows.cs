@@ -89,7 +89,7 @@ public sealed partial class CudaDevice
 
     /// <summary>bf16 or bytes, in rows of whole 16 bytes.</summary>
     private bool ForDecoding(CudaMatrix m, long offset) => _options.TensorCores && _options.Has(KernelVersions.Decode) && offset % 4 == 0
-        && (m.IsBytes ? m.Columns % 16 == 0 : m.Columns % 8 == 0 && (m.IsFloat ? _options.Bf16Parameters : m.DType == DType.BF16));
+        && (m.IsBytes ? m.Columns % 16 == 0 : m.Columns % 8 == 0 && HasBf16(m));
 
     private static int Version(int rows, CudaMatrix m) => (rows <= 8 ? 0 : 1) + (m.IsBytes ? 2 : 0);
 

@@ -140,7 +140,7 @@ public sealed partial class CudaDevice
         foreach (Projection projection in projections)
         {
             var m = (CudaMatrix)projection.W;
-            fits = fits && m.Columns == gain.Length && !m.IsBytes && (m.IsFloat ? _options.Bf16Parameters : m.DType == DType.BF16);
+            fits = fits && m.Columns == gain.Length && HasBf16(m);
         }
         return fits;
     }

@@ -174,7 +174,7 @@ internal static class VersionCases
                     device.NormMatMulEach(x, gain, 1e-6f, normed, toQ, toK, toV);
                     device.RopeToCache(q, k, v, positions, angles, cacheRows, keys, values, size);
                 }
-                device.Attention(q, caches[layer].Keys, caches[layer].Values, spans, attended, heads, kvHeads, size);
+                device.Attention(q, keys, values, spans, attended, heads, kvHeads, size);
                 device.MatMul(attended, w[3], default, x, accumulate: true);
                 device.NormGateUp(x, gain, 1e-6f, normed, w[4], w[5], gate, up);
                 device.MatMul(gate, w[6], default, x, accumulate: true);
